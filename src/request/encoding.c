@@ -1,0 +1,297 @@
+#include "request/encoding.h"
+
+#include <math.h>
+
+#include "base/error.h"
+#include "request/invalid.h"
+#include "request/preset.h"
+
+#define KBIT 1000
+
+static const struct {
+    Livekit__EncodedFileType type;
+    EgFormat format;
+} file_types[] = {
+    {LIVEKIT__ENCODED_FILE_TYPE__DEFAULT_FILETYPE, EG_FORMAT_NONE},
+    {LIVEKIT__ENCODED_FILE_TYPE__MP4,              EG_FORMAT_MP4 },
+    {LIVEKIT__ENCODED_FILE_TYPE__OGG,              EG_FORMAT_OGG },
+    {LIVEKIT__ENCODED_FILE_TYPE__MP3,              EG_FORMAT_MP3 },
+};
+
+static const struct {
+    Livekit__AudioCodec requested;
+    EgCodec codec;
+} audio_codecs[] = {
+    {LIVEKIT__AUDIO_CODEC__DEFAULT_AC, EG_CODEC_NONE},
+    {LIVEKIT__AUDIO_CODEC__OPUS,       EG_CODEC_OPUS},
+    {LIVEKIT__AUDIO_CODEC__AAC,        EG_CODEC_AAC },
+    {LIVEKIT__AUDIO_CODEC__AC_MP3,     EG_CODEC_MP3 },
+};
+
+static const struct {
+    Livekit__VideoCodec requested;
+    EgCodec codec;
+    EgProfile profile;
+} video_codecs[] = {
+    {LIVEKIT__VIDEO_CODEC__DEFAULT_VC,    EG_CODEC_NONE, EG_PROFILE_MAIN    },
+    {LIVEKIT__VIDEO_CODEC__H264_BASELINE, EG_CODEC_H264, EG_PROFILE_BASELINE},
+    {LIVEKIT__VIDEO_CODEC__H264_MAIN,     EG_CODEC_H264, EG_PROFILE_MAIN    },
+    {LIVEKIT__VIDEO_CODEC__H264_HIGH,     EG_CODEC_H264, EG_PROFILE_HIGH    },
+    {LIVEKIT__VIDEO_CODEC__VP8,           EG_CODEC_VP8,  EG_PROFILE_NONE    },
+};
+
+/* What both AAC and MP3 know (ISO 14496-3, 13818-3). */
+static const gint32 audio_rates_hz[] = {
+    8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000,
+};
+
+typedef struct {
+    const char *field;
+    gint32 value; /* 0: not set */
+    gint32 min;
+    gint32 max;
+    bool is_even;
+    guint factor;
+    guint *target;
+} Number;
+
+static bool apply_number(const Number *number, GError **error)
+{
+    gint32 value = number->value;
+    if (value == 0)
+        return true;
+    if (value < number->min || value > number->max || (number->is_even && value % 2 != 0)) {
+        eg_request_invalid(error, number->field, "%d; it must be %sfrom %d to %d", value,
+                           number->is_even ? "even and " : "", number->min, number->max);
+        return false;
+    }
+    *number->target = (guint)value * number->factor;
+    return true;
+}
+
+static bool apply_numbers(const Livekit__EncodingOptions *o, EgPlan *plan, GError **error)
+{
+    EgVideoEncoding *video = &plan->video;
+    EgAudioEncoding *audio = &plan->audio;
+    const Number numbers[] = {
+        {"width",         o->width,         16, 7680,   true,  1,    &video->width      },
+        {"height",        o->height,        16, 7680,   true,  1,    &video->height     },
+        {"framerate",     o->framerate,     1,  120,    false, 1,    &video->fps        },
+        {"video_bitrate", o->video_bitrate, 10, 200000, false, KBIT, &video->bitrate_bps},
+        {"audio_bitrate", o->audio_bitrate, 8,  510,    false, KBIT, &audio->bitrate_bps},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        if (!apply_number(&numbers[i], error))
+            return false;
+    }
+    /* All that any encoder here produces has 8 bits per channel. */
+    if (o->depth != 0 && o->depth != 8 && o->depth != 16 && o->depth != 24) {
+        eg_request_invalid(error, "depth", "%d; it must be 8, 16 or 24", o->depth);
+        return false;
+    }
+    if (!isfinite(o->key_frame_interval) || o->key_frame_interval < 0 ||
+        o->key_frame_interval > 600) {
+        eg_request_invalid(error, "key_frame_interval", "%g; it must be from 0 to 600 seconds",
+                           o->key_frame_interval);
+        return false;
+    }
+    video->key_frame_interval_s = o->key_frame_interval;
+    return true;
+}
+
+static bool apply_audio_rate(gint32 rate_hz, EgPlan *plan, GError **error)
+{
+    if (rate_hz == 0)
+        return true;
+    for (gsize i = 0; i < G_N_ELEMENTS(audio_rates_hz); i++) {
+        if (audio_rates_hz[i] == rate_hz) {
+            plan->audio.rate_hz = (guint)rate_hz;
+            return true;
+        }
+    }
+    eg_request_invalid(error, "audio_frequency", "%d; 44100 and 48000 are usual", rate_hz);
+    return false;
+}
+
+static bool apply_codecs(const Livekit__EncodingOptions *o, EgPlan *plan, GError **error)
+{
+    gsize a = 0;
+    while (a < G_N_ELEMENTS(audio_codecs) && audio_codecs[a].requested != o->audio_codec)
+        a++;
+    gsize v = 0;
+    while (v < G_N_ELEMENTS(video_codecs) && video_codecs[v].requested != o->video_codec)
+        v++;
+    if (a == G_N_ELEMENTS(audio_codecs)) {
+        eg_request_invalid(error, "audio_codec", "%d is none", (int)o->audio_codec);
+        return false;
+    }
+    if (v == G_N_ELEMENTS(video_codecs)) {
+        eg_request_invalid(error, "video_codec", "%d is none", (int)o->video_codec);
+        return false;
+    }
+    plan->audio.codec = audio_codecs[a].codec;
+    plan->video.codec = video_codecs[v].codec;
+    plan->video.profile = video_codecs[v].profile;
+    return true;
+}
+
+/* Leaves codecs that are free at NONE. */
+static bool apply_options(const EgEncodingRequest *request, EgPlan *plan, GError **error)
+{
+    const EgPreset *preset = eg_preset_find(
+        request->has_preset ? request->preset : LIVEKIT__ENCODING_OPTIONS_PRESET__H264_720P_30);
+    if (preset == NULL) {
+        eg_request_invalid(error, "preset", "%d is none", (int)request->preset);
+        return false;
+    }
+    plan->video = (EgVideoEncoding){
+        .profile = EG_PROFILE_MAIN,
+        .width = preset->width,
+        .height = preset->height,
+        .fps = preset->fps,
+        .bitrate_bps = preset->bitrate_bps,
+    };
+    plan->audio = (EgAudioEncoding){.bitrate_bps = 128 * KBIT, .rate_hz = 44100, .channels = 2};
+
+    const Livekit__EncodingOptions *advanced = request->advanced;
+    return advanced == NULL || (apply_numbers(advanced, plan, error) &&
+                                apply_audio_rate(advanced->audio_frequency, plan, error) &&
+                                apply_codecs(advanced, plan, error));
+}
+
+/* NONE: nothing names one. */
+static bool requested_format(const EgEncodingRequest *request, const EgPlan *plan, EgFormat *format,
+                             GError **error)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(file_types); i++) {
+        if (file_types[i].type != request->file_type)
+            continue;
+        *format = file_types[i].format != EG_FORMAT_NONE
+                      ? file_types[i].format
+                      : eg_format_from_filename(plan->file.path_template);
+        return true;
+    }
+    eg_request_invalid(error, "file_type", "%d is none", (int)request->file_type);
+    return false;
+}
+
+static void set_incompatible(GError **error, const char *field, EgFormat format, const char *codec)
+{
+    g_autofree char *codecs = eg_format_describe_codecs(format);
+    const char *name = eg_format_info(format)->name;
+    eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                 "format %s incompatible with codec %s (%s): %s holds %s", name, codec, field, name,
+                 codecs);
+}
+
+/* A participant into a format without pictures means its sound; a video track asked for by name
+ * would be dropped, which nobody can want. */
+static bool settle_video_in_audio_format(EgPlan *plan, EgFormat format, GError **error)
+{
+    if (plan->selection.identity != NULL) {
+        plan->selection.has_video = false;
+        return true;
+    }
+    g_autofree char *codecs = eg_format_describe_codecs(format);
+    eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                 "no supported codec is compatible with all outputs: format %s holds %s, but there "
+                 "is a video_track_id; mp4 and webm hold both",
+                 eg_format_info(format)->name, codecs);
+    return false;
+}
+
+static bool holds_sent_codec(EgFormat format, EgMedia media)
+{
+    for (guint i = EG_CODEC_NONE + 1; i < EG_N_CODECS; i++) {
+        const EgCodecInfo *info = eg_codec_info((EgCodec)i);
+        if (info->media == media && info->mime != NULL && eg_format_holds(format, (EgCodec)i))
+            return true;
+    }
+    return false;
+}
+
+static bool settle_passthrough(EgPlan *plan, EgFormat format, GError **error)
+{
+    /* A track alone decides for itself, whatever its file was to be called. */
+    plan->file.format = plan->selection.track_id != NULL ? EG_FORMAT_NONE : format;
+    if (plan->file.format == EG_FORMAT_NONE)
+        return true;
+    if (plan->selection.has_audio && !holds_sent_codec(format, EG_MEDIA_AUDIO)) {
+        g_autofree char *codecs = eg_format_describe_codecs(format);
+        eg_request_invalid(error, "preset",
+                           "PASSTHROUGH into %s, which holds %s, but rooms send Opus; "
+                           "ogg, mp4 and webm hold that",
+                           eg_format_info(format)->name, codecs);
+        return false;
+    }
+    return !plan->selection.has_video || holds_sent_codec(format, EG_MEDIA_VIDEO) ||
+           settle_video_in_audio_format(plan, format, error);
+}
+
+static bool settle_codec(EgFormat format, EgMedia media, const char *field, EgCodec *codec,
+                         GError **error)
+{
+    if (*codec == EG_CODEC_NONE)
+        *codec = eg_format_default_codec(format, media);
+    if (eg_format_holds(format, *codec))
+        return true;
+    set_incompatible(error, field, format, eg_codec_info(*codec)->name);
+    return false;
+}
+
+static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
+{
+    EgSelection *selection = &plan->selection;
+    if (format == EG_FORMAT_NONE)
+        format = eg_format_for_encoding(selection->has_audio, plan->audio.codec,
+                                        selection->has_video, plan->video.codec);
+    if (format == EG_FORMAT_NONE) {
+        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                     "no supported file output type is compatible with the selected codecs: no "
+                     "format holds both %s and %s; mp4 holds AAC with H264, webm Opus with VP8",
+                     eg_codec_info(plan->audio.codec)->name,
+                     plan->video.codec != EG_CODEC_NONE ? eg_codec_info(plan->video.codec)->name
+                                                        : "video");
+        return false;
+    }
+    plan->file.format = format;
+    if (selection->has_video && plan->video.codec == EG_CODEC_NONE &&
+        eg_format_default_codec(format, EG_MEDIA_VIDEO) == EG_CODEC_NONE &&
+        !settle_video_in_audio_format(plan, format, error))
+        return false;
+    if (selection->has_audio &&
+        !settle_codec(format, EG_MEDIA_AUDIO, "audio_codec", &plan->audio.codec, error))
+        return false;
+    if (selection->has_video &&
+        !settle_codec(format, EG_MEDIA_VIDEO, "video_codec", &plan->video.codec, error))
+        return false;
+
+    if (plan->audio.codec == EG_CODEC_MP3 && plan->audio.bitrate_bps > 320 * KBIT) {
+        eg_request_invalid(error, "audio_bitrate", "MP3 ends at 320");
+        return false;
+    }
+
+    if (!selection->has_audio)
+        plan->audio = (EgAudioEncoding){0};
+    if (!selection->has_video)
+        plan->video = (EgVideoEncoding){0};
+    if (plan->video.codec != EG_CODEC_H264)
+        plan->video.profile = EG_PROFILE_NONE;
+    /* Opus has no other rate (RFC 7845); what was asked for is meant for AAC. */
+    if (plan->audio.codec == EG_CODEC_OPUS)
+        plan->audio.rate_hz = 48000;
+    return true;
+}
+
+bool eg_encoding_settle(const EgEncodingRequest *request, EgPlan *plan, GError **error)
+{
+    EgFormat format = EG_FORMAT_NONE;
+    if (!requested_format(request, plan, &format, error))
+        return false;
+    if (request->has_preset && request->preset == LIVEKIT__ENCODING_OPTIONS_PRESET__PASSTHROUGH)
+        plan->processing = EG_PROCESSING_PASSTHROUGH;
+    if (plan->processing == EG_PROCESSING_PASSTHROUGH)
+        return settle_passthrough(plan, format, error);
+    plan->processing = EG_PROCESSING_ENCODE;
+    return apply_options(request, plan, error) && settle_encode(plan, format, error);
+}
