@@ -1,0 +1,42 @@
+#pragma once
+
+#include <gst/gst.h>
+
+#include "base/loop.h"
+#include "request/codec.h"
+
+/* Frames of one stream -> pictures (I420, letterboxed into the output's size, BT.709 limited) or
+ * sound (F32LE interleaved stereo at the output's rate). A small pipeline of its own without a
+ * clock; one decoder thread. What comes out is posted to the loop, in order. */
+typedef struct _EgDecoder EgDecoder;
+
+typedef struct {
+    /* Pictures or sound, (transfer full), PTS as pushed. On the loop's thread. */
+    void (*decoded)(gpointer user, GstBuffer *buffer);
+    void (*failed)(gpointer user, const GError *error);
+} EgDecoderEvents;
+
+typedef struct {
+    EgCodec codec;
+    guint width; /* of the pictures that come out; 0 for sound */
+    guint height;
+    guint rate_hz; /* of the sound that comes out; 0 for pictures */
+} EgDecoderParams;
+
+EgDecoder *eg_decoder_new(EgLoop *loop, const EgDecoderParams *params,
+                          const EgDecoderEvents *events, gpointer user, GError **error);
+
+/* No callback comes afterwards; what was not decoded is dropped. */
+void eg_decoder_free(EgDecoder *decoder);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgDecoder, eg_decoder_free)
+
+void eg_decoder_set_caps(EgDecoder *decoder, GstCaps *caps);
+
+/* (transfer full). When the decoder falls behind more than its bounded queue, frames up to the next
+ * key frame are dropped and counted. */
+void eg_decoder_push(EgDecoder *decoder, GstBuffer *frame);
+
+/* Everything that was pushed is decoded and delivered, then `done` is called, on the loop. */
+void eg_decoder_drain(EgDecoder *decoder, EgLoopFunc done, gpointer user);
+
+guint64 eg_decoder_dropped(const EgDecoder *decoder);

@@ -1,0 +1,88 @@
+#include "media/elements.h"
+
+/* Decoders run on one thread each: a fifth cheaper than frame threads, and no delay by them. Errors
+ * in a stream never end it (that is the default of GStreamer's decoders).
+ *
+ * rtph264depay hands parameter sets on within the stream, where a file keeps them too: when a
+ * publisher changes its picture size they are what a decoder goes by. h264parse reads size and
+ * profile from them, since what the signalling says of the profile may be wrong.
+ *
+ * Priming: avenc_aac 1024 frames, LAME 576 and the 529 of every MP3 decoder; Opus says its own in
+ * its header (312 at 48 kHz). Fixed by tests/media/test-codec-chain.c. */
+#define AUDIO_RTP(name, rate)                                                                      \
+    "application/x-rtp,media=audio,payload=96,encoding-name=" name ",clock-rate=" rate
+#define VIDEO_RTP(name) "application/x-rtp,media=video,payload=96,clock-rate=90000,encoding-name=" name
+#define H264_FILE_CAPS  "video/x-h264,stream-format=avc,alignment=au"
+#define H264_RTP_CAPS   "video/x-h264,stream-format=byte-stream,alignment=au"
+#define H264_DEPAYLOADER                                                                           \
+    "rtph264depay ! " H264_RTP_CAPS " ! h264parse ! capsfilter caps=" H264_FILE_CAPS
+#define VPX_REALTIME "deadline=1 cpu-used=8 end-usage=cbr lag-in-frames=0"
+
+static const EgElements opus = {
+    .rtp_caps = AUDIO_RTP("OPUS", "48000"),
+    .depayloader = "rtpopusdepay",
+    .decoder = "opusdec plc=true",
+    .encoders = {{"opusenc", "bitrate-type=cbr frame-size=20", 312}},
+    .encoded_caps = "audio/x-opus",
+    .block_frames = 960,
+};
+
+static const EgElements pcmu = {
+    .rtp_caps = AUDIO_RTP("PCMU", "8000"),
+    .depayloader = "rtppcmudepay",
+    .decoder = "mulawdec",
+};
+
+static const EgElements pcma = {
+    .rtp_caps = AUDIO_RTP("PCMA", "8000"),
+    .depayloader = "rtppcmadepay",
+    .decoder = "alawdec",
+};
+
+static const EgElements aac = {
+    .encoders = {{"avenc_aac", "", 1024}, {"voaacenc", "", 1600}},
+    .encoded_caps = "audio/mpeg,mpegversion=4,stream-format=raw",
+    .block_frames = 1024,
+};
+
+static const EgElements mp3 = {
+    .encoders = {{"lamemp3enc", "target=bitrate cbr=true", 1105}},
+    .encoded_caps = "audio/mpeg,mpegversion=1,layer=3",
+    .block_frames = 1152,
+};
+
+static const EgElements vp8 = {
+    .rtp_caps = VIDEO_RTP("VP8"),
+    .depayloader = "rtpvp8depay",
+    .decoder = "vp8dec threads=1",
+    .encoders = {{"vp8enc", VPX_REALTIME, 0}},
+    .encoded_caps = "video/x-vp8",
+};
+
+static const EgElements vp9 = {
+    .rtp_caps = VIDEO_RTP("VP9"),
+    .depayloader = "rtpvp9depay",
+    .decoder = "vp9dec threads=1",
+    .encoders = {{"vp9enc", VPX_REALTIME " row-mt=true", 0}},
+    .encoded_caps = "video/x-vp9",
+};
+
+static const EgElements h264 = {
+    .rtp_caps = VIDEO_RTP("H264"),
+    .depayloader = H264_DEPAYLOADER,
+    .decoder = "avdec_h264 max-threads=1 output-corrupt=false",
+    .encoders = {{"x264enc", "speed-preset=veryfast vbv-buf-capacity=2000", 0}},
+    .encoded_caps = H264_FILE_CAPS,
+};
+
+static const EgElements *const elements[EG_N_CODECS] = {
+    [EG_CODEC_OPUS] = &opus, [EG_CODEC_PCMU] = &pcmu, [EG_CODEC_PCMA] = &pcma,
+    [EG_CODEC_AAC] = &aac,   [EG_CODEC_MP3] = &mp3,   [EG_CODEC_VP8] = &vp8,
+    [EG_CODEC_VP9] = &vp9,   [EG_CODEC_H264] = &h264,
+};
+
+const EgElements *eg_elements(EgCodec codec)
+{
+    g_assert(codec > EG_CODEC_NONE && codec < EG_N_CODECS);
+    return elements[codec];
+}

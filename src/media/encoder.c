@@ -1,0 +1,291 @@
+#include "media/encoder.h"
+
+#include <math.h>
+
+#include "base/time.h"
+#include "media/chain.h"
+#include "media/elements.h"
+#include "media/frame.h"
+#include "media/gst-util.h"
+
+/* Raw pictures that wait for the encoder; each is 1.4 MB at 720p. */
+#define QUEUED_PICTURES_MAX 8
+
+struct _EgEncoder {
+    EgLoop *loop;
+    EgEncoderEvents events;
+    gpointer user;
+    EgChain *chain;
+
+    /* Sound: packets are numbered, so that no rounding adds up. */
+    guint rate_hz; /* 0 for pictures */
+    guint bytes_per_frame;
+    guint block_frames;
+    gint64 priming_frames;
+    gint64 first_ns; /* of what was pushed; not written after the first push */
+    _Atomic gint64 pushed_frames;
+
+    /* */
+    GstCaps *caps;
+    gint64 packets;
+};
+
+/* */
+static void tell_caps(EgEncoder *encoder, GstCaps *caps)
+{
+    if (encoder->caps != NULL && gst_caps_is_equal(encoder->caps, caps))
+        return;
+    gst_caps_replace(&encoder->caps, caps);
+    encoder->events.caps(encoder->user, caps);
+}
+
+static gint64 frames_to_ns(const EgEncoder *encoder, gint64 frames)
+{
+    guint64 ns = gst_util_uint64_scale_round((guint64)ABS(frames), EG_NS_PER_S, encoder->rate_hz);
+    return frames < 0 ? -(gint64)ns : (gint64)ns;
+}
+
+/* The sound is gapless, so the n-th packet begins n blocks after the first, which begins with what
+ * the codec puts in front. The last ends with the sound, though the codec has filled it up with
+ * silence. False if there is nothing of the sound in it. */
+static bool stamp_sound(EgEncoder *encoder, GstBuffer *frame)
+{
+    gint64 start = encoder->packets * encoder->block_frames - encoder->priming_frames;
+    gint64 end = MIN(start + encoder->block_frames, encoder->pushed_frames);
+    encoder->packets++;
+    if (start >= end)
+        return false;
+    gint64 start_ns = frames_to_ns(encoder, start);
+    eg_frame_set_times(frame, encoder->first_ns + start_ns, encoder->first_ns + start_ns);
+    GST_BUFFER_DURATION(frame) = (GstClockTime)(frames_to_ns(encoder, end) - start_ns);
+    return true;
+}
+
+static gint64 running_time(const GstSegment *segment, GstClockTime time)
+{
+    guint64 distance = 0;
+    int sign = gst_segment_to_running_time_full(segment, GST_FORMAT_TIME, time, &distance);
+    return sign * (gint64)distance;
+}
+
+/* x264enc counts from 1000 hours, so that its decoding times are not negative; its segment says
+ * so. */
+static void stamp_picture(GstBuffer *frame, const GstSegment *segment)
+{
+    gint64 pts_ns = running_time(segment, GST_BUFFER_PTS(frame));
+    gint64 dts_ns = pts_ns;
+    if (GST_BUFFER_DTS_IS_VALID(frame))
+        dts_ns = running_time(segment, GST_BUFFER_DTS(frame));
+    eg_frame_set_times(frame, pts_ns, dts_ns);
+}
+
+/* */
+static void on_sample(gpointer user, GstSample *sample)
+{
+    EgEncoder *encoder = user;
+    tell_caps(encoder, gst_sample_get_caps(sample));
+    GstSegment segment = *gst_sample_get_segment(sample);
+    GstBuffer *frame = gst_buffer_ref(gst_sample_get_buffer(sample));
+    gst_sample_unref(sample);
+
+    frame = gst_buffer_make_writable(frame);
+    if (encoder->rate_hz == 0)
+        stamp_picture(frame, &segment);
+    if (encoder->rate_hz == 0 || stamp_sound(encoder, frame))
+        encoder->events.frame(encoder->user, frame);
+    else
+        gst_buffer_unref(frame);
+}
+
+static void on_ended(gpointer user)
+{
+    EgEncoder *encoder = user;
+    encoder->events.drained(encoder->user);
+}
+
+static void on_failed(gpointer user, const GError *error)
+{
+    EgEncoder *encoder = user;
+    encoder->events.failed(encoder->user, error);
+}
+
+/* The best encoder that is installed. */
+static const EgEncoderElement *choose_element(EgCodec codec)
+{
+    const EgElements *elements = eg_elements(codec);
+    for (guint i = 0; i < G_N_ELEMENTS(elements->encoders); i++) {
+        const char *name = elements->encoders[i].element;
+        if (name == NULL)
+            continue;
+        g_autoptr(GstElementFactory) factory = gst_element_factory_find(name);
+        if (factory != NULL)
+            return &elements->encoders[i];
+    }
+    return &elements->encoders[0];
+}
+
+static const char *profile_name(EgProfile profile)
+{
+    switch (profile) {
+    case EG_PROFILE_BASELINE:
+        return "constrained-baseline";
+    case EG_PROFILE_HIGH:
+        return "high";
+    case EG_PROFILE_NONE:
+    case EG_PROFILE_MAIN:
+        break;
+    }
+    return "main";
+}
+
+static char *describe_h264(const EgVideoEncoding *encoding, const EgEncoderElement *element,
+                           guint threads)
+{
+    GString *text = g_string_new(NULL);
+    g_string_printf(text, "%s name=encoder %s bitrate=%u", element->element, element->settings,
+                    MAX(encoding->bitrate_bps / 1000, 1));
+    if (threads > 0)
+        g_string_append_printf(text, " threads=%u", threads);
+    if (encoding->key_frame_interval_s > 0)
+        g_string_append_printf(
+            text, " key-int-max=%u option-string=\"scenecut=0\"",
+            (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1));
+    g_string_append_printf(text, " ! capsfilter caps=%s,profile=%s",
+                           eg_elements(EG_CODEC_H264)->encoded_caps,
+                           profile_name(encoding->profile));
+    return g_string_free(text, FALSE);
+}
+
+static char *describe_vpx(const EgVideoEncoding *encoding, const EgEncoderElement *element,
+                          guint threads)
+{
+    GString *text = g_string_new(NULL);
+    g_string_printf(text, "%s name=encoder %s target-bitrate=%u", element->element,
+                    element->settings, encoding->bitrate_bps);
+    if (threads > 0)
+        g_string_append_printf(text, " threads=%u", threads);
+    if (encoding->key_frame_interval_s > 0)
+        g_string_append_printf(
+            text, " keyframe-max-dist=%u",
+            (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1));
+    g_string_append_printf(text, " ! capsfilter caps=%s",
+                           eg_elements(encoding->codec)->encoded_caps);
+    return g_string_free(text, FALSE);
+}
+
+/* MP3 knows only these, in kbit/s (MPEG-1, layer 3). */
+static guint mp3_bitrate_kbps(guint bitrate_bps)
+{
+    static const guint rates[] = {32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320};
+    guint best = rates[0];
+    for (guint i = 1; i < G_N_ELEMENTS(rates); i++) {
+        if (rates[i] * 1000 <= bitrate_bps)
+            best = rates[i];
+    }
+    return best;
+}
+
+static char *describe_sound(const EgAudioEncoding *encoding, const EgEncoderElement *element)
+{
+    guint bitrate = encoding->bitrate_bps;
+    if (encoding->codec == EG_CODEC_MP3)
+        bitrate = mp3_bitrate_kbps(bitrate);
+    return g_strdup_printf("audioconvert ! %s name=encoder %s bitrate=%u ! capsfilter caps=%s",
+                           element->element, element->settings, bitrate,
+                           eg_elements(encoding->codec)->encoded_caps);
+}
+
+static EgEncoder *new_encoder(EgLoop *loop, EgCodec codec, const char *elements, GstCaps *caps,
+                              const EgEncoderEvents *events, gpointer user, GError **error)
+{
+    static const EgChainEvents chain_events = {
+        .sample = on_sample, .ended = on_ended, .failed = on_failed};
+    g_autoptr(EgEncoder) encoder = g_new0(EgEncoder, 1);
+    encoder->loop = loop;
+    encoder->events = *events;
+    encoder->user = user;
+
+    g_autofree char *doing = g_strdup_printf("encode %s", eg_codec_info(codec)->name);
+    EgChainParams params = {
+        .elements = elements, .doing = doing, .caps = caps, .max_samples_out = 16};
+    encoder->chain = eg_chain_new(loop, &params, &chain_events, encoder, error);
+    if (encoder->chain == NULL)
+        return NULL;
+    return g_steal_pointer(&encoder);
+}
+
+EgEncoder *eg_encoder_new_video(EgLoop *loop, const EgVideoEncoding *encoding, guint threads,
+                                const EgEncoderEvents *events, gpointer user, GError **error)
+{
+    if (!eg_gst_init(error))
+        return NULL;
+    const EgEncoderElement *element = choose_element(encoding->codec);
+    g_autofree char *elements = encoding->codec == EG_CODEC_H264
+                                    ? describe_h264(encoding, element, threads)
+                                    : describe_vpx(encoding, element, threads);
+    g_autoptr(GstCaps) caps = gst_caps_new_simple(
+        "video/x-raw", "format", G_TYPE_STRING, "I420", "width", G_TYPE_INT, (int)encoding->width,
+        "height", G_TYPE_INT, (int)encoding->height, "framerate", GST_TYPE_FRACTION,
+        (int)encoding->fps, 1, "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, "colorimetry",
+        G_TYPE_STRING, "bt709", "interlace-mode", G_TYPE_STRING, "progressive", NULL);
+    return new_encoder(loop, encoding->codec, elements, caps, events, user, error);
+}
+
+EgEncoder *eg_encoder_new_audio(EgLoop *loop, const EgAudioEncoding *encoding,
+                                const EgEncoderEvents *events, gpointer user, GError **error)
+{
+    if (!eg_gst_init(error))
+        return NULL;
+    const EgEncoderElement *element = choose_element(encoding->codec);
+    g_autofree char *elements = describe_sound(encoding, element);
+    g_autoptr(GstCaps) caps = gst_caps_new_simple(
+        "audio/x-raw", "format", G_TYPE_STRING, "F32LE", "layout", G_TYPE_STRING, "interleaved",
+        "rate", G_TYPE_INT, (int)encoding->rate_hz, "channels", G_TYPE_INT, (int)encoding->channels,
+        "channel-mask", GST_TYPE_BITMASK,
+        encoding->channels == 2 ? G_GUINT64_CONSTANT(3) : G_GUINT64_CONSTANT(0), NULL);
+    EgEncoder *encoder = new_encoder(loop, encoding->codec, elements, caps, events, user, error);
+    if (encoder == NULL)
+        return NULL;
+    encoder->rate_hz = encoding->rate_hz;
+    encoder->bytes_per_frame = encoding->channels * (guint)sizeof(float);
+    encoder->block_frames = eg_elements(encoding->codec)->block_frames;
+    encoder->priming_frames = element->priming_frames;
+    encoder->first_ns = EG_TIME_NONE;
+    return encoder;
+}
+
+void eg_encoder_free(EgEncoder *encoder)
+{
+    if (encoder == NULL)
+        return;
+    eg_chain_free(encoder->chain);
+    gst_clear_caps(&encoder->caps);
+    g_free(encoder);
+}
+
+void eg_encoder_push(EgEncoder *encoder, GstBuffer *buffer)
+{
+    eg_loop_assert_owner(encoder->loop);
+    if (encoder->rate_hz > 0) {
+        if (encoder->first_ns == EG_TIME_NONE)
+            encoder->first_ns = (gint64)GST_BUFFER_PTS(buffer);
+        encoder->pushed_frames += (gint64)(gst_buffer_get_size(buffer) / encoder->bytes_per_frame);
+    }
+    eg_chain_push(encoder->chain, buffer);
+}
+
+bool eg_encoder_has_room(const EgEncoder *encoder)
+{
+    return eg_chain_queued(encoder->chain) < QUEUED_PICTURES_MAX;
+}
+
+guint eg_encoder_block_frames(EgCodec codec)
+{
+    return eg_elements(codec)->block_frames;
+}
+
+void eg_encoder_drain(EgEncoder *encoder)
+{
+    eg_loop_assert_owner(encoder->loop);
+    eg_chain_end(encoder->chain);
+}

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <gst/gst.h>
+
+#include "base/loop.h"
+#include "request/plan.h"
+
+/* Pictures or sound of the pacer -> coded frames. A small pipeline of its own without a clock. */
+typedef struct _EgEncoder EgEncoder;
+
+/* All on the loop's thread (posted), in this order. */
+typedef struct {
+    /* Borrowed; before the first frame and when they change. */
+    void (*caps)(gpointer user, GstCaps *caps);
+    /* (transfer full), PTS and DTS. */
+    void (*frame)(gpointer user, GstBuffer *frame);
+    /* After eg_encoder_drain(), after the last frame. */
+    void (*drained)(gpointer user);
+    void (*failed)(gpointer user, const GError *error);
+} EgEncoderEvents;
+
+/* `threads` 0: the encoder decides. */
+EgEncoder *eg_encoder_new_video(EgLoop *loop, const EgVideoEncoding *encoding, guint threads,
+                                const EgEncoderEvents *events, gpointer user, GError **error);
+EgEncoder *eg_encoder_new_audio(EgLoop *loop, const EgAudioEncoding *encoding,
+                                const EgEncoderEvents *events, gpointer user, GError **error);
+void eg_encoder_free(EgEncoder *encoder);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgEncoder, eg_encoder_free)
+
+/* Raw data, (transfer full): I420 of the encoding's size; F32LE stereo of its rate. */
+void eg_encoder_push(EgEncoder *encoder, GstBuffer *buffer);
+
+/* False while the bounded queue of raw pictures is full. */
+bool eg_encoder_has_room(const EgEncoder *encoder);
+
+/* The frames of sound that the codec puts into one packet (AAC 1024, Opus 960, MP3 1152): blocks
+ * of that size cost it no re-blocking. */
+guint eg_encoder_block_frames(EgCodec codec);
+
+/* How many frames of sound the encoder adds in front (priming) is in the caps or as a clipping meta
+ * of the first buffer, where the format can say it; PTS are already right. */
+void eg_encoder_drain(EgEncoder *encoder);

@@ -1,0 +1,403 @@
+/* The way through the graph that decodes and encodes: per stream a decoder, one pacer for all, one
+ * encoder per kind of media. Audio and video are both put out all the time if the plan has both: a
+ * participant without camera is black, one without microphone silent. */
+#include "base/error.h"
+#include "base/time.h"
+#include "media/decoder.h"
+#include "media/encoder.h"
+#include "media/graph-private.h"
+#include "media/picture.h"
+
+/* How long the first sound waits for the first picture, so that a recording begins with both. */
+#define FIRST_PICTURE_NS (2 * EG_NS_PER_S)
+
+/* How long the last picture of a track stays when nothing comes, before black. */
+#define HOLD_NS (2 * EG_NS_PER_S)
+
+typedef enum {
+    PHASE_NONE,
+    PHASE_WAITING, /* for the first media */
+    PHASE_RUNNING,
+    PHASE_ENDING,   /* on the way to the end instant */
+    PHASE_DRAINING, /* the encoders */
+} Phase;
+
+typedef struct {
+    EgGraph *graph;
+    EgMedia media;
+    EgEncoder *encoder; /* NULL: the plan has none of this kind */
+} Output;
+
+typedef struct {
+    Phase phase;
+    EgPacer *pacer;
+    EgTimer *pacer_timer;
+    EgTimer *start_timer;
+    Output outputs[EG_N_MEDIA];
+    guint n_draining;
+    gint64 first_sound_ns;
+    gint64 end_ns;
+    GPtrArray *ending; /* Stream: what is still being decoded of streams that have ended */
+    guint64 dropped_frames;
+} Encode;
+
+/* The decoder of one stream. It outlives the stream until all of it is decoded. */
+typedef struct {
+    EgGraph *graph;
+    EgMedia media;
+    EgPacerInput *input;
+    EgDecoder *decoder;
+} Stream;
+
+static void run_pacer(EgGraph *graph);
+
+static bool is_expected(const EgGraph *graph, EgMedia media)
+{
+    const Encode *encode = graph->variant;
+    return encode->outputs[media].encoder != NULL;
+}
+
+/* A camera that is on but has not shown anything yet. */
+static bool is_picture_coming(const EgGraph *graph)
+{
+    for (guint i = 0; i < graph->tracks->len; i++) {
+        const EgGraphTrack *track = graph->tracks->pdata[i];
+        if (track->media == EG_MEDIA_VIDEO && !track->is_muted)
+            return is_expected(graph, EG_MEDIA_VIDEO);
+    }
+    return false;
+}
+
+static void begin(EgGraph *graph, gint64 origin_ns)
+{
+    Encode *encode = graph->variant;
+    encode->phase = PHASE_RUNNING;
+    graph->origin_ns = origin_ns;
+    eg_timer_clear(encode->start_timer);
+    eg_pacer_start(encode->pacer, origin_ns);
+}
+
+static void on_start_timeout(gpointer user)
+{
+    EgGraph *graph = user;
+    Encode *encode = graph->variant;
+    begin(graph, encode->first_sound_ns);
+    run_pacer(graph);
+}
+
+/* The recording begins with the first picture if one is to come, else with the first sound. */
+static void look_for_origin(EgGraph *graph, EgMedia media, gint64 instant_ns)
+{
+    Encode *encode = graph->variant;
+    if (media == EG_MEDIA_VIDEO || !is_picture_coming(graph)) {
+        begin(graph, instant_ns);
+    } else if (encode->first_sound_ns == EG_TIME_NONE) {
+        encode->first_sound_ns = instant_ns;
+        eg_timer_set_after(encode->start_timer, FIRST_PICTURE_NS);
+    }
+}
+
+static void on_decoded(gpointer user, GstBuffer *buffer)
+{
+    Stream *stream = user;
+    EgGraph *graph = stream->graph;
+    Encode *encode = graph->variant;
+    if (encode->phase == PHASE_WAITING)
+        look_for_origin(graph, stream->media, (gint64)GST_BUFFER_PTS(buffer));
+    eg_pacer_input_push(stream->input, buffer);
+    run_pacer(graph);
+}
+
+static void on_decoder_failed(gpointer user, const GError *error)
+{
+    Stream *stream = user;
+    eg_graph_fail(stream->graph, g_error_copy(error));
+}
+
+static void free_stream(gpointer data)
+{
+    Stream *stream = data;
+    Encode *encode = stream->graph->variant;
+    if (stream->decoder != NULL)
+        encode->dropped_frames += eg_decoder_dropped(stream->decoder);
+    eg_decoder_free(stream->decoder);
+    eg_pacer_input_end(stream->input);
+    g_free(stream);
+}
+
+static void end_if_complete(EgGraph *graph);
+
+static void on_stream_drained(gpointer user)
+{
+    Stream *stream = user;
+    EgGraph *graph = stream->graph;
+    Encode *encode = graph->variant;
+    g_ptr_array_remove_fast(encode->ending, stream);
+    run_pacer(graph);
+}
+
+/* The pacer's side. */
+
+static void on_picture(gpointer user, GstBuffer *picture)
+{
+    Encode *encode = ((EgGraph *)user)->variant;
+    eg_encoder_push(encode->outputs[EG_MEDIA_VIDEO].encoder, picture);
+}
+
+static void on_sound(gpointer user, GstBuffer *block)
+{
+    Encode *encode = ((EgGraph *)user)->variant;
+    eg_encoder_push(encode->outputs[EG_MEDIA_AUDIO].encoder, block);
+}
+
+static bool picture_has_room(gpointer user)
+{
+    Encode *encode = ((EgGraph *)user)->variant;
+    return eg_encoder_has_room(encode->outputs[EG_MEDIA_VIDEO].encoder);
+}
+
+static const EgPacerEvents pacer_events = {
+    .picture = on_picture,
+    .sound = on_sound,
+    .picture_has_room = picture_has_room,
+};
+
+static void drain_encoders(EgGraph *graph)
+{
+    Encode *encode = graph->variant;
+    encode->phase = PHASE_DRAINING;
+    for (int media = 0; media < EG_N_MEDIA; media++) {
+        if (encode->outputs[media].encoder == NULL)
+            continue;
+        encode->n_draining++;
+        eg_encoder_drain(encode->outputs[media].encoder);
+    }
+}
+
+static void end_if_complete(EgGraph *graph)
+{
+    Encode *encode = graph->variant;
+    if (encode->phase != PHASE_ENDING || eg_pacer_position(encode->pacer) < encode->end_ns)
+        return;
+    eg_pacer_finish(encode->pacer, encode->end_ns);
+    eg_timer_clear(encode->pacer_timer);
+    drain_encoders(graph);
+}
+
+static void run_pacer(EgGraph *graph)
+{
+    Encode *encode = graph->variant;
+    if (encode->phase != PHASE_RUNNING && encode->phase != PHASE_ENDING)
+        return;
+    gint64 next_ns = eg_pacer_run(encode->pacer, eg_now_ns());
+    eg_timer_set(encode->pacer_timer, next_ns);
+    end_if_complete(graph);
+}
+
+static void on_pacer_due(gpointer user)
+{
+    run_pacer(user);
+}
+
+/* The encoders' side. */
+
+static void on_caps(gpointer user, GstCaps *caps)
+{
+    Output *output = user;
+    eg_graph_put_caps(output->graph, output->media, caps);
+}
+
+static void on_frame(gpointer user, GstBuffer *frame)
+{
+    Output *output = user;
+    eg_graph_put_frame(output->graph, output->media, frame);
+}
+
+static void on_drained(gpointer user)
+{
+    Output *output = user;
+    Encode *encode = output->graph->variant;
+    if (--encode->n_draining == 0)
+        output->graph->events.drained(output->graph->user);
+}
+
+static void on_encoder_failed(gpointer user, const GError *error)
+{
+    Output *output = user;
+    eg_graph_fail(output->graph, g_error_copy(error));
+}
+
+static const EgEncoderEvents encoder_events = {
+    .caps = on_caps,
+    .frame = on_frame,
+    .drained = on_drained,
+    .failed = on_encoder_failed,
+};
+
+static bool open_encoders(EgGraph *graph, GError **error)
+{
+    Encode *encode = graph->variant;
+    const EgPlan *plan = graph->plan;
+    for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++)
+        encode->outputs[media] = (Output){.graph = graph, .media = media};
+    if (plan->video.codec != EG_CODEC_NONE) {
+        Output *output = &encode->outputs[EG_MEDIA_VIDEO];
+        output->encoder =
+            eg_encoder_new_video(graph->loop, &plan->video, graph->config->video_encoder_threads,
+                                 &encoder_events, output, error);
+        if (output->encoder == NULL)
+            return false;
+        eg_graph_expect(graph, EG_MEDIA_VIDEO, plan->video.codec);
+    }
+    if (plan->audio.codec != EG_CODEC_NONE) {
+        Output *output = &encode->outputs[EG_MEDIA_AUDIO];
+        output->encoder =
+            eg_encoder_new_audio(graph->loop, &plan->audio, &encoder_events, output, error);
+        if (output->encoder == NULL)
+            return false;
+        eg_graph_expect(graph, EG_MEDIA_AUDIO, plan->audio.codec);
+    }
+    return true;
+}
+
+static bool init_encode(EgGraph *graph, GError **error)
+{
+    const EgPlan *plan = graph->plan;
+    Encode *encode = g_new0(Encode, 1);
+    graph->variant = encode;
+    encode->phase = PHASE_WAITING;
+    encode->first_sound_ns = EG_TIME_NONE;
+    encode->ending = g_ptr_array_new_with_free_func(free_stream);
+    encode->pacer_timer = eg_timer_new(graph->loop, on_pacer_due, graph);
+    encode->start_timer = eg_timer_new(graph->loop, on_start_timeout, graph);
+
+    bool has_video = plan->video.codec != EG_CODEC_NONE;
+    bool has_audio = plan->audio.codec != EG_CODEC_NONE;
+    g_autoptr(GstBuffer) black =
+        has_video ? eg_picture_new_black(plan->video.width, plan->video.height) : NULL;
+    EgPacerParams params = {
+        .fps = has_video ? plan->video.fps : 0,
+        .black = black,
+        .rate_hz = has_audio ? plan->audio.rate_hz : 0,
+        .block_frames = has_audio ? eg_encoder_block_frames(plan->audio.codec) : 0,
+        .latency_ns = graph->config->latency_ns,
+        .hold_ns = HOLD_NS,
+    };
+    encode->pacer = eg_pacer_new(&params, &pacer_events, graph);
+    return open_encoders(graph, error);
+}
+
+static void finish_encode(EgGraph *graph)
+{
+    Encode *encode = graph->variant;
+    g_ptr_array_unref(encode->ending);
+    eg_timer_free(encode->pacer_timer);
+    eg_timer_free(encode->start_timer);
+    for (int media = 0; media < EG_N_MEDIA; media++)
+        eg_encoder_free(encode->outputs[media].encoder);
+    eg_pacer_free(encode->pacer);
+    g_free(encode);
+}
+
+static void start_encode(EgGraph *graph)
+{
+    (void)graph; /* the first media starts it */
+}
+
+static void end_encode(EgGraph *graph, gint64 end_ns)
+{
+    Encode *encode = graph->variant;
+    if (encode->phase == PHASE_WAITING) {
+        drain_encoders(graph);
+        return;
+    }
+    encode->phase = PHASE_ENDING;
+    encode->end_ns = MAX(end_ns, graph->origin_ns);
+    run_pacer(graph);
+}
+
+/* The tracks' side. */
+
+static void set_live(EgGraphTrack *track)
+{
+    Stream *stream = track->variant;
+    if (stream != NULL)
+        eg_pacer_input_set_live(stream->input, !track->is_muted);
+}
+
+static const EgDecoderEvents decoder_events = {
+    .decoded = on_decoded,
+    .failed = on_decoder_failed,
+};
+
+static bool stream_started(EgGraphTrack *track, GError **error)
+{
+    EgGraph *graph = track->graph;
+    Encode *encode = graph->variant;
+    const EgPlan *plan = graph->plan;
+    bool is_video = track->media == EG_MEDIA_VIDEO;
+    EgDecoderParams params = {
+        .codec = track->codec,
+        .width = is_video ? plan->video.width : 0,
+        .height = is_video ? plan->video.height : 0,
+        .rate_hz = is_video ? 0 : plan->audio.rate_hz,
+    };
+    Stream *stream = g_new0(Stream, 1);
+    stream->graph = graph;
+    stream->media = track->media;
+    stream->input = is_video ? eg_pacer_add_video(encode->pacer)
+                             : eg_pacer_add_audio(encode->pacer, EG_ROUTE_BOTH);
+    stream->decoder = eg_decoder_new(graph->loop, &params, &decoder_events, stream, error);
+    if (stream->decoder == NULL) {
+        free_stream(stream);
+        return false;
+    }
+    track->variant = stream;
+    set_live(track);
+    return true;
+}
+
+static void stream_ended(EgGraphTrack *track)
+{
+    Stream *stream = g_steal_pointer(&track->variant);
+    if (stream == NULL)
+        return;
+    Encode *encode = track->graph->variant;
+    eg_pacer_input_set_live(stream->input, false);
+    g_ptr_array_add(encode->ending, stream);
+    eg_decoder_drain(stream->decoder, on_stream_drained, stream);
+}
+
+static void stream_caps(EgGraphTrack *track, GstCaps *caps)
+{
+    Stream *stream = track->variant;
+    eg_decoder_set_caps(stream->decoder, caps);
+}
+
+static void stream_frame(EgGraphTrack *track, GstBuffer *frame)
+{
+    Stream *stream = track->variant;
+    eg_decoder_push(stream->decoder, frame);
+}
+
+static void get_stats(const EgGraph *graph, EgGraphStats *stats)
+{
+    const Encode *encode = graph->variant;
+    eg_pacer_get_stats(encode->pacer, &stats->pacer);
+    stats->dropped_frames += encode->dropped_frames;
+    if (graph->origin_ns != EG_TIME_NONE)
+        stats->recorded_ns = eg_pacer_position(encode->pacer) - graph->origin_ns;
+}
+
+const EgGraphClass eg_graph_encode = {
+    .init = init_encode,
+    .finish = finish_encode,
+    .start = start_encode,
+    .end = end_encode,
+    .stream_started = stream_started,
+    .stream_ended = stream_ended,
+    .caps = stream_caps,
+    .frame = stream_frame,
+    .muted = set_live,
+    .get_stats = get_stats,
+};

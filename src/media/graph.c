@@ -1,0 +1,255 @@
+/* What both ways through the graph share: per track a timeline and a depacketizer before them, the
+ * gate after them. */
+#include "media/graph.h"
+
+#include "base/error.h"
+#include "base/time.h"
+#include "media/graph-private.h"
+#include "media/gst-util.h"
+
+static void on_caps(gpointer user, GstCaps *caps)
+{
+    EgGraphTrack *track = user;
+    track->graph->class->caps(track, caps);
+}
+
+static void on_frame(gpointer user, GstBuffer *frame)
+{
+    EgGraphTrack *track = user;
+    track->graph->class->frame(track, frame);
+}
+
+static void on_wants_key_frame(gpointer user, bool wants)
+{
+    EgGraphTrack *track = user;
+    track->graph->events.wants_key_frame(track->graph->user, track->user, wants);
+}
+
+static void on_depacketizer_failed(gpointer user, const GError *error)
+{
+    EgGraphTrack *track = user;
+    eg_graph_fail(track->graph, g_error_copy(error));
+}
+
+static const EgDepacketizerEvents depacketizer_events = {
+    .caps = on_caps,
+    .frame = on_frame,
+    .wants_key_frame = on_wants_key_frame,
+    .failed = on_depacketizer_failed,
+};
+
+/* A failure is told from the loop, where nobody is in the middle of something. */
+static void report_failure(gpointer user)
+{
+    EgGraph *graph = user;
+    graph->events.failed(graph->user, graph->failure);
+}
+
+EgGraph *eg_graph_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const EgLog *log,
+                      const EgGraphEvents *events, gpointer user, GError **error)
+{
+    static const EgGraphClass *const classes[] = {
+        [EG_PROCESSING_PASSTHROUGH] = &eg_graph_passthrough,
+        [EG_PROCESSING_ENCODE] = &eg_graph_encode,
+    };
+    if (!eg_gst_init(error))
+        return NULL;
+    EgGraph *graph = g_new0(EgGraph, 1);
+    graph->loop = loop;
+    graph->plan = plan;
+    graph->config = config;
+    graph->log = log;
+    graph->events = *events;
+    graph->user = user;
+    graph->class = classes[plan->processing];
+    graph->timeline = eg_timeline_new();
+    graph->tracks = g_ptr_array_new();
+    graph->origin_ns = EG_TIME_NONE;
+    graph->failure_timer = eg_timer_new(loop, report_failure, graph);
+    if (!graph->class->init(graph, error)) {
+        eg_graph_free(graph);
+        return NULL;
+    }
+    return graph;
+}
+
+static void free_track(EgGraphTrack *track)
+{
+    g_free(track->participant);
+    g_free(track);
+}
+
+void eg_graph_free(EgGraph *graph)
+{
+    if (graph == NULL)
+        return;
+    while (graph->tracks->len > 0)
+        eg_graph_track_remove(graph->tracks->pdata[graph->tracks->len - 1]);
+    graph->class->finish(graph);
+    for (int media = 0; media < EG_N_MEDIA; media++) {
+        gst_clear_caps(&graph->gate.caps[media]);
+        g_queue_clear_full(&graph->gate.held[media], (GDestroyNotify)gst_buffer_unref);
+    }
+    g_ptr_array_unref(graph->tracks);
+    eg_timeline_free(graph->timeline);
+    eg_timer_free(graph->failure_timer);
+    g_clear_error(&graph->failure);
+    g_free(graph);
+}
+
+EgGraphTrack *eg_graph_add_track(EgGraph *graph, const char *participant, EgMedia media,
+                                 bool is_muted, gpointer track_user)
+{
+    eg_loop_assert_owner(graph->loop);
+    EgGraphTrack *track = g_new0(EgGraphTrack, 1);
+    track->graph = graph;
+    track->participant = g_strdup(participant);
+    track->media = media;
+    track->is_muted = is_muted;
+    track->user = track_user;
+    g_ptr_array_add(graph->tracks, track);
+    return track;
+}
+
+void eg_graph_track_start(EgGraphTrack *track, EgCodec codec, guint clock_rate_hz)
+{
+    eg_loop_assert_owner(track->graph->loop);
+    eg_graph_track_end(track);
+
+    g_autoptr(GError) error = NULL;
+    track->codec = codec;
+    track->depacketizer = eg_depacketizer_new(codec, &depacketizer_events, track, &error);
+    if (track->depacketizer == NULL || !track->graph->class->stream_started(track, &error)) {
+        eg_graph_fail(track->graph, g_steal_pointer(&error));
+        return;
+    }
+    track->timeline = eg_timeline_track_new(track->graph->timeline, track->participant,
+                                            track->media, clock_rate_hz);
+}
+
+void eg_graph_track_push(EgGraphTrack *track, EgPacket *packet)
+{
+    if (track->timeline == NULL)
+        return;
+    gint64 instant_ns = eg_timeline_track_map(track->timeline, packet);
+    eg_depacketizer_push(track->depacketizer, packet, instant_ns);
+}
+
+void eg_graph_track_report(EgGraphTrack *track, const EgSenderReport *report)
+{
+    if (track->timeline != NULL)
+        eg_timeline_track_report(track->timeline, report);
+}
+
+void eg_graph_track_end(EgGraphTrack *track)
+{
+    eg_loop_assert_owner(track->graph->loop);
+    if (track->codec == EG_CODEC_NONE)
+        return;
+    if (track->depacketizer != NULL) {
+        EgDepacketizerStats stats;
+        eg_depacketizer_get_stats(track->depacketizer, &stats);
+        track->graph->dropped_frames += stats.dropped;
+    }
+    track->graph->class->stream_ended(track);
+    g_clear_pointer(&track->depacketizer, eg_depacketizer_free);
+    g_clear_pointer(&track->timeline, eg_timeline_track_free);
+    track->codec = EG_CODEC_NONE;
+}
+
+void eg_graph_track_set_muted(EgGraphTrack *track, bool is_muted)
+{
+    eg_loop_assert_owner(track->graph->loop);
+    track->is_muted = is_muted;
+    track->graph->class->muted(track);
+}
+
+void eg_graph_track_remove(EgGraphTrack *track)
+{
+    eg_loop_assert_owner(track->graph->loop);
+    eg_graph_track_end(track);
+    g_ptr_array_remove(track->graph->tracks, track);
+    free_track(track);
+}
+
+void eg_graph_start(EgGraph *graph)
+{
+    eg_loop_assert_owner(graph->loop);
+    graph->class->start(graph);
+}
+
+void eg_graph_finish(EgGraph *graph, gint64 end_ns)
+{
+    eg_loop_assert_owner(graph->loop);
+    graph->class->end(graph, end_ns);
+}
+
+void eg_graph_get_stats(const EgGraph *graph, EgGraphStats *stats)
+{
+    *stats = (EgGraphStats){.dropped_frames = graph->dropped_frames};
+    for (guint i = 0; i < graph->tracks->len; i++) {
+        const EgGraphTrack *track = graph->tracks->pdata[i];
+        if (track->depacketizer == NULL)
+            continue;
+        EgDepacketizerStats depacketizer;
+        eg_depacketizer_get_stats(track->depacketizer, &depacketizer);
+        stats->dropped_frames += depacketizer.dropped;
+    }
+    graph->class->get_stats(graph, stats);
+}
+
+/* The gate. */
+
+void eg_graph_expect(EgGraph *graph, EgMedia media, EgCodec codec)
+{
+    graph->gate.is_expected[media] = true;
+    graph->gate.codecs[media] = codec;
+}
+
+static void open_gate(EgGraph *graph)
+{
+    EgGate *gate = &graph->gate;
+    for (int media = 0; media < EG_N_MEDIA; media++) {
+        if (gate->is_expected[media] && gate->caps[media] == NULL)
+            return;
+    }
+    gate->is_open = true;
+    EgGraphOutput output = {
+        .audio_codec = gate->codecs[EG_MEDIA_AUDIO],
+        .video_codec = gate->codecs[EG_MEDIA_VIDEO],
+        .audio_caps = gate->caps[EG_MEDIA_AUDIO],
+        .video_caps = gate->caps[EG_MEDIA_VIDEO],
+        .origin_ns = graph->origin_ns,
+    };
+    graph->events.ready(graph->user, &output);
+    for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        GstBuffer *frame;
+        while ((frame = g_queue_pop_head(&gate->held[media])) != NULL)
+            graph->events.frame(graph->user, media, frame);
+    }
+}
+
+void eg_graph_put_caps(EgGraph *graph, EgMedia media, GstCaps *caps)
+{
+    gst_caps_replace(&graph->gate.caps[media], caps);
+    if (!graph->gate.is_open)
+        open_gate(graph);
+}
+
+void eg_graph_put_frame(EgGraph *graph, EgMedia media, GstBuffer *frame)
+{
+    if (graph->gate.is_open)
+        graph->events.frame(graph->user, media, frame);
+    else
+        g_queue_push_tail(&graph->gate.held[media], frame);
+}
+
+void eg_graph_fail(EgGraph *graph, GError *error)
+{
+    if (graph->failure != NULL) {
+        g_error_free(error);
+        return;
+    }
+    graph->failure = error;
+    eg_timer_set(graph->failure_timer, 0);
+}

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <gst/gst.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "media/pacer.h"
+#include "request/plan.h"
+#include "room/packet.h"
+
+/* Everything between the packets of the tracks and the coded frames of the outputs:
+ *
+ *     packets -> depacketizer -+-> decoder -> pacer -> encoder -+-> frames
+ *                              +-------- passthrough -----------+
+ *
+ * Session thread only. `ready`, `frame` and `wants_key_frame` flow with the data: they may
+ * come from inside a push and must not call back into the graph; the others never do. */
+typedef struct _EgGraph EgGraph;
+typedef struct _EgGraphTrack EgGraphTrack;
+
+/* What the graph puts out; of a kind that there is none of, codec and caps are NONE and NULL. */
+typedef struct {
+    EgCodec audio_codec;
+    EgCodec video_codec;
+    GstCaps *audio_caps; /* borrowed */
+    GstCaps *video_caps;
+    gint64 origin_ns; /* the instant (monotonic) that PTS 0 stands for */
+} EgGraphOutput;
+
+typedef struct {
+    /* Frames will follow: the outputs can be opened. Once. */
+    void (*ready)(gpointer user, const EgGraphOutput *output);
+    /* A coded frame (transfer full), only after `ready`. */
+    void (*frame)(gpointer user, EgMedia media, GstBuffer *frame);
+    /* Nothing of this kind comes before `until_ns` (PTS): nobody need wait for it. After `ready`.
+     */
+    void (*gap)(gpointer user, EgMedia media, gint64 until_ns);
+    void (*wants_key_frame)(gpointer user, gpointer track_user, bool wants);
+    /* After eg_graph_finish(), after the last frame. */
+    void (*drained)(gpointer user);
+    void (*failed)(gpointer user, const GError *error);
+} EgGraphEvents;
+
+typedef struct {
+    EgPacerStats pacer;     /* zero in passthrough */
+    guint64 dropped_frames; /* incomplete or not decodable */
+    gint64 recorded_ns;     /* how far the output has come; 0 before it began */
+} EgGraphStats;
+
+EgGraph *eg_graph_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const EgLog *log,
+                      const EgGraphEvents *events, gpointer user, GError **error);
+void eg_graph_free(EgGraph *graph); /* with all its tracks */
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgGraph, eg_graph_free)
+
+/* A track of `participant` (who shares one clock with that participant's other tracks). */
+EgGraphTrack *eg_graph_add_track(EgGraph *graph, const char *participant, EgMedia media,
+                                 bool is_muted, gpointer track_user);
+void eg_graph_track_start(EgGraphTrack *track, EgCodec codec, guint clock_rate_hz);
+void eg_graph_track_push(EgGraphTrack *track, EgPacket *packet);
+void eg_graph_track_report(EgGraphTrack *track, const EgSenderReport *report);
+void eg_graph_track_end(EgGraphTrack *track);
+void eg_graph_track_set_muted(EgGraphTrack *track, bool is_muted);
+void eg_graph_track_remove(EgGraphTrack *track);
+
+/* All tracks that there are have been added: what has nothing to send is not waited for for ever.
+ */
+void eg_graph_start(EgGraph *graph);
+
+/* No more media: the output ends at the instant `end_ns` (monotonic). Frames in flight are put out,
+ * then `drained` comes. */
+void eg_graph_finish(EgGraph *graph, gint64 end_ns);
+
+void eg_graph_get_stats(const EgGraph *graph, EgGraphStats *stats);

@@ -1,0 +1,49 @@
+#include "sink/av-util.h"
+
+#include <errno.h>
+
+#include "base/error.h"
+
+void eg_av_error_set(GError **error, int averror, const char *doing, const char *path)
+{
+    /* libav's own codes are tags of four letters, far from any errno. */
+    int errnum = AVUNERROR(averror);
+    if (errnum > 0 && errnum < 4096 && errnum != EINVAL && errnum != ENOMEM) {
+        eg_error_set_errno(error, errnum, doing, path);
+        return;
+    }
+    char text[AV_ERROR_MAX_STRING_SIZE] = "";
+    av_strerror(averror, text, sizeof text);
+    eg_error_set(error, averror == AVERROR_INVALIDDATA ? EG_ERROR_DATA_LOSS : EG_ERROR_INTERNAL,
+                 EG_BLAME_SERVICE, "cannot %s %s: %s", doing, path, text);
+}
+
+const char *eg_av_muxer_name(EgFormat format)
+{
+    static const char *const names[EG_N_FORMATS] = {
+        [EG_FORMAT_MP4] = "mp4",
+        [EG_FORMAT_WEBM] = "webm",
+        [EG_FORMAT_OGG] = "ogg",
+        [EG_FORMAT_MP3] = "mp3",
+    };
+    return names[format];
+}
+
+int eg_av_open_output(AVFormatContext *context, const char *path)
+{
+    g_autofree char *url = g_strconcat("file:", path, NULL);
+    /* The MP4 muxer opens the file a second time to move the index to its front. */
+    av_freep(&context->url);
+    context->url = av_strdup(url);
+    return avio_open(&context->pb, url, AVIO_FLAG_WRITE);
+}
+
+int eg_av_close_output(AVFormatContext *context)
+{
+    if (context->pb == NULL)
+        return 0;
+    avio_flush(context->pb);
+    int failure = context->pb->error;
+    int closing = avio_closep(&context->pb);
+    return failure < 0 ? failure : closing;
+}

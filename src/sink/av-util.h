@@ -1,0 +1,19 @@
+#pragma once
+
+#include <glib.h>
+#include <libavformat/avformat.h>
+
+#include "request/format.h"
+
+/* The one translation of libav's errors: those of the system as eg_error_set_errno() does, others
+ * as internal ones. `doing` and `path` as there. */
+void eg_av_error_set(GError **error, int averror, const char *doing, const char *path);
+
+/* libavformat's name of the format: "matroska" would be another than "webm". */
+const char *eg_av_muxer_name(EgFormat format);
+
+/* Opens `path` for `context` (created, truncated). A path is never taken for a URL. */
+int eg_av_open_output(AVFormatContext *context, const char *path);
+
+/* Closes it; returns an AVERROR if anything could not be written. */
+int eg_av_close_output(AVFormatContext *context);

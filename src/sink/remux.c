@@ -1,0 +1,178 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "sink/av-util.h"
+#include "sink/muxer.h"
+
+#define MAX_STREAMS 2
+
+/* The last packet of a stream so far: its duration is known by the next. */
+typedef struct {
+    AVPacket *packet; /* in the output's time base; empty before the first */
+    gint64 duration;  /* of the one before */
+} Held;
+
+typedef struct {
+    const char *from;
+    const char *to;
+    AVFormatContext *input;
+    AVFormatContext *output;
+    AVPacket *packet;
+    Held held[MAX_STREAMS];
+    const EgRemuxHints *hints;
+    gint *progress;
+    const gint *is_canceled;
+} Remux;
+
+static int check_canceled(void *user)
+{
+    const gint *is_canceled = user;
+    return is_canceled != NULL && g_atomic_int_get(is_canceled);
+}
+
+static bool open_input(Remux *remux, GError **error)
+{
+    g_autofree char *url = g_strconcat("file:", remux->from, NULL);
+    remux->input = avformat_alloc_context();
+    remux->input->interrupt_callback =
+        (AVIOInterruptCB){.callback = check_canceled, .opaque = (gpointer)remux->is_canceled};
+    /* The headers of our own files say everything: nothing needs to be guessed by decoding. */
+    int result = avformat_open_input(&remux->input, url, NULL, NULL);
+    if (result >= 0 && remux->input->nb_streams > MAX_STREAMS)
+        result = AVERROR_INVALIDDATA;
+    if (result >= 0)
+        return true;
+    eg_av_error_set(error, result, "read", remux->from);
+    return false;
+}
+
+static bool open_output(Remux *remux, EgFormat format, GError **error)
+{
+    int result =
+        avformat_alloc_output_context2(&remux->output, NULL, eg_av_muxer_name(format), NULL);
+    for (guint i = 0; result >= 0 && i < remux->input->nb_streams; i++) {
+        const AVStream *from = remux->input->streams[i];
+        AVStream *to = avformat_new_stream(remux->output, NULL);
+        result = avcodec_parameters_copy(to->codecpar, from->codecpar);
+        to->codecpar->codec_tag = 0;
+        to->time_base = from->time_base;
+        to->avg_frame_rate = from->avg_frame_rate;
+    }
+    if (result >= 0)
+        result = eg_av_open_output(remux->output, remux->to);
+    AVDictionary *options = NULL;
+    if (format == EG_FORMAT_MP4)
+        av_dict_set(&options, "movflags", "faststart", 0);
+    else if (format == EG_FORMAT_MP3)
+        av_dict_set(&options, "id3v2_version", "0", 0);
+    if (result >= 0)
+        result = avformat_write_header(remux->output, &options);
+    av_dict_free(&options);
+    if (result >= 0)
+        return true;
+    eg_av_error_set(error, result, "write", remux->to);
+    return false;
+}
+
+static int write_held(Remux *remux, guint i, gint64 duration)
+{
+    Held *held = &remux->held[i];
+    if (held->packet->size == 0)
+        return 0;
+    held->duration = held->packet->duration = duration;
+    if (remux->progress != NULL)
+        g_atomic_int_inc(remux->progress);
+    return av_interleaved_write_frame(remux->output, held->packet);
+}
+
+static int copy_packet(Remux *remux)
+{
+    guint i = (guint)remux->packet->stream_index;
+    Held *held = &remux->held[i];
+    av_packet_rescale_ts(remux->packet, remux->input->streams[i]->time_base,
+                         remux->output->streams[i]->time_base);
+    remux->packet->pos = -1;
+    gint64 duration = held->packet->size > 0 ? remux->packet->dts - held->packet->dts : 0;
+    int result = write_held(remux, i, duration);
+    av_packet_move_ref(held->packet, remux->packet);
+    return result;
+}
+
+static int write_last(Remux *remux, guint i)
+{
+    const AVStream *stream = remux->output->streams[i];
+    bool is_video = stream->codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
+    gint64 duration = 0;
+    if (remux->hints != NULL)
+        duration =
+            av_rescale_q(remux->hints->last_duration_ns[is_video ? EG_MEDIA_VIDEO : EG_MEDIA_AUDIO],
+                         (AVRational){1, EG_NS_PER_S}, stream->time_base);
+    return write_held(remux, i, duration > 0 ? duration : remux->held[i].duration);
+}
+
+static bool copy_packets(Remux *remux, GError **error)
+{
+    int result = 0;
+    /* A file that ends anywhere ends with an error of its last fragment: what was before is all
+     * that there is. */
+    while (result >= 0 && av_read_frame(remux->input, remux->packet) >= 0) {
+        if (check_canceled((gpointer)remux->is_canceled)) {
+            eg_error_set(error, EG_ERROR_CANCELED, EG_BLAME_SERVICE, "not finished: %s", remux->to);
+            return false;
+        }
+        result = copy_packet(remux);
+    }
+    for (guint i = 0; result >= 0 && i < remux->input->nb_streams; i++)
+        result = write_last(remux, i);
+    if (result >= 0)
+        result = av_write_trailer(remux->output);
+    int closed = eg_av_close_output(remux->output);
+    if (result >= 0)
+        result = closed;
+    if (result >= 0)
+        return true;
+    eg_av_error_set(error, result, "write", remux->to);
+    return false;
+}
+
+static bool sync_file(const char *path, GError **error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is_synced = fd >= 0 && fsync(fd) == 0;
+    if (!is_synced)
+        eg_error_set_errno(error, errno, "write", path);
+    if (fd >= 0)
+        close(fd);
+    return is_synced;
+}
+
+bool eg_remux(const char *from, const char *to, EgFormat format, const EgRemuxHints *hints,
+              gint *progress, const gint *is_canceled, GError **error)
+{
+    Remux remux = {
+        .from = from,
+        .to = to,
+        .packet = av_packet_alloc(),
+        .hints = hints,
+        .progress = progress,
+        .is_canceled = is_canceled,
+    };
+    for (guint i = 0; i < MAX_STREAMS; i++)
+        remux.held[i].packet = av_packet_alloc();
+    bool is_done = open_input(&remux, error) && open_output(&remux, format, error) &&
+                   copy_packets(&remux, error) && sync_file(to, error);
+    if (remux.output != NULL)
+        eg_av_close_output(remux.output);
+    avformat_free_context(remux.output);
+    avformat_close_input(&remux.input);
+    av_packet_free(&remux.packet);
+    for (guint i = 0; i < MAX_STREAMS; i++)
+        av_packet_free(&remux.held[i].packet);
+    if (!is_done)
+        g_unlink(to);
+    return is_done;
+}

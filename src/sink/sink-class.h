@@ -1,0 +1,26 @@
+#pragma once
+
+#include "sink/sink.h"
+
+/* A kind of sink. Its instances begin with an EgSink, which sink.c fills in. */
+typedef struct {
+    const char *name;
+    gsize instance_bytes;
+    /* Opens the destination. On failure nothing is left but what `free` can handle. */
+    bool (*open)(EgSink *sink, const EgSinkParams *params, GError **error);
+    void (*push)(EgSink *sink, EgMedia media, GstBuffer *frame); /* any thread; (transfer full) */
+    void (*drain)(EgSink *sink);
+    void (*get_stats)(const EgSink *sink, EgSinkStats *stats); /* any thread */
+    void (*free)(EgSink *sink); /* what the kind has; sink.c frees the instance */
+} EgSinkClass;
+
+struct _EgSink {
+    const EgSinkClass *class;
+    EgLoop *loop;
+    const EgLog *log;
+    EgSinkEvents events;
+    gpointer user;
+};
+
+extern const EgSinkClass eg_sink_file;
+extern const EgSinkClass eg_sink_null;

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <gst/gst.h>
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "request/format.h"
+
+/* Where coded frames go. One table of kinds; an instance is one output of an egress. */
+typedef struct _EgSink EgSink;
+
+typedef enum {
+    EG_SINK_NONE,
+    EG_SINK_FILE,
+    EG_SINK_NULL, /* counts; for tests and measurements */
+    EG_N_SINKS,
+} EgSinkKind;
+
+typedef struct {
+    const EgLog *log;
+    EgFormat format;
+    const char *path; /* where the finished file will be */
+    GstCaps *audio;   /* of the coded frames; NULL: none. Borrowed */
+    GstCaps *video;
+} EgSinkParams;
+
+typedef struct {
+    guint64 size_bytes;
+    gint64 duration_ns; /* from the first to the end of the last frame */
+} EgSinkStats;
+
+typedef struct {
+    /* The output is finished and in its place. */
+    void (*drained)(gpointer user);
+    /* It cannot go on (disk full); what was written until then is kept, playable. The last event. */
+    void (*failed)(gpointer user, const GError *error);
+} EgSinkEvents;
+
+/* Opens the destination: what is wrong with it is known here, at once. */
+EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
+                    const EgSinkEvents *events, gpointer user, GError **error);
+
+/* An output that was not drained keeps what it has under its unfinished name. */
+void eg_sink_free(EgSink *sink);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSink, eg_sink_free)
+
+/* Any thread; (transfer full). Never blocks: what does not fit into the bounded queue is a failure
+ * of the destination. PTS from 0. */
+void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame);
+
+/* Ends the output; then `drained` or `failed`, at the latest after its deadline. */
+void eg_sink_drain(EgSink *sink);
+
+void eg_sink_get_stats(const EgSink *sink, EgSinkStats *stats); /* any thread */

@@ -1,0 +1,488 @@
+/* The room as a source: finds the participant or the tracks that the plan names, subscribes to what
+ * is to be recorded as it comes and goes, and knows when there is nothing left to wait for. */
+#include "source/source.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "livekit_models.pb-c.h"
+
+/* How long a participant or track may take to appear, as LiveKit's service has it; also how long a
+ * participant whose connection broke may take to come back. */
+#define SEARCH_NS (30 * EG_NS_PER_S)
+
+/* A packet that is missing longer than this is lost: the server keeps what it has sent for about
+ * half a second of retransmissions. */
+#define GIVE_UP_NS (400 * EG_NS_PER_MS)
+
+typedef enum {
+    SEARCH_NONE,
+    SEARCH_JOINING, /* not in the room yet */
+    SEARCH_WAITING, /* in the room; not everything is there */
+    SEARCH_FOUND,
+    SEARCH_AWAY, /* was found; the participant's connection broke, it may come back */
+    SEARCH_ENDED,
+} Search;
+
+struct _EgSource {
+    EgLoop *loop;
+    const EgPlan *plan;
+    const EgLog *log;
+    EgSourceEvents events;
+    gpointer user;
+    EgRoom *room;
+    EgTimer *search_timer;
+    Search search;
+    char *room_name;
+    char *room_sid;
+    char *participant_sid;      /* of the identity, while it is in the room */
+    GPtrArray *publications;    /* const EgPublication *: everything that is published */
+    GHashTable *tracks;         /* sid -> EgSourceTrack: what is recorded */
+    GPtrArray *lost;            /* Lost: tracks that went with a connection and may come back */
+    EgReceiverStats past_stats; /* of tracks that are gone */
+};
+
+struct _EgSourceTrack {
+    EgSource *source;
+    char *sid;
+    gpointer user;
+    bool is_essential; /* without it there is nothing to record */
+};
+
+/* A track that vanished with a connection: for a viewer the next one of the same person and kind is
+ * the same. */
+typedef struct {
+    char *identity;
+    EgTrackSource kind;
+    EgMedia media;
+} Lost;
+
+static const char *const end_reasons[EG_N_ENDS] = {
+    [EG_END_NONE] = "",
+    [EG_END_STOPPED] = "StopEgress API",
+    [EG_END_KILLED] = "Process killed",
+    [EG_END_SOURCE_CLOSED] = "Source closed",
+    [EG_END_LIMIT] = "Session limit reached",
+    [EG_END_FAILURE] = "Failure",
+    [EG_END_DUPLICATE_IDENTITY] = "Duplicate identity",
+};
+
+const char *eg_end_reason_name(EgEndReason reason)
+{
+    g_assert(reason < EG_N_ENDS);
+    return end_reasons[reason];
+}
+
+static void free_track(gpointer data)
+{
+    EgSourceTrack *track = data;
+    g_free(track->sid);
+    g_free(track);
+}
+
+static void free_lost(gpointer data)
+{
+    Lost *lost = data;
+    g_free(lost->identity);
+    g_free(lost);
+}
+
+static void end(EgSource *source, EgEndReason reason, const GError *error)
+{
+    if (source->search == SEARCH_ENDED)
+        return;
+    source->search = SEARCH_ENDED;
+    eg_timer_clear(source->search_timer);
+    source->events.ended(source->user, reason, error);
+}
+
+static bool is_screen_share(EgTrackSource kind)
+{
+    return kind == EG_TRACK_SOURCE_SCREEN_SHARE || kind == EG_TRACK_SOURCE_SCREEN_SHARE_AUDIO;
+}
+
+/* Whether the plan names this publication. */
+static bool is_selected(const EgSource *source, const EgPublication *publication)
+{
+    const EgSelection *selection = &source->plan->selection;
+    if (!eg_plan_takes(source->plan, publication->media))
+        return false;
+    if (selection->identity != NULL)
+        return strcmp(publication->identity, selection->identity) == 0 &&
+               is_screen_share(publication->source) == selection->screen_share;
+    return g_strcmp0(publication->sid, selection->track_id) == 0 ||
+           g_strcmp0(publication->sid, selection->audio_track_id) == 0 ||
+           g_strcmp0(publication->sid, selection->video_track_id) == 0;
+}
+
+static const EgPublication *find_publication(const EgSource *source, const char *sid)
+{
+    for (guint i = 0; i < source->publications->len; i++) {
+        const EgPublication *publication = source->publications->pdata[i];
+        if (strcmp(publication->sid, sid) == 0)
+            return publication;
+    }
+    return NULL;
+}
+
+/* The first thing that the plan names and that is not in the room, as text; NULL if all is there.
+ */
+static char *describe_missing(const EgSource *source)
+{
+    const EgSelection *selection = &source->plan->selection;
+    if (selection->identity != NULL && source->participant_sid == NULL)
+        return g_strdup_printf("participant %s", selection->identity);
+    const char *sids[] = {selection->track_id, selection->audio_track_id,
+                          selection->video_track_id};
+    for (gsize i = 0; i < G_N_ELEMENTS(sids); i++) {
+        if (sids[i] != NULL && find_publication(source, sids[i]) == NULL)
+            return g_strdup_printf("track %s", sids[i]);
+    }
+    return NULL;
+}
+
+static void add_stats(EgReceiverStats *sum, EgRoom *room, const char *sid)
+{
+    EgReceiverStats stats;
+    if (!eg_room_get_stats(room, sid, &stats))
+        return;
+    sum->packets += stats.packets;
+    sum->bytes += stats.bytes;
+    sum->lost += stats.lost;
+    sum->recovered += stats.recovered;
+    sum->nacks += stats.nacks;
+    sum->plis += stats.plis;
+}
+
+static void add_track(EgSource *source, const EgPublication *publication, bool is_essential)
+{
+    EgSourceTrack *track = g_new0(EgSourceTrack, 1);
+    track->source = source;
+    track->sid = g_strdup(publication->sid);
+    track->is_essential = is_essential;
+    track->user = source->events.track_added(source->user, track, publication);
+    g_hash_table_insert(source->tracks, track->sid, track);
+    eg_info(source->log, "track added", EG_STR("trackID", publication->sid),
+            EG_STR("identity", publication->identity), EG_STR("mime", publication->mime));
+    eg_room_subscribe(source->room, publication->sid, track);
+}
+
+static void remove_track(EgSource *source, EgSourceTrack *track, const EgPublication *publication)
+{
+    add_stats(&source->past_stats, source->room, publication->sid);
+    eg_info(source->log, "track gone", EG_STR("trackID", publication->sid),
+            EG_STR("identity", publication->identity));
+    source->events.track_removed(source->user, track->user, publication);
+    g_hash_table_remove(source->tracks, publication->sid);
+}
+
+static void remember_lost(EgSource *source, const EgPublication *publication)
+{
+    Lost *lost = g_new(Lost, 1);
+    *lost = (Lost){
+        .identity = g_strdup(publication->identity),
+        .kind = publication->source,
+        .media = publication->media,
+    };
+    g_ptr_array_add(source->lost, lost);
+}
+
+static bool was_lost(EgSource *source, const EgPublication *publication)
+{
+    for (guint i = 0; i < source->lost->len; i++) {
+        const Lost *lost = source->lost->pdata[i];
+        if (lost->kind == publication->source && lost->media == publication->media &&
+            strcmp(lost->identity, publication->identity) == 0) {
+            g_ptr_array_remove_index(source->lost, i);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void announce_found(EgSource *source)
+{
+    const EgSelection *selection = &source->plan->selection;
+    const EgPublication *audio = NULL;
+    const EgPublication *video = NULL;
+    for (guint i = 0; selection->identity == NULL && i < source->publications->len; i++) {
+        const EgPublication *publication = source->publications->pdata[i];
+        if (is_selected(source, publication) && publication->media == EG_MEDIA_VIDEO)
+            video = publication;
+        else if (is_selected(source, publication))
+            audio = publication;
+    }
+    const EgPublication *any = video != NULL ? video : audio;
+    EgSourceFacts facts = {
+        .room_name = source->room_name,
+        .room_sid = source->room_sid,
+        .identity = any != NULL ? any->identity : selection->identity,
+        .publication = audio == NULL || video == NULL ? any : NULL,
+    };
+    if (audio != NULL && video != NULL && strcmp(audio->identity, video->identity) != 0)
+        facts.identity = NULL;
+    source->search = SEARCH_FOUND;
+    eg_timer_clear(source->search_timer);
+    source->events.found(source->user, &facts);
+}
+
+/* Called when something has appeared: once all that the plan names is there, recording begins. */
+static void look(EgSource *source)
+{
+    if (source->search != SEARCH_WAITING)
+        return;
+    g_autofree char *missing = describe_missing(source);
+    if (missing != NULL)
+        return;
+    announce_found(source);
+    for (guint i = 0; source->search == SEARCH_FOUND && i < source->publications->len; i++) {
+        const EgPublication *publication = source->publications->pdata[i];
+        if (is_selected(source, publication))
+            add_track(source, publication, true);
+    }
+    source->events.tracks_complete(source->user);
+}
+
+static void on_search_timeout(gpointer user)
+{
+    EgSource *source = user;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *missing = describe_missing(source);
+    if (source->search == SEARCH_WAITING) {
+        eg_error_set(&error, EG_ERROR_NOT_FOUND, EG_BLAME_REQUEST, "%s not found", missing);
+        end(source, EG_END_FAILURE, error);
+    } else {
+        end(source, EG_END_SOURCE_CLOSED, NULL);
+    }
+}
+
+static void on_joined(gpointer user, const char *room_name, const char *room_sid)
+{
+    EgSource *source = user;
+    source->room_name = g_strdup(room_name);
+    source->room_sid = g_strdup(room_sid);
+    source->search = SEARCH_WAITING;
+    eg_timer_set_after(source->search_timer, SEARCH_NS);
+    eg_info(source->log, "joined", EG_STR("roomName", room_name), EG_STR("roomID", room_sid));
+    look(source);
+}
+
+/* Whether all that was recorded is gone and only a reconnect could bring it back. */
+static void wait_for_return(EgSource *source)
+{
+    source->search = SEARCH_AWAY;
+    eg_timer_set_after(source->search_timer, SEARCH_NS);
+}
+
+static void on_participant_joined(gpointer user, const EgParticipant *participant)
+{
+    EgSource *source = user;
+    if (g_strcmp0(participant->identity, source->plan->selection.identity) != 0)
+        return;
+    g_free(source->participant_sid);
+    source->participant_sid = g_strdup(participant->sid);
+    if (source->search == SEARCH_AWAY) {
+        eg_info(source->log, "participant is back", EG_STR("identity", participant->identity));
+        source->search = SEARCH_FOUND;
+        eg_timer_clear(source->search_timer);
+    }
+    look(source);
+}
+
+static void on_participant_left(gpointer user, const EgParticipant *participant)
+{
+    EgSource *source = user;
+    if (g_strcmp0(participant->sid, source->participant_sid) != 0)
+        return;
+    g_clear_pointer(&source->participant_sid, g_free);
+    if (source->search != SEARCH_FOUND)
+        return;
+    if (participant->disconnect_reason == LIVEKIT__DISCONNECT_REASON__CLIENT_INITIATED ||
+        participant->disconnect_reason == LIVEKIT__DISCONNECT_REASON__PARTICIPANT_REMOVED) {
+        end(source, EG_END_SOURCE_CLOSED, NULL);
+        return;
+    }
+    eg_warn(source->log, "participant lost, waiting for its return",
+            EG_STR("identity", participant->identity),
+            EG_INT("reason", participant->disconnect_reason));
+    wait_for_return(source);
+}
+
+static void on_published(gpointer user, const EgPublication *publication)
+{
+    EgSource *source = user;
+    g_ptr_array_add(source->publications, (gpointer)publication);
+    if (source->search == SEARCH_WAITING) {
+        look(source);
+        return;
+    }
+    if (source->search != SEARCH_FOUND && source->search != SEARCH_AWAY)
+        return;
+    if (was_lost(source, publication)) {
+        source->search = SEARCH_FOUND;
+        eg_timer_clear(source->search_timer);
+        add_track(source, publication, false);
+    } else if (is_selected(source, publication)) {
+        add_track(source, publication, false);
+    }
+}
+
+static void on_unpublished(gpointer user, const EgPublication *publication)
+{
+    EgSource *source = user;
+    g_ptr_array_remove(source->publications, (gpointer)publication);
+    EgSourceTrack *track = g_hash_table_lookup(source->tracks, publication->sid);
+    if (track == NULL)
+        return;
+    remove_track(source, track, publication);
+    if (source->plan->selection.identity != NULL || source->search == SEARCH_ENDED)
+        return;
+    if (publication->is_lost)
+        remember_lost(source, publication);
+    if (g_hash_table_size(source->tracks) > 0)
+        return;
+    if (source->lost->len > 0)
+        wait_for_return(source);
+    else
+        end(source, EG_END_SOURCE_CLOSED, NULL);
+}
+
+static void on_muted(gpointer user, const EgPublication *publication)
+{
+    EgSource *source = user;
+    EgSourceTrack *track = g_hash_table_lookup(source->tracks, publication->sid);
+    if (track != NULL)
+        source->events.muted(source->user, track->user, publication->is_muted);
+}
+
+static void on_stream_started(gpointer user, gpointer data, EgCodec codec, guint clock_rate_hz)
+{
+    EgSource *source = user;
+    EgSourceTrack *track = data;
+    source->events.stream_started(source->user, track->user, codec, clock_rate_hz);
+}
+
+static void on_packet(gpointer user, gpointer data, EgPacket *packet)
+{
+    EgSource *source = user;
+    EgSourceTrack *track = data;
+    source->events.packet(source->user, track->user, packet);
+}
+
+static void on_sender_report(gpointer user, gpointer data, const EgSenderReport *report)
+{
+    EgSource *source = user;
+    EgSourceTrack *track = data;
+    source->events.sender_report(source->user, track->user, report);
+}
+
+static void on_stream_ended(gpointer user, gpointer data)
+{
+    EgSource *source = user;
+    EgSourceTrack *track = data;
+    source->events.stream_ended(source->user, track->user);
+}
+
+static void on_subscription_failed(gpointer user, gpointer data, const GError *error)
+{
+    EgSource *source = user;
+    EgSourceTrack *track = data;
+    if (track->is_essential) {
+        end(source, EG_END_FAILURE, error);
+        return;
+    }
+    eg_warn(source->log, "track cannot be recorded", EG_STR("trackID", track->sid),
+            EG_STR("error", error->message));
+}
+
+static void on_reconnecting(gpointer user)
+{
+    EgSource *source = user;
+    eg_warn(source->log, "connection to room lost, reconnecting");
+}
+
+static void on_reconnected(gpointer user)
+{
+    EgSource *source = user;
+    eg_info(source->log, "connection to room restored");
+}
+
+static void on_room_ended(gpointer user, EgRoomEnd room_end, const GError *error)
+{
+    static const EgEndReason reasons[] = {
+        [EG_ROOM_END_NONE] = EG_END_NONE,
+        [EG_ROOM_END_CLOSED] = EG_END_SOURCE_CLOSED,
+        [EG_ROOM_END_DUPLICATE_IDENTITY] = EG_END_DUPLICATE_IDENTITY,
+        [EG_ROOM_END_FAILED] = EG_END_FAILURE,
+    };
+    EgSource *source = user;
+    end(source, reasons[room_end], error);
+}
+
+static const EgRoomEvents room_events = {
+    .joined = on_joined,
+    .participant_joined = on_participant_joined,
+    .participant_left = on_participant_left,
+    .published = on_published,
+    .unpublished = on_unpublished,
+    .muted = on_muted,
+    .stream_started = on_stream_started,
+    .packet = on_packet,
+    .sender_report = on_sender_report,
+    .stream_ended = on_stream_ended,
+    .subscription_failed = on_subscription_failed,
+    .reconnecting = on_reconnecting,
+    .reconnected = on_reconnected,
+    .ended = on_room_ended,
+};
+
+EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const char *token,
+                        const EgLog *log, const EgSourceEvents *events, gpointer user)
+{
+    (void)config;
+    EgSource *source = g_new0(EgSource, 1);
+    source->loop = loop;
+    source->plan = plan;
+    source->log = log;
+    source->events = *events;
+    source->user = user;
+    source->search = SEARCH_JOINING;
+    source->search_timer = eg_timer_new(loop, on_search_timeout, source);
+    source->publications = g_ptr_array_new();
+    source->tracks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_track);
+    source->lost = g_ptr_array_new_with_free_func(free_lost);
+    EgRoomParams params = {.url = plan->ws_url, .token = token, .give_up_ns = GIVE_UP_NS};
+    source->room = eg_room_new(loop, log, &params, &room_events, source);
+    return source;
+}
+
+void eg_source_free(EgSource *source)
+{
+    if (source == NULL)
+        return;
+    eg_room_free(source->room);
+    eg_timer_free(source->search_timer);
+    g_hash_table_unref(source->tracks);
+    g_ptr_array_unref(source->lost);
+    g_ptr_array_unref(source->publications);
+    g_free(source->participant_sid);
+    g_free(source->room_name);
+    g_free(source->room_sid);
+    g_free(source);
+}
+
+void eg_source_track_set_wants_key_frame(EgSourceTrack *track, bool wants)
+{
+    eg_room_set_wants_key_frame(track->source->room, track->sid, wants);
+}
+
+void eg_source_get_stats(EgSource *source, EgReceiverStats *stats)
+{
+    GHashTableIter iter;
+    gpointer sid;
+    *stats = source->past_stats;
+    g_hash_table_iter_init(&iter, source->tracks);
+    while (g_hash_table_iter_next(&iter, &sid, NULL))
+        add_stats(stats, source->room, sid);
+}

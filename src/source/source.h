@@ -1,0 +1,69 @@
+#pragma once
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "request/plan.h"
+#include "room/room.h"
+
+/* Where media comes from: chosen by the plan from one table. Session thread only; callbacks never
+ * come from inside a call. */
+typedef struct _EgSource EgSource;
+
+/* One stream of coded media, from track_added to track_removed. */
+typedef struct _EgSourceTrack EgSourceTrack;
+
+/* LiveKit's words for why an egress ended. */
+typedef enum {
+    EG_END_NONE,
+    EG_END_STOPPED,            /* "StopEgress API": somebody asked */
+    EG_END_KILLED,             /* "Process killed" */
+    EG_END_SOURCE_CLOSED,      /* "Source closed": room, participant or tracks are gone */
+    EG_END_LIMIT,              /* "Session limit reached" */
+    EG_END_FAILURE,            /* "Failure" */
+    EG_END_DUPLICATE_IDENTITY, /* another one has taken over: end without a word */
+    EG_N_ENDS,
+} EgEndReason;
+
+/* What is known of the source once it was found; for file names and reports. */
+typedef struct {
+    const char *room_name;
+    const char *room_sid;
+    const char *identity;             /* whose tracks are recorded; NULL if of several */
+    const EgPublication *publication; /* if one track alone is recorded, else NULL */
+} EgSourceFacts;
+
+typedef struct {
+    /* Once: what is to be recorded is there (a participant perhaps without any track yet). */
+    void (*found)(gpointer user, const EgSourceFacts *facts);
+    /* A track that is to be recorded will send. Returns what the callbacks below are given. */
+    gpointer (*track_added)(gpointer user, EgSourceTrack *track, const EgPublication *publication);
+    /* Once, after `found` and the tracks that there are then. */
+    void (*tracks_complete)(gpointer user);
+    /* Its stream starts; may start again with another codec, always after stream_ended. */
+    void (*stream_started)(gpointer user, gpointer track, EgCodec codec, guint clock_rate_hz);
+    void (*packet)(gpointer user, gpointer track, EgPacket *packet);
+    void (*sender_report)(gpointer user, gpointer track, const EgSenderReport *report);
+    void (*stream_ended)(gpointer user, gpointer track);
+    void (*muted)(gpointer user, gpointer track, bool is_muted);
+    /* Nothing comes from it any more. */
+    void (*track_removed)(gpointer user, gpointer track, const EgPublication *publication);
+    /* The last event; the error (may be NULL) says why if it is a failure. */
+    void (*ended)(gpointer user, EgEndReason reason, const GError *error);
+} EgSourceEvents;
+
+/* Starts at once. `token` joins the room. Plan, config and log must outlive the source. */
+EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const char *token,
+                        const EgLog *log, const EgSourceEvents *events, gpointer user);
+
+/* Leaves the room; no callback comes afterwards. */
+void eg_source_free(EgSource *source);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSource, eg_source_free)
+
+void eg_source_track_set_wants_key_frame(EgSourceTrack *track, bool wants);
+
+/* Sums over all tracks that there have been. */
+void eg_source_get_stats(EgSource *source, EgReceiverStats *stats);
+
+/* "StopEgress API". */
+const char *eg_end_reason_name(EgEndReason reason);
