@@ -1,0 +1,184 @@
+/* One egress in the foreground: options -> plan -> session, signals, progress and the result. */
+#include "cli/record.h"
+
+#include <glib-unix.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "cli/options.h"
+#include "cli/outcome.h"
+#include "cli/progress.h"
+#include "cli/result.h"
+#include "request/destination.h"
+#include "session/session.h"
+
+#define SHOW_INTERVAL_NS (500 * EG_NS_PER_MS)
+
+typedef struct {
+    const EgRecordOptions *options;
+    EgLoop *loop;
+    EgSession *session;
+    EgProgress *progress;
+    EgTimer *show_timer;
+    char *description; /* the last that was not empty: at the end everything has gone */
+    bool has_recorded;
+    bool is_stopping;
+} Recording;
+
+static void show(Recording *recording)
+{
+    EgSessionProgress status;
+    eg_session_get_progress(recording->session, &status);
+    if (status.description != NULL && *status.description != '\0') {
+        g_free(recording->description);
+        recording->description = g_strdup(status.description);
+    }
+    eg_progress_show(recording->progress, &status, eg_now_ns());
+}
+
+static void on_show_due(gpointer user)
+{
+    Recording *recording = user;
+    show(recording);
+    eg_timer_set_after(recording->show_timer, SHOW_INTERVAL_NS);
+}
+
+static void on_changed(gpointer user, EgSessionState state)
+{
+    Recording *recording = user;
+    if (state == EG_SESSION_ACTIVE)
+        recording->has_recorded = true;
+    show(recording);
+}
+
+static void on_ended(gpointer user)
+{
+    Recording *recording = user;
+    eg_loop_quit(recording->loop);
+}
+
+static const EgSessionEvents session_events = {
+    .changed = on_changed,
+    .ended = on_ended,
+};
+
+/* The first finishes the file, the second gives up. */
+static gboolean on_signal(gpointer user)
+{
+    Recording *recording = user;
+    if (recording->is_stopping) {
+        eg_session_abort(recording->session);
+    } else {
+        recording->is_stopping = true;
+        eg_session_stop(recording->session, EG_END_STOPPED);
+    }
+    return G_SOURCE_CONTINUE;
+}
+
+static GSource *watch_signal(Recording *recording, int number)
+{
+    GSource *source = g_unix_signal_source_new(number);
+    g_source_set_callback(source, on_signal, recording, NULL);
+    g_source_attach(source, eg_loop_context(recording->loop));
+    return source;
+}
+
+static void print_error(const GError *error)
+{
+    g_autofree char *line = eg_error_line(error);
+    fprintf(stderr, "%s\n", line);
+}
+
+static EgExit fail(const GError *error)
+{
+    print_error(error);
+    return eg_exit_for_error(error, false);
+}
+
+/* Ended before there was anything: on our side or on the room's. */
+static EgExit exit_for_aborted(const Recording *recording)
+{
+    return recording->is_stopping ? EG_EXIT_GIVEN_UP : EG_EXIT_FAILED;
+}
+
+static EgExit report(const Recording *recording, const EgPlan *plan)
+{
+    const EgRecordOptions *options = recording->options;
+    const GError *error = eg_session_error(recording->session);
+    if (error != NULL)
+        print_error(error);
+
+    g_autofree char *text =
+        options->is_json ? eg_result_json(eg_session_info(recording->session))
+        : !options->is_quiet
+            ? eg_result_summary(eg_session_info(recording->session), plan, recording->description)
+            : NULL;
+    if (text != NULL)
+        printf("%s\n", text);
+    if (eg_session_state(recording->session) == EG_SESSION_ABORTED)
+        return exit_for_aborted(recording);
+    return eg_exit_for_error(error, recording->has_recorded);
+}
+
+static EgExit run(const EgRecordOptions *options, const EgPlan *plan)
+{
+    g_autoptr(EgLoop) loop = eg_loop_new();
+    g_autoptr(EgLog) log = eg_log_new(NULL, "egressID", plan->egress_id);
+    const EgProgressParams params = {
+        .stream = stderr,
+        .is_terminal = eg_progress_is_terminal(stderr),
+        .is_quiet = options->is_quiet,
+    };
+    Recording recording = {.options = options, .loop = loop};
+    g_autoptr(EgProgress) progress = eg_progress_new(&params);
+    recording.progress = progress;
+    g_autoptr(EgTimer) show_timer = eg_timer_new(loop, on_show_due, &recording);
+    recording.show_timer = show_timer;
+    g_autoptr(EgSession) session = eg_session_new(loop, plan, options->request, options->config,
+                                                  log, &session_events, &recording);
+    recording.session = session;
+    eg_session_set_limit(session, options->duration_ns, EG_END_STOPPED);
+
+    g_autoptr(GError) error = NULL;
+    if (!eg_session_start(session, &error)) {
+        g_clear_pointer(&progress, eg_progress_free);
+        g_free(recording.description);
+        return fail(error);
+    }
+    eg_timer_set_after(show_timer, SHOW_INTERVAL_NS);
+    const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    GSource *sources[G_N_ELEMENTS(signals)];
+    for (gsize i = 0; i < G_N_ELEMENTS(signals); i++)
+        sources[i] = watch_signal(&recording, signals[i]);
+    eg_loop_run(loop);
+    for (gsize i = 0; i < G_N_ELEMENTS(signals); i++) {
+        g_source_destroy(sources[i]);
+        g_source_unref(sources[i]);
+    }
+
+    g_clear_pointer(&progress, eg_progress_free);
+    EgExit status = report(&recording, plan);
+    g_free(recording.description);
+    return status;
+}
+
+int eg_record_main(const char *const *args)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgRecordOptions) options = eg_record_options_parse(args, &error);
+    if (options == NULL)
+        return (int)fail(error);
+    if (options->help != NULL) {
+        fputs(options->help, stdout);
+        return EG_EXIT_FINISHED;
+    }
+    eg_log_setup(options->config->log_level, options->config->log_json);
+    g_autoptr(EgPlan) plan = eg_plan_new(options->request, options->config, &error);
+    EgDestinationRule rule = options->may_overwrite ? EG_DESTINATION_ANY : EG_DESTINATION_NEW;
+    if (plan == NULL || !eg_destination_check(plan, rule, &error))
+        return (int)fail(error);
+    return (int)run(options, plan);
+}

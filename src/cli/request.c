@@ -1,0 +1,329 @@
+#include "cli/request.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "request/format.h"
+#include "request/preset.h"
+
+#define EGRESS_ID_LENGTH 12
+
+/* Somebody who writes one of these wants that, and not its name before ".mp4". */
+static const char *const foreign_extensions[] = {
+    ".mkv", ".mov", ".avi",  ".flv",  ".ts",   ".m3u8", ".wav", ".m4a", ".aac",
+    ".m4v", ".ogv", ".opus", ".flac", ".jpeg", ".jpg",  ".png", ".gif",
+};
+
+static const struct {
+    const char *name;
+    Livekit__VideoCodec codec;
+} video_codecs[] = {
+    {"h264",          LIVEKIT__VIDEO_CODEC__H264_MAIN    },
+    {"h264-baseline", LIVEKIT__VIDEO_CODEC__H264_BASELINE},
+    {"h264-main",     LIVEKIT__VIDEO_CODEC__H264_MAIN    },
+    {"h264-high",     LIVEKIT__VIDEO_CODEC__H264_HIGH    },
+    {"vp8",           LIVEKIT__VIDEO_CODEC__VP8          },
+};
+
+static const struct {
+    const char *name;
+    Livekit__AudioCodec codec;
+} audio_codecs[] = {
+    {"aac",  LIVEKIT__AUDIO_CODEC__AAC   },
+    {"opus", LIVEKIT__AUDIO_CODEC__OPUS  },
+    {"mp3",  LIVEKIT__AUDIO_CODEC__AC_MP3},
+};
+
+G_GNUC_PRINTF(2, 3)
+static void set_usage(GError **error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    g_autofree char *text = g_strdup_vprintf(format, args);
+    va_end(args);
+    eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST, "%s", text);
+}
+
+static char *make_egress_id(void)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    GString *id = g_string_new("EG_");
+    for (int i = 0; i < EGRESS_ID_LENGTH; i++)
+        g_string_append_c(id, letters[g_random_int_range(0, sizeof(letters) - 1)]);
+    return g_string_free(id, FALSE);
+}
+
+/* A path as one writes it in a shell; requests know no "..". */
+static char *make_filepath(const char *output, GError **error)
+{
+    if (output == NULL)
+        return g_strdup("");
+    if (strcmp(output, "-") == 0) {
+        set_usage(error, "--output: a recording cannot go to standard output, only into a file");
+        return NULL;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(foreign_extensions); i++) {
+        gsize length = strlen(output);
+        gsize extension = strlen(foreign_extensions[i]);
+        if (length > extension &&
+            g_ascii_strcasecmp(output + length - extension, foreign_extensions[i]) == 0) {
+            set_usage(error,
+                      "--output: there is no format %s; there are .mp4, .webm, .ogg and .mp3",
+                      foreign_extensions[i]);
+            return NULL;
+        }
+    }
+    g_auto(GStrv) elements = g_strsplit(output, "/", -1);
+    if (!g_strv_contains((const char *const *)elements, ".."))
+        return g_strdup(output);
+    g_autofree char *path = g_canonicalize_filename(output, NULL);
+    bool is_folder = g_str_has_suffix(output, "/") || g_str_has_suffix(output, "..");
+    return g_strconcat(path, is_folder ? "/" : "", NULL);
+}
+
+typedef struct {
+    const char *option;
+    gint value;
+    gint32 *target;
+} Number;
+
+static bool apply_numbers(const EgRecordArguments *a, Livekit__EncodingOptions *o, bool *any,
+                          GError **error)
+{
+    const Number numbers[] = {
+        {"width",           a->width,           &o->width          },
+        {"height",          a->height,          &o->height         },
+        {"framerate",       a->framerate,       &o->framerate      },
+        {"video-bitrate",   a->video_bitrate,   &o->video_bitrate  },
+        {"audio-bitrate",   a->audio_bitrate,   &o->audio_bitrate  },
+        {"audio-frequency", a->audio_frequency, &o->audio_frequency},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        if (numbers[i].value == EG_OPTION_UNSET)
+            continue;
+        /* In a request 0 means not set. */
+        if (numbers[i].value <= 0) {
+            set_usage(error, "--%s: %d is not greater than 0", numbers[i].option, numbers[i].value);
+            return false;
+        }
+        *numbers[i].target = numbers[i].value;
+        *any = true;
+    }
+    if (a->key_frame_interval_s != EG_OPTION_UNSET) {
+        o->key_frame_interval = a->key_frame_interval_s;
+        *any = true;
+    }
+    return true;
+}
+
+static bool apply_codecs(const EgRecordArguments *a, Livekit__EncodingOptions *o, bool *any,
+                         GError **error)
+{
+    for (gsize i = 0; a->video_codec != NULL && i < G_N_ELEMENTS(video_codecs); i++) {
+        if (g_ascii_strcasecmp(a->video_codec, video_codecs[i].name) == 0)
+            o->video_codec = video_codecs[i].codec;
+    }
+    for (gsize i = 0; a->audio_codec != NULL && i < G_N_ELEMENTS(audio_codecs); i++) {
+        if (g_ascii_strcasecmp(a->audio_codec, audio_codecs[i].name) == 0)
+            o->audio_codec = audio_codecs[i].codec;
+    }
+    if (a->video_codec != NULL && o->video_codec == LIVEKIT__VIDEO_CODEC__DEFAULT_VC) {
+        set_usage(error, "--video-codec: %s is none of h264, h264-baseline, h264-high, vp8",
+                  a->video_codec);
+        return false;
+    }
+    if (a->audio_codec != NULL && o->audio_codec == LIVEKIT__AUDIO_CODEC__DEFAULT_AC) {
+        set_usage(error, "--audio-codec: %s is none of aac, opus, mp3", a->audio_codec);
+        return false;
+    }
+    *any = *any || a->video_codec != NULL || a->audio_codec != NULL;
+    return true;
+}
+
+/* A request has either a preset or numbers; a preset that is changed by options becomes numbers. */
+typedef struct {
+    bool has_preset;
+    Livekit__EncodingOptionsPreset preset;
+    Livekit__EncodingOptions *advanced;
+} Encoding;
+
+static void free_advanced(Livekit__EncodingOptions *advanced)
+{
+    if (advanced != NULL)
+        livekit__encoding_options__free_unpacked(advanced, NULL);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Livekit__EncodingOptions, free_advanced)
+
+static bool parse_preset(const EgRecordArguments *a, const EgPreset **preset, GError **error)
+{
+    *preset = NULL;
+    if (a->preset == NULL)
+        return true;
+    *preset = eg_preset_from_name(a->preset);
+    if (*preset != NULL)
+        return true;
+    g_autofree char *names = eg_preset_names();
+    set_usage(error, "--preset: %s is none of %s", a->preset, names);
+    return false;
+}
+
+static bool parse_encoding(const EgRecordArguments *a, Encoding *encoding, GError **error)
+{
+    const EgPreset *preset = NULL;
+    if (!parse_preset(a, &preset, error))
+        return false;
+
+    g_autoptr(Livekit__EncodingOptions) advanced = g_new(Livekit__EncodingOptions, 1);
+    livekit__encoding_options__init(advanced);
+    if (preset != NULL) {
+        advanced->width = (gint32)preset->width;
+        advanced->height = (gint32)preset->height;
+        advanced->framerate = (gint32)preset->fps;
+        advanced->video_bitrate = (gint32)(preset->bitrate_bps / 1000);
+    }
+    bool any = false;
+    if (!apply_numbers(a, advanced, &any, error) || !apply_codecs(a, advanced, &any, error))
+        return false;
+
+    if ((a->is_passthrough || a->track != NULL) && (any || preset != NULL)) {
+        set_usage(error,
+                  "%s leaves codecs, size and rates as they are: it cannot be combined with "
+                  "options of encoding",
+                  a->is_passthrough ? "--passthrough" : "--track");
+        return false;
+    }
+    encoding->has_preset = a->is_passthrough || (preset != NULL && !any);
+    if (a->is_passthrough)
+        encoding->preset = LIVEKIT__ENCODING_OPTIONS_PRESET__PASSTHROUGH;
+    else if (preset != NULL)
+        encoding->preset = preset->preset;
+    if (any)
+        encoding->advanced = g_steal_pointer(&advanced);
+    return true;
+}
+
+static Livekit__EncodedFileOutput **make_files(char *filepath)
+{
+    Livekit__EncodedFileOutput *file = g_new(Livekit__EncodedFileOutput, 1);
+    livekit__encoded_file_output__init(file);
+    file->filepath = filepath;
+    Livekit__EncodedFileOutput **files = g_new(Livekit__EncodedFileOutput *, 1);
+    files[0] = file;
+    return files;
+}
+
+static char *dup_room(const EgRecordArguments *a)
+{
+    return g_strdup(a->room != NULL ? a->room : "");
+}
+
+static void fill_participant(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                             char *filepath, const Encoding *encoding)
+{
+    Livekit__ParticipantEgressRequest *participant = g_new(Livekit__ParticipantEgressRequest, 1);
+    livekit__participant_egress_request__init(participant);
+    participant->room_name = dup_room(a);
+    participant->identity = g_strdup(a->participant);
+    participant->screen_share = a->is_screen_share;
+    participant->n_file_outputs = 1;
+    participant->file_outputs = make_files(filepath);
+    if (encoding->has_preset) {
+        participant->options_case = LIVEKIT__PARTICIPANT_EGRESS_REQUEST__OPTIONS_PRESET;
+        participant->preset = encoding->preset;
+    } else if (encoding->advanced != NULL) {
+        participant->options_case = LIVEKIT__PARTICIPANT_EGRESS_REQUEST__OPTIONS_ADVANCED;
+        participant->advanced = encoding->advanced;
+    }
+    request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_PARTICIPANT;
+    request->participant = participant;
+}
+
+static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                                 char *filepath, const Encoding *encoding)
+{
+    Livekit__TrackCompositeEgressRequest *composite =
+        g_new(Livekit__TrackCompositeEgressRequest, 1);
+    livekit__track_composite_egress_request__init(composite);
+    composite->room_name = dup_room(a);
+    composite->audio_track_id = g_strdup(a->audio_track != NULL ? a->audio_track : "");
+    composite->video_track_id = g_strdup(a->video_track != NULL ? a->video_track : "");
+    composite->n_file_outputs = 1;
+    composite->file_outputs = make_files(filepath);
+    if (encoding->has_preset) {
+        composite->options_case = LIVEKIT__TRACK_COMPOSITE_EGRESS_REQUEST__OPTIONS_PRESET;
+        composite->preset = encoding->preset;
+    } else if (encoding->advanced != NULL) {
+        composite->options_case = LIVEKIT__TRACK_COMPOSITE_EGRESS_REQUEST__OPTIONS_ADVANCED;
+        composite->advanced = encoding->advanced;
+    }
+    request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_TRACK_COMPOSITE;
+    request->track_composite = composite;
+}
+
+static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
+                       const Encoding *encoding)
+{
+    (void)encoding; /* parse_encoding() has seen that there is none */
+    Livekit__TrackEgressRequest *track = g_new(Livekit__TrackEgressRequest, 1);
+    livekit__track_egress_request__init(track);
+    track->room_name = dup_room(a);
+    track->track_id = g_strdup(a->track);
+    track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE;
+    track->file = g_new(Livekit__DirectFileOutput, 1);
+    livekit__direct_file_output__init(track->file);
+    track->file->filepath = filepath;
+    request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_TRACK;
+    request->track = track;
+}
+
+typedef void (*FillFunc)(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                         char *filepath, const Encoding *encoding);
+
+/* By which of the options that say what is recorded is given: exactly one kind. */
+static FillFunc choose_kind(const EgRecordArguments *a, GError **error)
+{
+    bool is_composite = a->audio_track != NULL || a->video_track != NULL;
+    int n_kinds = (a->participant != NULL) + (a->track != NULL) + is_composite;
+    if (n_kinds != 1) {
+        set_usage(error, "%s: --participant, --track, or --audio-track and --video-track",
+                  n_kinds == 0 ? "what is to be recorded? one of"
+                               : "these exclude each other, give one of");
+        return NULL;
+    }
+    if (a->is_screen_share && a->participant == NULL) {
+        set_usage(error, "--screen-share goes with --participant only");
+        return NULL;
+    }
+    if (a->participant != NULL)
+        return fill_participant;
+    return a->track != NULL ? fill_track : fill_track_composite;
+}
+
+Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *arguments, GError **error)
+{
+    FillFunc fill = choose_kind(arguments, error);
+    if (fill == NULL)
+        return NULL;
+    g_autofree char *filepath = make_filepath(arguments->output, error);
+    if (filepath == NULL)
+        return NULL;
+    Encoding encoding = {0};
+    if (!parse_encoding(arguments, &encoding, error))
+        return NULL;
+
+    Rpc__StartEgressRequest *request = g_new(Rpc__StartEgressRequest, 1);
+    rpc__start_egress_request__init(request);
+    request->egress_id = make_egress_id();
+    if (arguments->token != NULL)
+        request->token = g_strdup(arguments->token);
+    if (arguments->url != NULL)
+        request->ws_url = g_strdup(arguments->url);
+    fill(request, arguments, g_steal_pointer(&filepath), &encoding);
+    return request;
+}
+
+void eg_record_request_free(Rpc__StartEgressRequest *request)
+{
+    if (request != NULL)
+        rpc__start_egress_request__free_unpacked(request, NULL);
+}

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "livekit_egress.pb-c.h"
+#include "request/plan.h"
+#include "source/source.h"
+
+/* The EgressInfo of one egress, and its only writer. Session thread only. Instants are wall-clock
+ * nanoseconds since the Unix epoch. */
+typedef struct _EgReport EgReport;
+
+/* Status STARTING, with what the plan knows. `request` is echoed (copied). */
+EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *request, gint64 now_ns);
+void eg_report_free(EgReport *report);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgReport, eg_report_free)
+
+/* Valid until the next call that changes it. */
+const Livekit__EgressInfo *eg_report_info(const EgReport *report);
+
+void eg_report_set_room(EgReport *report, const char *room_name, const char *room_sid);
+void eg_report_set_file(EgReport *report, const char *path);
+void eg_report_set_active(EgReport *report, gint64 now_ns);
+void eg_report_set_file_size(EgReport *report, guint64 size_bytes, gint64 duration_ns);
+void eg_report_set_ending(EgReport *report, EgEndReason reason, gint64 now_ns);
+
+/* The final state; the error (may be NULL) gives text and code. */
+void eg_report_set_ended(EgReport *report, Livekit__EgressStatus status, EgEndReason reason,
+                         const GError *error, gint64 now_ns);

@@ -1,0 +1,539 @@
+/* One egress: the state machine and what hangs on its transitions. */
+#include "session/session.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "media/graph.h"
+#include "report/report.h"
+#include "request/filename.h"
+#include "room/token.h"
+#include "session/description.h"
+#include "sink/sink.h"
+
+/* Longer than this nothing that works needs to put out what is in flight and to close a file; the
+ * time to finish an MP4 (a copy of the file) is not counted. */
+#define DRAIN_NS (30 * EG_NS_PER_S)
+
+struct _EgSession {
+    EgLoop *loop;
+    const EgPlan *plan;
+    const EgConfig *config;
+    const EgLog *log;
+    EgSessionEvents events;
+    gpointer user;
+
+    EgSessionState state;
+    EgEndReason end_reason;
+    GError *error; /* why it is failing: the first cause */
+    EgReport *report;
+    EgSource *source;
+    EgGraph *graph;
+    EgSink *sink;
+    EgDescription *description;
+    char *path; /* of the file */
+
+    gint64 limit_ns; /* of the recording's duration; 0: none */
+    EgEndReason limit_reason;
+    gint64 origin_ns; /* monotonic; of the recording's first media */
+    EgTimer *limit_timer;
+    EgTimer *end_timer;   /* carries an end out of the callback that told it */
+    EgTimer *drain_timer; /* the deadline of ENDING */
+    EgTimer *ended_timer; /* tells `ended` */
+
+    /* Kept when the parts are gone. */
+    EgSinkStats sink_stats;
+    EgReceiverStats receiver_stats;
+    EgGraphStats graph_stats;
+};
+
+static const struct {
+    const char *name;
+    Livekit__EgressStatus status;
+    bool is_final;
+    guint next; /* set of states that may follow */
+} states[EG_N_SESSION_STATES] = {
+#define TO(s) (1u << EG_SESSION_##s)
+    [EG_SESSION_NONE] = {"none",          0,                                            false, TO(STARTING)},
+    [EG_SESSION_STARTING] = {"starting",      LIVEKIT__EGRESS_STATUS__EGRESS_STARTING,      false,
+                         TO(ACTIVE) | TO(FAILED) | TO(ABORTED)                                             },
+    [EG_SESSION_ACTIVE] = {"active",        LIVEKIT__EGRESS_STATUS__EGRESS_ACTIVE,        false,
+                         TO(ENDING) | TO(FAILED)                                                           },
+    [EG_SESSION_ENDING] = {"ending",        LIVEKIT__EGRESS_STATUS__EGRESS_ENDING,        false,
+                         TO(COMPLETE) | TO(FAILED) | TO(LIMIT_REACHED)                                     },
+    [EG_SESSION_COMPLETE] = {"complete",      LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE,      true,  0           },
+    [EG_SESSION_FAILED] = {"failed",        LIVEKIT__EGRESS_STATUS__EGRESS_FAILED,        true,  0           },
+    [EG_SESSION_ABORTED] = {"aborted",       LIVEKIT__EGRESS_STATUS__EGRESS_ABORTED,       true,  0           },
+    [EG_SESSION_LIMIT_REACHED] = {"limit reached", LIVEKIT__EGRESS_STATUS__EGRESS_LIMIT_REACHED,
+                         true,                                                                 0           },
+#undef TO
+};
+
+const char *eg_session_state_name(EgSessionState state)
+{
+    g_assert(state < EG_N_SESSION_STATES);
+    return states[state].name;
+}
+
+static bool is_final(const EgSession *session)
+{
+    return states[session->state].is_final;
+}
+
+/* The one place where the state changes. */
+static void advance(EgSession *session, EgSessionState next)
+{
+    g_assert((states[session->state].next & (1u << next)) != 0);
+    session->state = next;
+    eg_info(session->log, eg_session_state_name(next),
+            EG_STR("error", session->error != NULL ? session->error->message : NULL),
+            EG_STR("path", states[next].is_final ? session->path : NULL));
+    if (states[next].is_final)
+        eg_timer_set(session->ended_timer, 0);
+    session->events.changed(session->user, next);
+}
+
+static void collect_stats(EgSession *session)
+{
+    if (session->source != NULL)
+        eg_source_get_stats(session->source, &session->receiver_stats);
+    if (session->graph != NULL)
+        eg_graph_get_stats(session->graph, &session->graph_stats);
+    if (session->sink != NULL)
+        eg_sink_get_stats(session->sink, &session->sink_stats);
+}
+
+static void release(EgSession *session)
+{
+    collect_stats(session);
+    eg_timer_clear(session->limit_timer);
+    eg_timer_clear(session->drain_timer);
+    eg_timer_clear(session->end_timer);
+    g_clear_pointer(&session->source, eg_source_free);
+    g_clear_pointer(&session->graph, eg_graph_free);
+    g_clear_pointer(&session->sink, eg_sink_free);
+}
+
+static void log_stats(EgSession *session)
+{
+    const EgReceiverStats *receiver = &session->receiver_stats;
+    const EgPacerStats *pacer = &session->graph_stats.pacer;
+    eg_info(session->log, "media statistics", EG_INT("packets", receiver->packets),
+            EG_INT("lost", receiver->lost), EG_INT("recovered", receiver->recovered),
+            EG_INT("droppedFrames", session->graph_stats.dropped_frames),
+            EG_INT("pictures", pacer->pictures), EG_INT("repeated", pacer->repeated),
+            EG_INT("black", pacer->black), EG_INT("skipped", pacer->skipped),
+            EG_INT("silentFrames", pacer->silent_frames),
+            EG_REAL("duration", (double)session->sink_stats.duration_ns / (double)EG_NS_PER_S));
+}
+
+/* Everything is over: lets go of all parts and reports the final state. */
+static void end(EgSession *session, EgSessionState final)
+{
+    release(session);
+    log_stats(session);
+    eg_report_set_file_size(session->report, session->sink_stats.size_bytes,
+                            session->sink_stats.duration_ns);
+    eg_report_set_ended(session->report, states[final].status, session->end_reason, session->error,
+                        eg_wall_now_ns());
+    advance(session, final);
+}
+
+/* The final state by the reason of the end. */
+static void end_in_order(EgSession *session)
+{
+    if (session->error != NULL)
+        end(session, EG_SESSION_FAILED);
+    else if (session->end_reason == EG_END_LIMIT)
+        end(session, EG_SESSION_LIMIT_REACHED);
+    else
+        end(session, EG_SESSION_COMPLETE);
+}
+
+/* There is no output to finish. */
+static void end_unstarted(EgSession *session)
+{
+    if (session->error != NULL) {
+        end(session, EG_SESSION_FAILED);
+        return;
+    }
+    eg_error_set(&session->error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST, "%s",
+                 session->end_reason == EG_END_SOURCE_CLOSED
+                     ? "Source closed before anything could be recorded"
+                     : "Stop called before pipeline could start");
+    end(session, EG_SESSION_ABORTED);
+}
+
+/* Has all that is on the way put out up to the instant `end_ns`, the output finished, and then the
+ * final state. */
+static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
+{
+    if (session->state != EG_SESSION_STARTING && session->state != EG_SESSION_ACTIVE)
+        return;
+    session->end_reason = reason;
+    if (session->state == EG_SESSION_STARTING) {
+        end_unstarted(session);
+        return;
+    }
+    eg_report_set_ending(session->report, reason, eg_wall_now_ns());
+    advance(session, EG_SESSION_ENDING);
+    eg_timer_set_after(session->drain_timer, DRAIN_NS);
+    if (session->graph != NULL)
+        eg_graph_finish(session->graph, end_ns);
+    else
+        eg_sink_drain(session->sink);
+}
+
+/* Remembers why the egress has to end; it begins to from the loop, since who tells it is in the
+ * middle of something. The first cause counts. */
+static void end_soon(EgSession *session, EgEndReason reason, const GError *error)
+{
+    if (is_final(session) || session->end_reason != EG_END_NONE)
+        return;
+    session->end_reason = reason;
+    if (error != NULL)
+        session->error = g_error_copy(error);
+    eg_timer_set(session->end_timer, 0);
+}
+
+static void on_end_due(gpointer user)
+{
+    EgSession *session = user;
+    begin_ending(session, session->end_reason, eg_now_ns());
+}
+
+static void on_limit_due(gpointer user)
+{
+    EgSession *session = user;
+    begin_ending(session, session->limit_reason, session->origin_ns + session->limit_ns);
+}
+
+static void on_drain_timeout(gpointer user)
+{
+    EgSession *session = user;
+    if (session->error == NULL)
+        eg_error_set(&session->error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "pipeline frozen");
+    end(session, EG_SESSION_FAILED);
+}
+
+static void on_ended_due(gpointer user)
+{
+    EgSession *session = user;
+    session->events.ended(session->user);
+}
+
+/* The sink's side. */
+
+static void on_sink_drained(gpointer user)
+{
+    end_in_order(user);
+}
+
+static void on_sink_failed(gpointer user, const GError *error)
+{
+    EgSession *session = user;
+    if (session->error == NULL)
+        session->error = g_error_copy(error);
+    session->end_reason = EG_END_FAILURE;
+    end(session, EG_SESSION_FAILED);
+}
+
+static const EgSinkEvents sink_events = {
+    .drained = on_sink_drained,
+    .failed = on_sink_failed,
+};
+
+/* The graph's side. */
+
+static EgFormat format_of(const EgSession *session, const EgGraphOutput *output)
+{
+    if (session->plan->file.format != EG_FORMAT_NONE)
+        return session->plan->file.format;
+    return eg_format_for_codecs(output->audio_codec, output->video_codec);
+}
+
+static bool check_codec(EgFormat format, EgCodec codec, GError **error)
+{
+    if (codec == EG_CODEC_NONE || eg_format_holds(format, codec))
+        return true;
+    g_autofree char *holds = eg_format_describe_codecs(format);
+    eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                 "format %s incompatible with codec %s: it holds %s", eg_format_info(format)->name,
+                 eg_codec_info(codec)->name, holds);
+    return false;
+}
+
+static bool open_sink(EgSession *session, const EgGraphOutput *output, GError **error)
+{
+    EgFormat format = format_of(session, output);
+    if (!check_codec(format, output->audio_codec, error) ||
+        !check_codec(format, output->video_codec, error))
+        return false;
+    EgFilenameFacts facts;
+    eg_description_get_facts(session->description, &facts);
+    facts.retry_count = session->plan->retry_count;
+    facts.wall_ns = eg_wall_now_ns();
+    session->path = eg_filename_expand(session->plan->file.path_template, format, &facts, error);
+    if (session->path == NULL)
+        return false;
+    EgSinkParams params = {
+        .log = session->log,
+        .format = format,
+        .path = session->path,
+        .audio = output->audio_caps,
+        .video = output->video_caps,
+    };
+    session->sink = eg_sink_new(EG_SINK_FILE, session->loop, &params, &sink_events, session, error);
+    return session->sink != NULL;
+}
+
+static void on_ready(gpointer user, const EgGraphOutput *output)
+{
+    EgSession *session = user;
+    g_autoptr(GError) error = NULL;
+    if (session->state != EG_SESSION_STARTING)
+        return;
+    if (!open_sink(session, output, &error)) {
+        end_soon(session, EG_END_FAILURE, error);
+        return;
+    }
+    eg_report_set_file(session->report, session->path);
+    eg_report_set_active(session->report, eg_wall_now_ns());
+    session->origin_ns = output->origin_ns;
+    if (session->limit_ns > 0)
+        eg_timer_set(session->limit_timer, session->origin_ns + session->limit_ns);
+    advance(session, EG_SESSION_ACTIVE);
+}
+
+static void on_frame(gpointer user, EgMedia media, GstBuffer *frame)
+{
+    EgSession *session = user;
+    if (session->sink != NULL)
+        eg_sink_push(session->sink, media, frame);
+    else
+        gst_buffer_unref(frame);
+}
+
+static void on_wants_key_frame(gpointer user, gpointer track, bool wants)
+{
+    (void)user;
+    eg_source_track_set_wants_key_frame(track, wants);
+}
+
+static void on_graph_drained(gpointer user)
+{
+    EgSession *session = user;
+    eg_sink_drain(session->sink);
+}
+
+/* What the graph has put out until now is still worth finishing. */
+static void on_graph_failed(gpointer user, const GError *error)
+{
+    EgSession *session = user;
+    if (session->error == NULL)
+        session->error = g_error_copy(error);
+    collect_stats(session);
+    g_clear_pointer(&session->source, eg_source_free);
+    g_clear_pointer(&session->graph, eg_graph_free);
+    if (session->state == EG_SESSION_ENDING)
+        eg_sink_drain(session->sink);
+    else
+        begin_ending(session, EG_END_FAILURE, eg_now_ns());
+}
+
+static const EgGraphEvents graph_events = {
+    .ready = on_ready,
+    .frame = on_frame,
+    .wants_key_frame = on_wants_key_frame,
+    .drained = on_graph_drained,
+    .failed = on_graph_failed,
+};
+
+/* The source's side. */
+
+static void on_found(gpointer user, const EgSourceFacts *facts)
+{
+    EgSession *session = user;
+    eg_report_set_room(session->report, facts->room_name, facts->room_sid);
+    eg_description_set_facts(session->description, facts);
+}
+
+static gpointer on_track_added(gpointer user, EgSourceTrack *track,
+                               const EgPublication *publication)
+{
+    EgSession *session = user;
+    eg_description_add(session->description, publication);
+    return eg_graph_add_track(session->graph, publication->participant_sid, publication->media,
+                              publication->is_muted, track);
+}
+
+static void on_tracks_complete(gpointer user)
+{
+    EgSession *session = user;
+    eg_graph_start(session->graph);
+}
+
+static void on_stream_started(gpointer user, gpointer track, EgCodec codec, guint clock_rate_hz)
+{
+    (void)user;
+    eg_graph_track_start(track, codec, clock_rate_hz);
+}
+
+static void on_packet(gpointer user, gpointer track, EgPacket *packet)
+{
+    (void)user;
+    eg_graph_track_push(track, packet);
+}
+
+static void on_sender_report(gpointer user, gpointer track, const EgSenderReport *report)
+{
+    (void)user;
+    eg_graph_track_report(track, report);
+}
+
+static void on_stream_ended(gpointer user, gpointer track)
+{
+    (void)user;
+    eg_graph_track_end(track);
+}
+
+static void on_muted(gpointer user, gpointer track, bool is_muted)
+{
+    (void)user;
+    eg_graph_track_set_muted(track, is_muted);
+}
+
+static void on_track_removed(gpointer user, gpointer track, const EgPublication *publication)
+{
+    EgSession *session = user;
+    eg_description_remove(session->description, publication);
+    eg_graph_track_remove(track);
+}
+
+static void on_source_ended(gpointer user, EgEndReason reason, const GError *error)
+{
+    end_soon(user, reason, error);
+}
+
+static const EgSourceEvents source_events = {
+    .found = on_found,
+    .track_added = on_track_added,
+    .tracks_complete = on_tracks_complete,
+    .stream_started = on_stream_started,
+    .packet = on_packet,
+    .sender_report = on_sender_report,
+    .stream_ended = on_stream_ended,
+    .muted = on_muted,
+    .track_removed = on_track_removed,
+    .ended = on_source_ended,
+};
+
+EgSession *eg_session_new(EgLoop *loop, const EgPlan *plan, const Rpc__StartEgressRequest *request,
+                          const EgConfig *config, const EgLog *log, const EgSessionEvents *events,
+                          gpointer user)
+{
+    EgSession *session = g_new0(EgSession, 1);
+    session->loop = loop;
+    session->plan = plan;
+    session->config = config;
+    session->log = log;
+    session->events = *events;
+    session->user = user;
+    session->report = eg_report_new(plan, request, eg_wall_now_ns());
+    session->description = eg_description_new();
+    session->limit_timer = eg_timer_new(loop, on_limit_due, session);
+    session->end_timer = eg_timer_new(loop, on_end_due, session);
+    session->drain_timer = eg_timer_new(loop, on_drain_timeout, session);
+    session->ended_timer = eg_timer_new(loop, on_ended_due, session);
+    return session;
+}
+
+void eg_session_free(EgSession *session)
+{
+    if (session == NULL)
+        return;
+    release(session);
+    eg_timer_free(session->limit_timer);
+    eg_timer_free(session->end_timer);
+    eg_timer_free(session->drain_timer);
+    eg_timer_free(session->ended_timer);
+    eg_description_free(session->description);
+    eg_report_free(session->report);
+    g_clear_error(&session->error);
+    g_free(session->path);
+    g_free(session);
+}
+
+bool eg_session_start(EgSession *session, GError **error)
+{
+    eg_loop_assert_owner(session->loop);
+    const EgPlan *plan = session->plan;
+    g_autofree char *token = g_strdup(plan->token);
+    if (token == NULL)
+        token = eg_token_new(session->config->api_key, session->config->api_secret, plan->room_name,
+                             plan->egress_id, error);
+    if (token == NULL)
+        return false;
+    session->graph = eg_graph_new(session->loop, plan, session->config, session->log, &graph_events,
+                                  session, error);
+    if (session->graph == NULL)
+        return false;
+    session->source = eg_source_new(session->loop, plan, session->config, token, session->log,
+                                    &source_events, session);
+    advance(session, EG_SESSION_STARTING);
+    return true;
+}
+
+void eg_session_set_limit(EgSession *session, gint64 duration_ns, EgEndReason reason)
+{
+    session->limit_ns = duration_ns;
+    session->limit_reason = reason;
+}
+
+void eg_session_stop(EgSession *session, EgEndReason reason)
+{
+    eg_loop_assert_owner(session->loop);
+    begin_ending(session, reason, eg_now_ns());
+}
+
+void eg_session_abort(EgSession *session)
+{
+    eg_loop_assert_owner(session->loop);
+    if (is_final(session) || session->state == EG_SESSION_NONE)
+        return;
+    session->end_reason = EG_END_KILLED;
+    if (session->error == NULL)
+        eg_error_set(&session->error, EG_ERROR_CANCELED, EG_BLAME_REQUEST, "recording given up");
+    end(session, session->state == EG_SESSION_STARTING ? EG_SESSION_ABORTED : EG_SESSION_FAILED);
+}
+
+EgSessionState eg_session_state(const EgSession *session)
+{
+    return session->state;
+}
+
+const Livekit__EgressInfo *eg_session_info(const EgSession *session)
+{
+    return eg_report_info(session->report);
+}
+
+const GError *eg_session_error(const EgSession *session)
+{
+    return session->error;
+}
+
+void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
+{
+    eg_loop_assert_owner(session->loop);
+    collect_stats(session);
+    *progress = (EgSessionProgress){
+        .state = session->state,
+        .recorded_ns = session->sink_stats.duration_ns,
+        .size_bytes = session->sink_stats.size_bytes,
+        .lost_packets = session->receiver_stats.lost,
+        .skipped_pictures = session->graph_stats.pacer.skipped,
+        .path = session->path,
+        .description = eg_description_text(session->description),
+    };
+}

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "livekit_egress.pb-c.h"
+#include "request/plan.h"
+#include "source/source.h"
+
+/* One egress from start to finish: source -> graph -> sink, its state and its report. Lives on its
+ * loop's thread, which is the session thread. */
+typedef struct _EgSession EgSession;
+
+typedef enum {
+    EG_SESSION_NONE,
+    EG_SESSION_STARTING, /* until the first media */
+    EG_SESSION_ACTIVE,
+    EG_SESSION_ENDING, /* what is in flight is put out, files are finished */
+    EG_SESSION_COMPLETE,
+    EG_SESSION_FAILED,
+    EG_SESSION_ABORTED, /* ended before there was anything */
+    EG_SESSION_LIMIT_REACHED,
+    EG_N_SESSION_STATES,
+} EgSessionState;
+
+typedef struct {
+    /* Also told for the final states; eg_session_info() has the details. May come from inside a
+     * call and must not free the session. */
+    void (*changed)(gpointer user, EgSessionState state);
+    /* The last event, never from inside a call: nothing is running any more. */
+    void (*ended)(gpointer user);
+} EgSessionEvents;
+
+typedef struct {
+    EgSessionState state;
+    gint64 recorded_ns;
+    guint64 size_bytes;
+    guint64 lost_packets;
+    guint64 skipped_pictures;
+    const char *path;        /* of the file; NULL while it is not known */
+    const char *description; /* what is being recorded, for people; valid until the next call */
+} EgSessionProgress;
+
+/* `plan`, `config` and `log` must outlive the session; `request` is echoed in the report. */
+EgSession *eg_session_new(EgLoop *loop, const EgPlan *plan, const Rpc__StartEgressRequest *request,
+                          const EgConfig *config, const EgLog *log, const EgSessionEvents *events,
+                          gpointer user);
+void eg_session_free(EgSession *session);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSession, eg_session_free)
+
+/* Ends the recording when it is that long (to the frame), with that reason. Before it starts. */
+void eg_session_set_limit(EgSession *session, gint64 duration_ns, EgEndReason reason);
+
+/* Begins. What can be known at once is an error here (destination, token), and nothing comes after;
+ * everything else ends in a final state. */
+bool eg_session_start(EgSession *session, GError **error);
+
+/* Finishes the output in order. Again, or when it is ending already: nothing. */
+void eg_session_stop(EgSession *session, EgEndReason reason);
+
+/* Gives up at once: unfinished files keep what they have under their unfinished names. */
+void eg_session_abort(EgSession *session);
+
+EgSessionState eg_session_state(const EgSession *session);
+const Livekit__EgressInfo *eg_session_info(const EgSession *session);
+
+/* Why it failed; NULL if it has not. */
+const GError *eg_session_error(const EgSession *session);
+void eg_session_get_progress(EgSession *session, EgSessionProgress *progress);
+const char *eg_session_state_name(EgSessionState state);
