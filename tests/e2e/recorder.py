@@ -1,0 +1,61 @@
+"""`egress record` as a user runs it."""
+import json
+import os
+import pathlib
+import signal
+import time
+
+from process import Process
+from server import API_KEY, API_SECRET
+
+
+class Recorder:
+    """Runs at once. Its log is JSON lines, which the test waits for."""
+
+    def __init__(self, server, folder: pathlib.Path, *options, room="room", output="out.mp4",
+                 name="recorder", key=API_KEY, secret=API_SECRET, url=None, wrapper=()):
+        self.path = folder / output
+        env = os.environ | {"LIVEKIT_URL": url or server.url, "LIVEKIT_API_KEY": key,
+                            "LIVEKIT_API_SECRET": secret}
+        self.process = Process(
+            [*wrapper, os.environ["EGRESS"], "record", "--room", room, "--log-json", *options,
+             "-o", self.path],
+            log=folder / f"{name}.log", lines_from="stderr", env=env)
+
+    def wait_log(self, message: str, timeout=60, **fields) -> dict:
+        """The next line of the log with that message and these fields."""
+        deadline = time.monotonic() + timeout
+        while True:
+            line = self.process.next_line(deadline)
+            assert line is not None, (f"the recorder has ended before it said {message!r}: "
+                                      f"{self.process.lines[-8:]}")
+            if not line.startswith("{"):
+                continue
+            entry = json.loads(line)
+            if entry["msg"] == message and all(entry.get(k) == v for k, v in fields.items()):
+                return entry
+
+    def wait_active(self):
+        return self.wait_log("active")
+
+    def interrupt(self):
+        self.process.popen.send_signal(signal.SIGINT)
+
+    def stop(self) -> int:
+        """First Ctrl-C: the file is finished. Returns the exit code."""
+        self.interrupt()
+        return self.process.wait()
+
+    def kill(self):
+        self.process.popen.kill()
+        self.process.wait()
+
+    def wait(self, timeout=90) -> int:
+        return self.process.wait(timeout)
+
+    @property
+    def error_lines(self):
+        return [line for line in self.process.lines if not line.startswith("{")]
+
+    def close(self):
+        self.process.close()

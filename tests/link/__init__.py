@@ -1,0 +1,78 @@
+"""A bad network for one program: run it behind a link that loses, delays or cuts on command.
+
+    with Link() as link:
+        subprocess.Popen([*link.wrapper, "egress", "record", …])
+        link.wait_up()
+        link.loss(0.05, protocol="udp")
+        link.cut()
+        link.heal()
+
+The program itself takes the place of the wrapper, so that signals and its exit code are its own.
+"""
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+
+
+class Link:
+    def __init__(self, seed=1):
+        self._folder = tempfile.mkdtemp(prefix="link-")
+        self._control = os.path.join(self._folder, "control")
+        self.wrapper = [sys.executable, os.path.dirname(os.path.abspath(__file__)),
+                        "--control", self._control, "--seed", str(seed)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def wait_up(self, timeout=10):
+        """Until the program is being started. Commands need not wait for it."""
+        deadline = time.monotonic() + timeout
+        while not os.path.exists(self._control):
+            assert time.monotonic() < deadline, "the link has not come up"
+            time.sleep(0.01)
+
+    def tell(self, *words) -> dict:
+        """Sends a command; when it returns, the command holds. Returns what stats returns."""
+        self.wait_up()
+        return tell(self._control, *words)
+
+    def loss(self, fraction, protocol="all", direction="both") -> dict:
+        """Loses packets at random: of udp, tcp or all; down (to the program), up, or both."""
+        return self.tell("loss", fraction, protocol, direction)
+
+    def delay(self, ms, jitter_ms=0) -> dict:
+        """Delays packets, each by up to jitter_ms more, so that they overtake each other."""
+        return self.tell("delay", ms, jitter_ms)
+
+    def cut(self) -> dict:
+        """Nothing passes any more, and nobody is told."""
+        return self.tell("cut")
+
+    def heal(self) -> dict:
+        """Everything is good again."""
+        return self.tell("heal")
+
+    def stats(self) -> dict:
+        """Packets by what happened to them: down_passed, down_lost, up_passed, up_lost."""
+        return self.tell("stats")
+
+
+def tell(control, *words) -> dict:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        client.connect(control)
+        client.sendall((" ".join(map(str, words)) + "\n").encode())
+        reply = json.loads(client.makefile().readline())
+    if "error" in reply:
+        raise ValueError(reply["error"])
+    return reply

@@ -1,0 +1,124 @@
+"""The networks of a link, each a namespace:
+
+    where we are, with the server          the middle                    the program's
+    link<pid> 10.98.x.y ── veth ── near (the forwarder) far ── veth ── link0 10.98.x.y+1
+
+The forwarder takes every frame from one side and puts it on the other, or not.
+"""
+import array
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+import subprocess
+
+import forwarder
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class SetupError(Exception):
+    """The system refuses what a link needs."""
+
+
+def _unshare_network():
+    if _libc.unshare(_CLONE_NEWNET) != 0:
+        raise SetupError(f"no network namespace: {os.strerror(ctypes.get_errno())}; see scripts/netns")
+
+
+def _ip(*arguments):
+    run = subprocess.run(["ip", *map(str, arguments)], capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise SetupError(f"ip {' '.join(map(str, arguments))}: {run.stderr.strip()}")
+
+
+def _no_offload(interface):
+    """Frames are to be complete on the wire: with their checksums, and none longer than it allows."""
+    set_tx_checksum, set_gso, set_gro = 0x17, 0x24, 0x2c
+    siocethtool = 0x8946
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for command in (set_tx_checksum, set_gso, set_gro):
+            value = array.array("B", struct.pack("II", command, 0))
+            request = struct.pack("16sP", interface.encode(), value.buffer_info()[0])
+            fcntl.ioctl(any_socket, siocethtool, request + bytes(40 - len(request)))
+
+
+def _up(interface, address=None):
+    if address:
+        _ip("addr", "add", address, "dev", interface)
+    _ip("link", "set", interface, "up")
+    _no_offload(interface)
+
+
+def _addresses():
+    """Both ends, in a subnet of this process's own."""
+    index = os.getpid() % 16384
+    base = f"10.98.{index >> 6}"
+    return f"{base}.{(index & 63) * 4 + 1}", f"{base}.{(index & 63) * 4 + 2}"
+
+
+def enter(control, seed):
+    """Puts this process behind a link."""
+    program = os.getpid()
+    ready_read, ready_write = os.pipe()
+    go_read, go_write = os.pipe()
+    failed_read, failed_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ready_read)
+        os.close(go_write)
+        os.close(failed_read)
+        _run_middle(program, control, seed, ready_write, go_read, failed_write)
+    os.close(ready_write)
+    os.close(go_read)
+    os.close(failed_write)
+    os.waitpid(child, 0)
+
+    middle = os.read(ready_read, 16).decode()
+    if middle:
+        ours, its = _addresses()
+        name = f"link{program}"
+        _ip("link", "add", name, "type", "veth", "peer", "name", "near", "netns", middle)
+        _up(name, f"{ours}/30")
+        _unshare_network()
+        _ip("link", "set", "lo", "up")
+        _ip("link", "add", "link0", "type", "veth", "peer", "name", "far", "netns", middle)
+        _up("link0", f"{its}/30")
+        _ip("route", "add", "default", "via", ours)
+        os.write(go_write, b"go")
+        os.close(go_write)
+    # The forwarder closes its end when it works.
+    problem = os.read(failed_read, 1000).decode()
+    if problem or not middle:
+        raise SetupError(problem or "the link's forwarder has not started")
+
+
+def _run_middle(program, control, seed, ready, go, failed):
+    """The forwarder's process. It is nobody's child, so that the program has none that it does not
+    know of."""
+    if os.fork() != 0:
+        os._exit(0)
+    try:
+        os.setsid()
+        watch = os.pidfd_open(program)
+        _unshare_network()
+        os.write(ready, str(os.getpid()).encode())
+        os.close(ready)
+        if os.read(go, 2) == b"go":
+            _up("near")
+            _up("far")
+            link = forwarder.Forwarder("near", "far", control, seed, watch)
+            os.close(failed)
+            failed = None
+            # Whoever reads what the program writes is not to wait for us.
+            nothing = os.open(os.devnull, os.O_RDWR)
+            for stream in range(3):
+                os.dup2(nothing, stream)
+            link.run()
+    except Exception as error:
+        if failed is not None:
+            os.write(failed, str(error).encode())
+    finally:
+        os._exit(0)

@@ -1,0 +1,248 @@
+/* Encoders, muxers and decoders as a whole: what goes in must come out, at its time. */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "media/decoder.h"
+#include "media/encoder.h"
+#include "media/fixture.h"
+#include "media/frame.h"
+#include "sink/sink.h"
+
+#define FPS         30
+#define WIDTH       320
+#define HEIGHT      240
+#define SECONDS     3
+#define FLASH_FRAME 31 /* no multiple of anything */
+#define RATE_HZ     48000
+
+/* Pictures and sound through encoders into a file. */
+typedef struct {
+    EgLoop *loop;
+    EgSink *sink;
+    EgEncoder *encoders[EG_N_MEDIA];
+    GMutex lock;
+    GstCaps *caps[EG_N_MEDIA];
+    GQueue frames[EG_N_MEDIA];
+    bool has_drained[EG_N_MEDIA];
+    bool sink_has_drained;
+} Recording;
+
+typedef struct {
+    Recording *recording;
+    EgMedia media;
+} Output;
+
+static void on_caps(gpointer user, GstCaps *caps)
+{
+    Output *output = user;
+    g_mutex_lock(&output->recording->lock);
+    gst_caps_replace(&output->recording->caps[output->media], caps);
+    g_mutex_unlock(&output->recording->lock);
+}
+
+static void on_frame(gpointer user, GstBuffer *frame)
+{
+    Output *output = user;
+    g_mutex_lock(&output->recording->lock);
+    g_queue_push_tail(&output->recording->frames[output->media], frame);
+    g_mutex_unlock(&output->recording->lock);
+}
+
+static void on_encoder_drained(gpointer user)
+{
+    Output *output = user;
+    output->recording->has_drained[output->media] = true;
+}
+
+static void on_failed(gpointer user, const GError *error)
+{
+    (void)user;
+    g_error("%s", error->message);
+}
+
+static void on_sink_drained(gpointer user)
+{
+    ((Recording *)user)->sink_has_drained = true;
+}
+
+static const EgEncoderEvents encoder_events = {
+    .caps = on_caps, .frame = on_frame, .drained = on_encoder_drained, .failed = on_failed};
+
+static GstBuffer *make_picture(guint n)
+{
+    gsize luma = WIDTH * HEIGHT;
+    GstBuffer *picture = gst_buffer_new_allocate(NULL, luma * 3 / 2, NULL);
+    bool is_flash = n >= FLASH_FRAME && n < FLASH_FRAME + 3;
+    gst_buffer_memset(picture, 0, is_flash ? 235 : 16, luma);
+    gst_buffer_memset(picture, luma, 128, luma / 2);
+    GST_BUFFER_PTS(picture) = gst_util_uint64_scale(n, GST_SECOND, FPS);
+    GST_BUFFER_DURATION(picture) =
+        gst_util_uint64_scale(n + 1, GST_SECOND, FPS) - GST_BUFFER_PTS(picture);
+    return picture;
+}
+
+/* Silence, and from the flash on a tone that begins with its peak. */
+static GstBuffer *make_block(guint64 first, guint frames, guint rate_hz)
+{
+    g_autofree float *samples = g_new0(float, frames * 2);
+    guint64 beep = gst_util_uint64_scale(FLASH_FRAME, rate_hz, FPS);
+    for (guint i = 0; i < frames; i++) {
+        if (first + i < beep || first + i >= beep + rate_hz / 10)
+            continue;
+        double phase = (double)(first + i - beep) * 2 * G_PI * 1000 / rate_hz;
+        samples[2 * i] = samples[2 * i + 1] = (float)(0.5 * cos(phase));
+    }
+    GstBuffer *block = gst_buffer_new_memdup(samples, frames * 2 * sizeof(float));
+    GST_BUFFER_PTS(block) = gst_util_uint64_scale(first, GST_SECOND, rate_hz);
+    GST_BUFFER_DURATION(block) = gst_util_uint64_scale(frames, GST_SECOND, rate_hz);
+    return block;
+}
+
+static void encode_video(Recording *recording, EgCodec codec)
+{
+    EgVideoEncoding encoding = {
+        .codec = codec,
+        .profile = EG_PROFILE_MAIN,
+        .width = WIDTH,
+        .height = HEIGHT,
+        .fps = FPS,
+        .bitrate_bps = 500000,
+    };
+    Output output = {recording, EG_MEDIA_VIDEO};
+    g_autoptr(GError) error = NULL;
+    EgEncoder *encoder = eg_encoder_new_video(recording->loop, &encoding, 0, &encoder_events,
+                                              &output, &error);
+    g_assert_no_error(error);
+    for (guint n = 0; n < SECONDS * FPS; n++) {
+        while (!eg_encoder_has_room(encoder))
+            g_thread_yield();
+        eg_encoder_push(encoder, make_picture(n));
+    }
+    eg_encoder_drain(encoder);
+    fixture_run_until(recording->loop, &recording->has_drained[EG_MEDIA_VIDEO]);
+    eg_encoder_free(encoder);
+}
+
+static void encode_audio(Recording *recording, EgCodec codec, guint rate_hz)
+{
+    EgAudioEncoding encoding = {
+        .codec = codec, .bitrate_bps = 128000, .rate_hz = rate_hz, .channels = 2};
+    Output output = {recording, EG_MEDIA_AUDIO};
+    g_autoptr(GError) error = NULL;
+    EgEncoder *encoder =
+        eg_encoder_new_audio(recording->loop, &encoding, &encoder_events, &output, &error);
+    g_assert_no_error(error);
+    guint block = eg_encoder_block_frames(codec);
+    for (guint64 at = 0; at < SECONDS * rate_hz; at += block)
+        eg_encoder_push(encoder,
+                        make_block(at, (guint)MIN(block, SECONDS * rate_hz - at), rate_hz));
+    eg_encoder_drain(encoder);
+    fixture_run_until(recording->loop, &recording->has_drained[EG_MEDIA_AUDIO]);
+    eg_encoder_free(encoder);
+}
+
+static char *write_file(Recording *recording, const char *folder, EgFormat format)
+{
+    g_autofree char *name = g_strconcat("out", eg_format_info(format)->extension, NULL);
+    char *path = g_build_filename(folder, name, NULL);
+    EgSinkParams params = {
+        .format = format,
+        .path = path,
+        .audio = recording->caps[EG_MEDIA_AUDIO],
+        .video = recording->caps[EG_MEDIA_VIDEO],
+    };
+    static const EgSinkEvents events = {.drained = on_sink_drained, .failed = on_failed};
+    g_autoptr(GError) error = NULL;
+    EgSink *sink = eg_sink_new(EG_SINK_FILE, recording->loop, &params, &events, recording, &error);
+    g_assert_no_error(error);
+    for (guint media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        GstBuffer *frame;
+        while ((frame = g_queue_pop_head(&recording->frames[media])) != NULL)
+            eg_sink_push(sink, (EgMedia)media, frame);
+    }
+    eg_sink_drain(sink);
+    fixture_run_until(recording->loop, &recording->sink_has_drained);
+    EgSinkStats stats;
+    eg_sink_get_stats(sink, &stats);
+    g_assert_cmpuint(stats.size_bytes, >, 1000);
+    g_assert_cmpfloat_with_epsilon((double)stats.duration_ns / 1e9, SECONDS, 0.001);
+    eg_sink_free(sink);
+    return path;
+}
+
+typedef struct {
+    EgFormat format;
+    EgCodec audio;
+    EgCodec video;
+    guint rate_hz;
+} Case;
+
+static void test_sync(gconstpointer data)
+{
+    const Case *test = data;
+    Recording recording = {.loop = eg_loop_new()};
+    g_mutex_init(&recording.lock);
+    g_autofree char *folder = fixture_make_folder();
+    if (test->video != EG_CODEC_NONE)
+        encode_video(&recording, test->video);
+    if (test->audio != EG_CODEC_NONE)
+        encode_audio(&recording, test->audio, test->rate_hz);
+    g_autofree char *path = write_file(&recording, folder, test->format);
+
+    g_autoptr(FixtureMedia) media = fixture_decode(path);
+    g_assert_nonnull(media);
+    g_assert_cmpuint(media->errors, ==, 0);
+    double due_s = (double)FLASH_FRAME / FPS;
+    g_test_message("%s flash %f beep %f start %f duration %f of %f, hole %f", media->format,
+                   fixture_flash_s(media, 128), fixture_beep_s(media, 0.25),
+                   (double)media->sound_start_ns / 1e9,
+                   media->rate_hz > 0 ? media->sound->len / (double)media->rate_hz : 0,
+                   media->duration_s, media->largest_hole_s);
+    if (test->video != EG_CODEC_NONE) {
+        g_assert_cmpuint(media->pictures->len, ==, SECONDS * FPS);
+        g_assert_cmpfloat_with_epsilon(fixture_flash_s(media, 128), due_s, 0.0011);
+        g_assert_cmpint(g_array_index(media->pictures, FixturePicture, 0).pts_ns, ==, 0);
+    }
+    if (test->audio != EG_CODEC_NONE) {
+        g_assert_cmpfloat_with_epsilon(fixture_beep_s(media, 0.25), due_s, 0.0015);
+        g_assert_cmpfloat(media->largest_hole_s, <, 0.001);
+        g_assert_cmpfloat_with_epsilon((double)media->sound_start_ns / 1e9, 0, 0.001);
+        g_assert_cmpfloat_with_epsilon(media->sound->len / (double)media->rate_hz, SECONDS, 0.03);
+    }
+    g_assert_cmpfloat_with_epsilon(media->duration_s, SECONDS, 0.03);
+
+    if (g_getenv("KEEP") == NULL) fixture_remove_folder(folder); else g_print("%s\n",path);
+    for (guint i = 0; i < EG_N_MEDIA; i++)
+        gst_clear_caps(&recording.caps[i]);
+    g_mutex_clear(&recording.lock);
+    eg_loop_free(recording.loop);
+}
+
+static const Case cases[] = {
+    {EG_FORMAT_MP4, EG_CODEC_AAC, EG_CODEC_H264, 48000},
+    {EG_FORMAT_MP4, EG_CODEC_AAC, EG_CODEC_H264, 44100},
+    {EG_FORMAT_MP4, EG_CODEC_OPUS, EG_CODEC_H264, 48000},
+    {EG_FORMAT_MP4, EG_CODEC_AAC, EG_CODEC_NONE, 48000},
+    {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP8, 48000},
+    {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP9, 48000},
+    {EG_FORMAT_OGG, EG_CODEC_OPUS, EG_CODEC_NONE, 48000},
+    {EG_FORMAT_MP3, EG_CODEC_MP3, EG_CODEC_NONE, 48000},
+    {EG_FORMAT_MP3, EG_CODEC_MP3, EG_CODEC_NONE, 44100},
+};
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        const Case *test = &cases[i];
+        g_autofree char *name = g_strdup_printf(
+            "/codec-chain/sync/%s/%s-%s-%u", eg_format_info(test->format)->name,
+            test->video == EG_CODEC_NONE ? "none" : eg_codec_info(test->video)->name,
+            test->audio == EG_CODEC_NONE ? "none" : eg_codec_info(test->audio)->name,
+            test->rate_hz);
+        g_test_add_data_func(name, test, test_sync);
+    }
+    return g_test_run();
+}

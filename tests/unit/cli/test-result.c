@@ -1,0 +1,120 @@
+#include "cli/result.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/time.h"
+#include "cli/info-json.h"
+
+static char *str(const char *text)
+{
+    return (char *)(guintptr)text;
+}
+
+static void test_json(void)
+{
+    Livekit__FileInfo file = LIVEKIT__FILE_INFO__INIT;
+    file.filename = str("a \"b\".mp4");
+    file.size = G_GINT64_CONSTANT(5000000000);
+    Livekit__FileInfo *files[] = {&file};
+    Livekit__ParticipantEgressRequest participant = LIVEKIT__PARTICIPANT_EGRESS_REQUEST__INIT;
+    participant.identity = str("al\xffice");
+    participant.screen_share = true;
+    participant.options_case = LIVEKIT__PARTICIPANT_EGRESS_REQUEST__OPTIONS_PRESET;
+
+    Livekit__EgressInfo info = LIVEKIT__EGRESS_INFO__INIT;
+    info.egress_id = str("EG_1");
+    info.status = LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE;
+    info.error_code = 404;
+    info.n_file_results = 1;
+    info.file_results = files;
+    info.request_case = LIVEKIT__EGRESS_INFO__REQUEST_PARTICIPANT;
+    info.participant = &participant;
+
+    /* Nothing that is not set, but the member of a oneof that is the one. */
+    g_autofree char *text = eg_result_json(&info);
+    g_autofree char *expected =
+        g_strdelimit(g_strdup("{'egress_id':'EG_1','status':'EGRESS_COMPLETE',"
+                              "'file_results':[{'filename':'a \\'b\\'.mp4','size':'5000000000'}],"
+                              "'participant':{'identity':'al\xef\xbf\xbdice','screen_share':true,"
+                              "'preset':'H264_720P_30'},"
+                              "'error_code':404}"),
+                     "'", '"');
+    g_assert_cmpstr(text, ==, expected);
+}
+
+static void test_json_numbers(void)
+{
+    static const struct {
+        double interval;
+        const char *text;
+    } cases[] = {
+        // clang-format off
+        {2.5, "{'width':-3,'video_codec':77,'key_frame_interval':2.5}"},
+        {0, "{'width':-3,'video_codec':77}"},
+        {(double)INFINITY, "{'width':-3,'video_codec':77,'key_frame_interval':'Infinity'}"},
+        {(double)-INFINITY, "{'width':-3,'video_codec':77,'key_frame_interval':'-Infinity'}"},
+        {(double)NAN, "{'width':-3,'video_codec':77,'key_frame_interval':'NaN'}"},
+    };
+    // clang-format on
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        Livekit__EncodingOptions options = LIVEKIT__ENCODING_OPTIONS__INIT;
+        options.width = -3;
+        options.video_codec = 77; /* unknown numbers stay numbers */
+        options.key_frame_interval = cases[i].interval;
+        json_t *object = eg_message_to_json(&options.base);
+        char *text = json_dumps(object, JSON_COMPACT);
+        g_autofree char *quoted = g_strdelimit(g_strdup(cases[i].text), "'", '"');
+        g_assert_cmpstr(text, ==, quoted);
+        free(text);
+        json_decref(object);
+    }
+}
+
+static void test_summary(void)
+{
+    EgPlan encode = {
+        .processing = EG_PROCESSING_ENCODE,
+        .video = {.codec = EG_CODEC_H264, .width = 1280, .height = 720},
+        .audio = {.codec = EG_CODEC_AAC},
+    };
+    EgPlan sound = {.processing = EG_PROCESSING_ENCODE, .audio = {.codec = EG_CODEC_OPUS}};
+    EgPlan passthrough = {.processing = EG_PROCESSING_PASSTHROUGH};
+    const struct {
+        const EgPlan *plan;
+        const char *description;
+        const char *text;
+    } cases[] = {
+        // clang-format off
+        {&encode, "al\nice: camera",
+         "x.mp4  10.0 s  3.7 MB  H264 1280x720, AAC  (al?ice: camera)"},
+        {&sound, NULL, "x.mp4  10.0 s  3.7 MB  Opus"},
+        {&passthrough, "", "x.mp4  10.0 s  3.7 MB  as sent"},
+    };
+    // clang-format on
+    Livekit__FileInfo file = LIVEKIT__FILE_INFO__INIT;
+    Livekit__FileInfo *files[] = {&file};
+    Livekit__EgressInfo info = LIVEKIT__EGRESS_INFO__INIT;
+    g_assert_null(eg_result_summary(&info, &encode, NULL));
+    info.n_file_results = 1;
+    info.file_results = files;
+    g_assert_null(eg_result_summary(&info, &encode, NULL));
+
+    file.filename = str("x.mp4");
+    file.size = 3700000;
+    file.duration = 10 * EG_NS_PER_S;
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = eg_result_summary(&info, cases[i].plan, cases[i].description);
+        g_assert_cmpstr(text, ==, cases[i].text);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/cli/result/json", test_json);
+    g_test_add_func("/cli/result/json-numbers", test_json_numbers);
+    g_test_add_func("/cli/result/summary", test_summary);
+    return g_test_run();
+}
