@@ -52,7 +52,7 @@ static json_t *value_to_json(const ProtobufCFieldDescriptor *field, const void *
         float real;
         double number;
         const char *text;
-        const ProtobufCMessage *message;
+        const void *message;
     } value = {0};
 
     switch (field->type) {

@@ -75,7 +75,8 @@ static GOptionContext *make_context(EgRecordArguments *a)
              "SECONDS"),
         FLAG("json", 0, &a->is_json, "Print the result as JSON on standard output"),
         FLAG("quiet", 'q', &a->is_quiet, "Print nothing but errors"),
-        TEXT("log-level", 0, &a->log_level, "error, warn (the default), info or debug", "LEVEL"),
+        TEXT("log-level", 0, &a->log_level,
+             "error, warn (the default), info (with --log-json) or debug", "LEVEL"),
         FLAG("log-json", 0, &a->is_log_json, "Write the log as JSON"),
         FLAG("help", 'h', &a->is_help, "Show this text"),
         REST(&a->rest),
@@ -164,7 +165,8 @@ static bool apply_credentials(const EgRecordArguments *a, EgConfig *config, GErr
 static bool apply_run(const EgRecordArguments *a, EgRecordOptions *options, GError **error)
 {
     EgConfig *config = options->config;
-    config->log_level = EG_LOG_WARNING;
+    /* People see the progress; who asks for JSON wants the log. */
+    config->log_level = a->is_log_json ? EG_LOG_INFO : EG_LOG_WARNING;
     config->log_json = a->is_log_json;
     if (a->log_level != NULL && !eg_log_level_parse(a->log_level, &config->log_level)) {
         eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,

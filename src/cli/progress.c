@@ -33,11 +33,11 @@ struct _EgProgress {
     char *line; /* what stands on the terminal now */
 };
 
+/* How it ended is said by the result, or the error, that comes next. */
 static const char *const state_texts[EG_N_SESSION_STATES] = {
-    [EG_SESSION_NONE] = "starting",     [EG_SESSION_STARTING] = "waiting for picture and sound",
-    [EG_SESSION_ACTIVE] = "recording",  [EG_SESSION_ENDING] = "finishing the file",
-    [EG_SESSION_COMPLETE] = "complete", [EG_SESSION_FAILED] = "failed",
-    [EG_SESSION_ABORTED] = "aborted",   [EG_SESSION_LIMIT_REACHED] = "limit reached",
+    [EG_SESSION_STARTING] = "waiting for picture and sound",
+    [EG_SESSION_ACTIVE] = "recording",
+    [EG_SESSION_ENDING] = "finishing the file",
 };
 
 static void write_log_line(const char *line, gpointer user)
@@ -109,7 +109,7 @@ static guint64 measure_bitrate(EgProgress *progress, const EgSessionProgress *st
 
 void eg_progress_show(EgProgress *progress, const EgSessionProgress *status, gint64 now_ns)
 {
-    if (progress->params.is_quiet)
+    if (progress->params.is_quiet || state_texts[status->state] == NULL)
         return;
     guint64 bitrate_bps =
         status->state == EG_SESSION_ACTIVE ? measure_bitrate(progress, status, now_ns) : 0;

@@ -22,15 +22,15 @@ EgProgress *eg_progress_new(const EgProgressParams *params);
 void eg_progress_free(EgProgress *progress);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgProgress, eg_progress_free)
 
-/* Shows how things are at `now_ns` (monotonic); call it at each change of state and about twice a
- * second. */
+/* Shows how things are at `now_ns` (monotonic), in states before the final ones; call it at each
+ * change of state and about twice a second. */
 void eg_progress_show(EgProgress *progress, const EgSessionProgress *status, gint64 now_ns);
 
 /* Whether lines on the stream can be redrawn. */
 bool eg_progress_is_terminal(FILE *stream);
 
 /* "00:01:05  3.7 MB  3.0 Mbit/s  alice: camera H264 1280x720, microphone Opus", cut to `columns`
- * (0: not cut). A new string. */
+ * (0: not cut); of a state that is not final. A new string. */
 char *eg_progress_format(const EgSessionProgress *status, guint64 bitrate_bps, guint columns);
 
 /* "00:01:05", "3.7 MB", "3.0 Mbit/s". New strings. */

@@ -17,6 +17,9 @@
 
 #define SHOW_INTERVAL_NS (500 * EG_NS_PER_MS)
 
+/* timeout(1) and other wrappers send a signal to us and to the group that we are in. */
+#define SAME_SIGNAL_NS (200 * EG_NS_PER_MS)
+
 typedef struct {
     const EgRecordOptions *options;
     EgLoop *loop;
@@ -26,6 +29,7 @@ typedef struct {
     char *description; /* the last that was not empty: at the end everything has gone */
     bool has_recorded;
     bool is_stopping;
+    gint64 stopped_ns;
 } Recording;
 
 static void show(Recording *recording)
@@ -65,15 +69,17 @@ static const EgSessionEvents session_events = {
     .ended = on_ended,
 };
 
-/* The first finishes the file, the second gives up. */
+/* The first finishes the file, the second gives up: not if it comes together with the first. */
 static gboolean on_signal(gpointer user)
 {
     Recording *recording = user;
-    if (recording->is_stopping) {
-        eg_session_abort(recording->session);
-    } else {
+    gint64 now_ns = eg_now_ns();
+    if (!recording->is_stopping) {
         recording->is_stopping = true;
+        recording->stopped_ns = now_ns;
         eg_session_stop(recording->session, EG_END_STOPPED);
+    } else if (now_ns - recording->stopped_ns >= SAME_SIGNAL_NS) {
+        eg_session_abort(recording->session);
     }
     return G_SOURCE_CONTINUE;
 }
@@ -104,18 +110,29 @@ static EgExit exit_for_aborted(const Recording *recording)
     return recording->is_stopping ? EG_EXIT_GIVEN_UP : EG_EXIT_FAILED;
 }
 
+/* What goes to standard output, or NULL. */
+static char *make_result(const Recording *recording, const EgPlan *plan)
+{
+    const Livekit__EgressInfo *info = eg_session_info(recording->session);
+    if (recording->options->is_json)
+        return eg_result_json(info);
+    EgSessionProgress status;
+    eg_session_get_progress(recording->session, &status);
+    /* What was not finished has another name. */
+    bool has_file = recording->has_recorded && status.path != NULL &&
+                    g_file_test(status.path, G_FILE_TEST_EXISTS);
+    if (!has_file || recording->options->is_quiet)
+        return NULL;
+    return eg_result_summary(info, plan, recording->description);
+}
+
 static EgExit report(const Recording *recording, const EgPlan *plan)
 {
-    const EgRecordOptions *options = recording->options;
     const GError *error = eg_session_error(recording->session);
     if (error != NULL)
         print_error(error);
 
-    g_autofree char *text =
-        options->is_json ? eg_result_json(eg_session_info(recording->session))
-        : !options->is_quiet
-            ? eg_result_summary(eg_session_info(recording->session), plan, recording->description)
-            : NULL;
+    g_autofree char *text = make_result(recording, plan);
     if (text != NULL)
         printf("%s\n", text);
     if (eg_session_state(recording->session) == EG_SESSION_ABORTED)

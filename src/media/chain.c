@@ -55,10 +55,7 @@ static void on_wake(gpointer user)
 static void on_ended(gpointer user)
 {
     Link *link = user;
-    if (link->chain == NULL)
-        return;
-    if (link->chain->events.sample != NULL)
-        deliver_samples(link);
+    deliver_samples(link);
     if (link->chain != NULL && !link->chain->has_failed)
         link->chain->events.ended(link->chain->user);
 }
@@ -88,16 +85,6 @@ static GstFlowReturn post_wake(GstAppSink *sink, gpointer user)
     EgChain *chain = user;
     if (g_atomic_int_compare_and_exchange(&chain->link->wake_is_posted, 0, 1))
         eg_loop_post(chain->loop, on_wake, g_atomic_rc_box_acquire(chain->link), unref_link);
-    return GST_FLOW_OK;
-}
-
-/* Streaming thread. */
-static GstFlowReturn pass_sample(GstAppSink *sink, gpointer user)
-{
-    EgChain *chain = user;
-    GstSample *sample = gst_app_sink_try_pull_sample(sink, 0);
-    if (sample != NULL)
-        chain->events.sample_streaming(chain->user, sample);
     return GST_FLOW_OK;
 }
 
@@ -138,7 +125,7 @@ static void set_up_ends(EgChain *chain, const EgChainParams *params)
     g_object_set(chain->sink, "sync", FALSE, "async", FALSE, "qos", FALSE, "enable-last-sample",
                  FALSE, "max-buffers", params->max_samples_out, NULL);
     GstAppSinkCallbacks callbacks = {
-        .new_sample = chain->events.sample != NULL ? post_wake : pass_sample,
+        .new_sample = post_wake,
         .eos = post_ended,
     };
     gst_app_sink_set_callbacks(chain->sink, &callbacks, chain, NULL);

@@ -10,14 +10,11 @@
  * Owner's thread only, unless said otherwise. */
 typedef struct _EgChain EgChain;
 
+/* All on the loop's thread. */
 typedef struct {
-    /* What comes out, (transfer full). On the loop's thread; when the loop is slow the elements
-     * wait. Either this or `sample_streaming`. */
+    /* What comes out, (transfer full). When the loop is slow the elements wait. */
     void (*sample)(gpointer user, GstSample *sample);
-    /* The same on the streaming thread. Never called after eg_chain_free() has returned. */
-    void (*sample_streaming)(gpointer user, GstSample *sample);
-    /* Both on the loop's thread. `ended` comes after the last sample. */
-    void (*ended)(gpointer user);
+    void (*ended)(gpointer user);                       /* after the last sample */
     void (*failed)(gpointer user, const GError *error); /* once */
 } EgChainEvents;
 

@@ -1,7 +1,10 @@
 #include "media/depacketizer.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/time.h"
+#include "media/depayloader.h"
 #include "media/elements.h"
 #include "media/frame.h"
 #include "media/gst-util.h"
@@ -14,10 +17,16 @@
 /* No publisher sends smaller pictures; the server's blank ones are 8x8 and 2x2. */
 #define PICTURE_SIZE_MIN 16
 
-/* Elements that failed are built anew, so many times without a frame in between. */
+/* A depayloader that has broken is made anew, so many times without a frame in between. */
 #define REBUILDS_MAX 20
 
 #define LAYERS_MAX 8
+
+/* A packet of the frame that is being gathered. */
+typedef struct {
+    EgPacket *packet;
+    gsize offset; /* of what belongs to the frame */
+} Part;
 
 struct _EgDepacketizer {
     EgCodec codec;
@@ -26,19 +35,15 @@ struct _EgDepacketizer {
     gpointer user;
     EgDepacketizerStats stats;
 
-    /* The elements, and our ends of them: packets go in and frames come out in the same call. */
-    GstElement *elements;
-    GstPad *in;
-    GstPad *out;
-    GstBus *bus;
+    /* H264 only: the others' frames are what is in their packets. */
+    EgDepayloader *depayloader;
     guint rebuilds;
 
-    guint64 next_sequence;
     bool has_sequence;
+    guint64 next_sequence;
 
-    /* Video: the packets of one frame are held until it is whole, so that the elements never see
-     * one with a hole. */
-    GPtrArray *packets; /* EgPacket */
+    /* Video: the packets of one frame are held until it is whole. */
+    GArray *parts; /* Part */
     guint32 timestamp;
     gint64 instant_ns;
     bool is_whole; /* so far */
@@ -53,7 +58,7 @@ struct _EgDepacketizer {
     guint announced_width[LAYERS_MAX];
     guint announced_height[LAYERS_MAX];
 
-    GstCaps *caps; /* of the frames that come out of the elements */
+    GstCaps *caps; /* of what comes out */
     bool has_told_caps;
     bool was_lost; /* something before the next frame */
     bool has_put_out;
@@ -68,55 +73,10 @@ static void tell_wish(EgDepacketizer *depacketizer)
     depacketizer->events.wants_key_frame(depacketizer->user, depacketizer->waits_for_key);
 }
 
-static void set_waits_for_key(EgDepacketizer *depacketizer)
+static void wait_for_key(EgDepacketizer *depacketizer)
 {
     depacketizer->waits_for_key = true;
     depacketizer->was_lost = true;
-}
-
-/* The depayloader knows nothing of the size of VP9 pictures, or only that of a layer that the
- * server may have held back. */
-static GstCaps *with_vp9_size(EgDepacketizer *depacketizer, GstBuffer *frame)
-{
-    guint width = depacketizer->announced_width[depacketizer->top_layer];
-    guint height = depacketizer->announced_height[depacketizer->top_layer];
-    if (depacketizer->n_layers <= 1 || width == 0 || height == 0) {
-        GstMapInfo map;
-        if (!gst_buffer_map(frame, &map, GST_MAP_READ))
-            return NULL;
-        bool is_known = eg_vp9_picture_size(map.data, map.size, &width, &height);
-        gst_buffer_unmap(frame, &map);
-        if (!is_known)
-            return NULL;
-    }
-    return gst_caps_new_simple("video/x-vp9", "width", G_TYPE_INT, (int)width, "height", G_TYPE_INT,
-                               (int)height, NULL);
-}
-
-/* A VP9 superframe of several layers needs its index at the end (bitstream specification, annex B),
- * without which most decoders would stop after the lowest layer; RTP goes without. */
-static GstBuffer *with_vp9_index(const EgDepacketizer *depacketizer, GstBuffer *frame)
-{
-    if (depacketizer->n_layers <= 1)
-        return frame;
-    guint8 index[2 + 4 * LAYERS_MAX];
-    guint8 marker = (guint8)(0xc0 | 3 << 3 | (depacketizer->n_layers - 1));
-    gsize at = 0;
-    index[at++] = marker;
-    for (guint i = 0; i < depacketizer->n_layers; i++, at += 4)
-        GST_WRITE_UINT32_LE(index + at, depacketizer->layer_bytes[i]);
-    index[at++] = marker;
-    return gst_buffer_append(frame, gst_buffer_new_memdup(index, at));
-}
-
-static bool is_blank(const GstCaps *caps)
-{
-    int width = 0;
-    int height = 0;
-    const GstStructure *structure = gst_caps_get_structure(caps, 0);
-    return gst_structure_get_int(structure, "width", &width) &&
-           gst_structure_get_int(structure, "height", &height) &&
-           (width < PICTURE_SIZE_MIN || height < PICTURE_SIZE_MIN);
 }
 
 static void take_caps(EgDepacketizer *depacketizer, GstCaps *caps)
@@ -127,6 +87,7 @@ static void take_caps(EgDepacketizer *depacketizer, GstCaps *caps)
     depacketizer->has_told_caps = false;
 }
 
+/* Takes the frame. */
 static void put_out(EgDepacketizer *depacketizer, GstBuffer *frame)
 {
     if (!depacketizer->has_told_caps) {
@@ -144,44 +105,57 @@ static void put_out(EgDepacketizer *depacketizer, GstBuffer *frame)
     depacketizer->events.frame(depacketizer->user, frame);
 }
 
-static gint64 sound_duration_ns(EgCodec codec, GstBuffer *frame)
+static void drop_frame(EgDepacketizer *depacketizer)
 {
-    gsize size = gst_buffer_get_size(frame);
-    if (codec != EG_CODEC_OPUS) /* G.711: a byte is a sample */
-        return (gint64)size * EG_NS_PER_S / eg_codec_info(codec)->clock_rate_hz;
-    guint8 head[2];
-    return eg_opus_duration_ns(head, gst_buffer_extract(frame, 0, head, sizeof head));
+    if (depacketizer->parts->len > 0)
+        depacketizer->stats.dropped++;
+    g_array_set_size(depacketizer->parts, 0);
 }
 
-static void handle_sound(EgDepacketizer *depacketizer, GstBuffer *frame)
+/* Sound */
+
+static gint64 sound_duration_ns(EgCodec codec, const guint8 *data, gsize size_bytes)
 {
-    gint64 duration_ns = sound_duration_ns(depacketizer->codec, frame);
-    if (duration_ns <= 0 || depacketizer->caps == NULL) {
+    if (codec == EG_CODEC_OPUS)
+        return eg_opus_duration_ns(data, size_bytes);
+    /* G.711: a byte is a sample. */
+    return (gint64)size_bytes * EG_NS_PER_S / eg_codec_info(codec)->clock_rate_hz;
+}
+
+static void push_sound(EgDepacketizer *depacketizer, EgPacket *packet, gint64 instant_ns)
+{
+    gsize size_bytes = packet->size_bytes - packet->payload_offset;
+    gint64 duration_ns =
+        sound_duration_ns(depacketizer->codec, packet->data + packet->payload_offset, size_bytes);
+    if (duration_ns <= 0) {
+        depacketizer->was_lost = true;
         depacketizer->stats.dropped++;
-        gst_buffer_unref(frame);
         return;
     }
+    GstBuffer *frame = gst_buffer_new_wrapped_full(
+        GST_MEMORY_FLAG_READONLY, (gpointer)packet->data, packet->size_bytes,
+        packet->payload_offset, size_bytes, eg_packet_ref(packet), (GDestroyNotify)eg_packet_unref);
     GST_BUFFER_DURATION(frame) = (GstClockTime)duration_ns;
-    gst_buffer_unset_flags(frame, GST_BUFFER_FLAG_DELTA_UNIT);
+    depacketizer->instant_ns = instant_ns;
     put_out(depacketizer, frame);
 }
 
-static void handle_picture(EgDepacketizer *depacketizer, GstBuffer *frame)
+/* Pictures */
+
+static bool is_blank(const GstCaps *caps)
 {
-    if (depacketizer->codec == EG_CODEC_VP9) {
-        if (depacketizer->is_key) {
-            g_autoptr(GstCaps) caps = with_vp9_size(depacketizer, frame);
-            if (caps != NULL)
-                take_caps(depacketizer, caps);
-        }
-        frame = with_vp9_index(depacketizer, frame);
-    }
-    bool has_size = depacketizer->caps != NULL &&
-                    gst_structure_has_field(gst_caps_get_structure(depacketizer->caps, 0), "width");
-    if (!has_size || is_blank(depacketizer->caps)) {
-        /* What comes next cannot refer to it. */
-        set_waits_for_key(depacketizer);
-        depacketizer->stats.dropped++;
+    int width = 0;
+    int height = 0;
+    const GstStructure *structure = gst_caps_get_structure(caps, 0);
+    return gst_structure_get_int(structure, "width", &width) &&
+           gst_structure_get_int(structure, "height", &height) &&
+           (width < PICTURE_SIZE_MIN || height < PICTURE_SIZE_MIN);
+}
+
+static void put_out_picture(EgDepacketizer *depacketizer, GstBuffer *frame)
+{
+    /* A depayloader may split what belongs together; all of a picture comes first. */
+    if (depacketizer->caps == NULL || is_blank(depacketizer->caps) || depacketizer->has_put_out) {
         gst_buffer_unref(frame);
         return;
     }
@@ -196,191 +170,164 @@ static void handle_picture(EgDepacketizer *depacketizer, GstBuffer *frame)
     put_out(depacketizer, frame);
 }
 
-static GstFlowReturn take_frame(GstPad *pad, GstObject *parent, GstBuffer *frame)
+/* A VP9 superframe of several layers needs its index at the end (bitstream specification, annex B),
+ * without which most decoders would stop after the lowest layer; RTP goes without. */
+static gsize make_vp9_index(const EgDepacketizer *depacketizer, guint8 *index)
 {
-    (void)parent;
-    EgDepacketizer *depacketizer = gst_pad_get_element_private(pad);
-    frame = gst_buffer_make_writable(frame);
-    if (depacketizer->media == EG_MEDIA_VIDEO)
-        handle_picture(depacketizer, frame);
-    else
-        handle_sound(depacketizer, frame);
-    return GST_FLOW_OK;
-}
-
-static gboolean take_event(GstPad *pad, GstObject *parent, GstEvent *event)
-{
-    (void)parent;
-    EgDepacketizer *depacketizer = gst_pad_get_element_private(pad);
-    if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && depacketizer->codec != EG_CODEC_VP9) {
-        GstCaps *caps;
-        gst_event_parse_caps(event, &caps);
-        take_caps(depacketizer, caps);
+    if (depacketizer->codec != EG_CODEC_VP9 || depacketizer->n_layers <= 1)
+        return 0;
+    guint8 marker = (guint8)(0xc0 | 3 << 3 | (depacketizer->n_layers - 1));
+    gsize at = 0;
+    index[at++] = marker;
+    for (guint i = 0; i < depacketizer->n_layers; i++) {
+        for (guint shift = 0; shift < 32; shift += 8) /* little endian */
+            index[at++] = (guint8)(depacketizer->layer_bytes[i] >> shift & 0xff);
     }
-    gst_event_unref(event);
-    return TRUE;
+    index[at++] = marker;
+    return at;
 }
 
-static void tear_down(EgDepacketizer *depacketizer)
+/* The size of the pictures that begin with this key frame. Of several VP9 layers the upper ones say
+ * theirs only in the first packet's announcement, which lists more layers than the server may
+ * have passed on. */
+static bool find_picture_size(const EgDepacketizer *depacketizer, const guint8 *data,
+                              gsize size_bytes, guint *width, guint *height)
 {
-    if (depacketizer->elements == NULL)
-        return;
-    gst_element_set_state(depacketizer->elements, GST_STATE_NULL);
-    gst_pad_set_active(depacketizer->in, FALSE);
-    gst_pad_set_active(depacketizer->out, FALSE);
-    gst_element_set_bus(depacketizer->elements, NULL);
-    gst_clear_object(&depacketizer->in);
-    gst_clear_object(&depacketizer->out);
-    gst_clear_object(&depacketizer->elements);
-    gst_clear_object(&depacketizer->bus);
+    if (depacketizer->codec == EG_CODEC_VP8)
+        return eg_vp8_picture_size(data, size_bytes, width, height);
+    *width = depacketizer->announced_width[depacketizer->top_layer];
+    *height = depacketizer->announced_height[depacketizer->top_layer];
+    if (depacketizer->n_layers > 1 && *width > 0 && *height > 0)
+        return true;
+    return eg_vp9_picture_size(data, size_bytes, width, height);
 }
 
-static void send_first_events(const EgDepacketizer *depacketizer)
+static bool take_vpx_caps(EgDepacketizer *depacketizer, const guint8 *data, gsize size_bytes)
 {
-    gst_pad_push_event(depacketizer->in, gst_event_new_stream_start("packets"));
-    g_autoptr(GstCaps) caps = gst_caps_from_string(eg_elements(depacketizer->codec)->rtp_caps);
-    gst_pad_push_event(depacketizer->in, gst_event_new_caps(caps));
-    GstSegment segment;
-    gst_segment_init(&segment, GST_FORMAT_TIME);
-    gst_pad_push_event(depacketizer->in, gst_event_new_segment(&segment));
-}
-
-static bool build(EgDepacketizer *depacketizer, GError **error)
-{
-    const char *name = eg_codec_info(depacketizer->codec)->name;
-    g_autofree char *doing = g_strdup_printf("take %s from its packets", name);
-    const char *description = eg_elements(depacketizer->codec)->depayloader;
-    GstElement *elements = eg_gst_bin_new(description, doing, error);
-    if (elements == NULL)
+    guint width;
+    guint height;
+    if (!find_picture_size(depacketizer, data, size_bytes, &width, &height))
         return false;
-    depacketizer->elements = gst_object_ref_sink(elements);
-    depacketizer->bus = gst_bus_new();
-    gst_element_set_bus(elements, depacketizer->bus);
-
-    depacketizer->in = gst_object_ref_sink(gst_pad_new(NULL, GST_PAD_SRC));
-    depacketizer->out = gst_object_ref_sink(gst_pad_new(NULL, GST_PAD_SINK));
-    gst_pad_set_element_private(depacketizer->out, depacketizer);
-    gst_pad_set_chain_function(depacketizer->out, take_frame);
-    gst_pad_set_event_function(depacketizer->out, take_event);
-
-    g_autoptr(GstPad) sink = gst_element_get_static_pad(elements, "sink");
-    g_autoptr(GstPad) source = gst_element_get_static_pad(elements, "src");
-    gst_pad_set_active(depacketizer->out, TRUE);
-    gst_pad_set_active(depacketizer->in, TRUE);
-    if (sink == NULL || source == NULL || gst_pad_link(depacketizer->in, sink) != GST_PAD_LINK_OK ||
-        gst_pad_link(source, depacketizer->out) != GST_PAD_LINK_OK ||
-        gst_element_set_state(elements, GST_STATE_PLAYING) == GST_STATE_CHANGE_FAILURE) {
-        eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "cannot %s: %s is refused", doing,
-                     description);
-        return false;
-    }
-    send_first_events(depacketizer);
+    g_autoptr(GstCaps) caps = gst_caps_from_string(eg_elements(depacketizer->codec)->frame_caps);
+    gst_caps_set_simple(caps, "width", G_TYPE_INT, (int)width, "height", G_TYPE_INT, (int)height,
+                        NULL);
+    take_caps(depacketizer, caps);
     return true;
 }
 
-EgDepacketizer *eg_depacketizer_new(EgCodec codec, const EgDepacketizerEvents *events,
-                                    gpointer user, GError **error)
+static gsize part_bytes(const Part *part)
 {
-    if (!eg_gst_init(error))
-        return NULL;
-    g_autoptr(EgDepacketizer) depacketizer = g_new0(EgDepacketizer, 1);
-    depacketizer->codec = codec;
-    depacketizer->media = eg_codec_info(codec)->media;
-    depacketizer->events = *events;
-    depacketizer->user = user;
-    depacketizer->packets = g_ptr_array_new_with_free_func((GDestroyNotify)eg_packet_unref);
-    depacketizer->waits_for_key = depacketizer->media == EG_MEDIA_VIDEO;
-    if (!build(depacketizer, error))
-        return NULL;
-    return g_steal_pointer(&depacketizer);
+    return part->packet->size_bytes - part->offset;
 }
 
-void eg_depacketizer_free(EgDepacketizer *depacketizer)
+/* VP8 and VP9: one piece after the other. */
+static void join_parts(EgDepacketizer *depacketizer)
 {
-    if (depacketizer == NULL)
-        return;
-    tear_down(depacketizer);
-    gst_clear_caps(&depacketizer->caps);
-    g_ptr_array_unref(depacketizer->packets);
-    g_free(depacketizer);
+    guint8 index[2 + 4 * LAYERS_MAX];
+    gsize index_bytes = make_vp9_index(depacketizer, index);
+    gsize size_bytes = index_bytes;
+    for (guint i = 0; i < depacketizer->parts->len; i++)
+        size_bytes += part_bytes(&g_array_index(depacketizer->parts, Part, i));
+
+    guint8 *data = g_malloc(size_bytes);
+    gsize at = 0;
+    for (guint i = 0; i < depacketizer->parts->len; i++) {
+        const Part *part = &g_array_index(depacketizer->parts, Part, i);
+        memcpy(data + at, part->packet->data + part->offset, part_bytes(part));
+        at += part_bytes(part);
+    }
+    memcpy(data + at, index, index_bytes);
+
+    GstBuffer *frame = gst_buffer_new_wrapped(data, size_bytes);
+    if (depacketizer->is_key && !take_vpx_caps(depacketizer, data, at))
+        gst_buffer_unref(frame);
+    else
+        put_out_picture(depacketizer, frame);
 }
 
-/* The elements refused what they got: after that they are unusable. */
-static void recover(EgDepacketizer *depacketizer)
+static void on_depayloader_caps(gpointer user, GstCaps *caps)
 {
-    g_autoptr(GstMessage) message = gst_bus_pop_filtered(depacketizer->bus, GST_MESSAGE_ERROR);
-    g_autoptr(GError) from = NULL;
-    if (message != NULL)
-        gst_message_parse_error(message, &from, NULL);
+    take_caps(user, caps);
+}
 
-    set_waits_for_key(depacketizer);
-    tear_down(depacketizer);
-    g_autoptr(GError) error = NULL;
+static void on_depayloader_frame(gpointer user, GstBuffer *frame)
+{
+    put_out_picture(user, frame);
+}
+
+static bool make_depayloader(EgDepacketizer *depacketizer, GError **error)
+{
+    static const EgDepayloaderEvents events = {.caps = on_depayloader_caps,
+                                               .frame = on_depayloader_frame};
+    depacketizer->depayloader =
+        eg_depayloader_new(depacketizer->codec, &events, depacketizer, error);
+    return depacketizer->depayloader != NULL;
+}
+
+/* Takes the error of a depayloader that has broken on what the network brought. */
+static void replace_depayloader(EgDepacketizer *depacketizer, GError *failure)
+{
+    g_clear_pointer(&depacketizer->depayloader, eg_depayloader_free);
+    g_autoptr(GError) error = failure;
     if (depacketizer->rebuilds++ < REBUILDS_MAX) {
-        if (build(depacketizer, &error))
+        g_clear_error(&error);
+        if (make_depayloader(depacketizer, &error))
             return;
-        tear_down(depacketizer);
-    } else {
-        g_autofree char *doing =
-            g_strdup_printf("take %s from its packets", eg_codec_info(depacketizer->codec)->name);
-        eg_gst_error_translate(&error, from, doing);
     }
     depacketizer->events.failed(depacketizer->user, error);
 }
 
-static GstBuffer *wrap(EgPacket *packet, gint64 instant_ns)
+/* Depayloaders take the marker for the end of a frame; a sender that sets none is forgiven. */
+static EgPacket *with_marker(EgPacket *packet)
 {
-    GstBuffer *buffer = gst_buffer_new_wrapped_full(
-        GST_MEMORY_FLAG_READONLY, (gpointer)packet->data, packet->size_bytes, 0, packet->size_bytes,
-        eg_packet_ref(packet), (GDestroyNotify)eg_packet_unref);
-    GST_BUFFER_PTS(buffer) = (GstClockTime)instant_ns;
-    return buffer;
+    if (packet->marker)
+        return eg_packet_ref(packet);
+    guint8 *data;
+    EgPacket *copy = eg_packet_new(packet->size_bytes, &data);
+    memcpy(data, packet->data, packet->size_bytes);
+    data[1] |= 0x80;
+    return copy;
 }
 
-/* False if the elements are broken. */
-static bool push_packet(EgDepacketizer *depacketizer, EgPacket *packet)
+static void depayload_parts(EgDepacketizer *depacketizer)
 {
-    if (depacketizer->elements == NULL)
-        return false;
-    GstFlowReturn flow = gst_pad_push(depacketizer->in, wrap(packet, depacketizer->instant_ns));
-    return flow == GST_FLOW_OK;
+    GError *error = NULL;
+    for (guint i = 0; i < depacketizer->parts->len && error == NULL; i++) {
+        bool is_last = i + 1 == depacketizer->parts->len;
+        EgPacket *packet = g_array_index(depacketizer->parts, Part, i).packet;
+        g_autoptr(EgPacket) pushed = is_last ? with_marker(packet) : eg_packet_ref(packet);
+        if (depacketizer->depayloader != NULL)
+            eg_depayloader_push(depacketizer->depayloader, pushed, &error);
+    }
+    if (error != NULL)
+        replace_depayloader(depacketizer, error);
 }
 
-static void drop_frame(EgDepacketizer *depacketizer)
+static void finish_picture(EgDepacketizer *depacketizer)
 {
-    if (depacketizer->packets->len > 0)
-        depacketizer->stats.dropped++;
-    g_ptr_array_set_size(depacketizer->packets, 0);
-}
-
-static void finish_frame(EgDepacketizer *depacketizer)
-{
-    if (depacketizer->packets->len == 0)
+    if (depacketizer->parts->len == 0)
         return;
     if (!depacketizer->is_whole)
-        set_waits_for_key(depacketizer);
-    if (!depacketizer->is_whole || (depacketizer->waits_for_key && !depacketizer->is_key)) {
+        wait_for_key(depacketizer);
+    if (depacketizer->waits_for_key && !(depacketizer->is_key && depacketizer->is_whole)) {
         drop_frame(depacketizer);
         return;
     }
     depacketizer->has_put_out = false;
-    guint64 dropped = depacketizer->stats.dropped;
-    bool is_fine = true;
-    for (guint i = 0; i < depacketizer->packets->len && is_fine; i++)
-        is_fine = push_packet(depacketizer, g_ptr_array_index(depacketizer->packets, i));
-    g_ptr_array_set_size(depacketizer->packets, 0);
-    if (depacketizer->has_put_out)
-        return;
-    /* The elements made nothing of it: what follows refers to it in vain. */
-    set_waits_for_key(depacketizer);
-    if (depacketizer->stats.dropped == dropped)
-        depacketizer->stats.dropped++;
-    if (!is_fine)
-        recover(depacketizer);
+    if (depacketizer->codec == EG_CODEC_H264)
+        depayload_parts(depacketizer);
+    else
+        join_parts(depacketizer);
+    if (!depacketizer->has_put_out) {
+        /* Blank, or not what it seemed to be: what follows cannot refer to it. */
+        wait_for_key(depacketizer);
+        drop_frame(depacketizer);
+    }
+    g_array_set_size(depacketizer->parts, 0);
 }
 
-static void begin_frame(EgDepacketizer *depacketizer, const EgPacket *packet, gint64 instant_ns,
-                        bool is_whole)
+static void begin_picture(EgDepacketizer *depacketizer, const EgPacket *packet, gint64 instant_ns,
+                          bool is_whole)
 {
     depacketizer->timestamp = packet->timestamp;
     depacketizer->instant_ns = instant_ns;
@@ -405,68 +352,100 @@ static void note_layers(EgDepacketizer *depacketizer, const EgRtpPayload *payloa
     depacketizer->top_layer = MAX(depacketizer->top_layer, payload->layer);
 }
 
-static void push_video(EgDepacketizer *depacketizer, EgPacket *packet, gint64 instant_ns,
-                       bool has_gap)
+static void add_part(EgDepacketizer *depacketizer, EgPacket *packet, gsize offset)
+{
+    if (depacketizer->parts->len >= FRAME_PACKETS_MAX) {
+        depacketizer->is_whole = false;
+        return;
+    }
+    Part part = {.packet = eg_packet_ref(packet), .offset = offset};
+    g_array_append_val(depacketizer->parts, part);
+}
+
+static void push_picture(EgDepacketizer *depacketizer, EgPacket *packet, gint64 instant_ns,
+                         bool has_gap)
 {
     EgRtpPayload payload;
     gsize size_bytes = packet->size_bytes - packet->payload_offset;
     if (!eg_rtp_payload_parse(depacketizer->codec, packet->data + packet->payload_offset,
                               size_bytes, &payload)) {
-        /* Like a lost one; its frame cannot be whole. */
+        /* Like a lost one: its frame cannot be whole. */
         payload = (EgRtpPayload){0};
         has_gap = true;
     }
-    bool is_new = depacketizer->packets->len == 0 || depacketizer->timestamp != packet->timestamp;
     if (has_gap) {
         depacketizer->is_whole = false;
-        set_waits_for_key(depacketizer);
+        wait_for_key(depacketizer);
     }
-    if (is_new) {
-        finish_frame(depacketizer);
-        begin_frame(depacketizer, packet, instant_ns, !has_gap || payload.starts_frame);
+    if (depacketizer->parts->len == 0 || depacketizer->timestamp != packet->timestamp) {
+        finish_picture(depacketizer);
+        begin_picture(depacketizer, packet, instant_ns, !has_gap || payload.starts_frame);
     }
     depacketizer->is_key |= payload.is_key;
     note_layers(depacketizer, &payload, size_bytes);
-    if (depacketizer->packets->len >= FRAME_PACKETS_MAX)
-        depacketizer->is_whole = false;
-    else
-        g_ptr_array_add(depacketizer->packets, eg_packet_ref(packet));
+    add_part(depacketizer, packet, packet->payload_offset + payload.header_bytes);
     if (packet->marker)
-        finish_frame(depacketizer);
+        finish_picture(depacketizer);
     tell_wish(depacketizer);
 }
 
-static void push_audio(EgDepacketizer *depacketizer, EgPacket *packet, gint64 instant_ns,
-                       bool has_gap)
+static void clear_part(gpointer data)
 {
-    depacketizer->instant_ns = instant_ns;
-    depacketizer->was_lost |= has_gap;
-    if (!push_packet(depacketizer, packet)) {
-        depacketizer->stats.dropped++;
-        recover(depacketizer);
-    }
+    eg_packet_unref(((Part *)data)->packet);
+}
+
+EgDepacketizer *eg_depacketizer_new(EgCodec codec, const EgDepacketizerEvents *events,
+                                    gpointer user, GError **error)
+{
+    if (!eg_gst_init(error))
+        return NULL;
+    const EgElements *elements = eg_elements(codec);
+    g_autoptr(EgDepacketizer) depacketizer = g_new0(EgDepacketizer, 1);
+    depacketizer->codec = codec;
+    depacketizer->media = eg_codec_info(codec)->media;
+    depacketizer->events = *events;
+    depacketizer->user = user;
+    depacketizer->parts = g_array_new(FALSE, FALSE, sizeof(Part));
+    g_array_set_clear_func(depacketizer->parts, clear_part);
+    depacketizer->waits_for_key = depacketizer->media == EG_MEDIA_VIDEO;
+    if (depacketizer->media == EG_MEDIA_AUDIO)
+        depacketizer->caps = gst_caps_from_string(elements->frame_caps);
+    if (elements->depayloader != NULL && !make_depayloader(depacketizer, error))
+        return NULL;
+    return g_steal_pointer(&depacketizer);
+}
+
+void eg_depacketizer_free(EgDepacketizer *depacketizer)
+{
+    if (depacketizer == NULL)
+        return;
+    eg_depayloader_free(depacketizer->depayloader);
+    gst_clear_caps(&depacketizer->caps);
+    g_array_unref(depacketizer->parts);
+    g_free(depacketizer);
 }
 
 void eg_depacketizer_push(EgDepacketizer *depacketizer, EgPacket *packet, gint64 instant_ns)
 {
     if (depacketizer->has_sequence && packet->sequence < depacketizer->next_sequence)
         return; /* a repetition */
-    bool has_gap = depacketizer->has_sequence && packet->sequence > depacketizer->next_sequence;
+    /* What came before the first packet is as good as lost. */
+    bool has_gap = !depacketizer->has_sequence || packet->sequence > depacketizer->next_sequence;
     depacketizer->has_sequence = true;
     depacketizer->next_sequence = packet->sequence + 1;
-    if (packet->payload_offset >= packet->size_bytes) {
-        /* Padding: nothing of a frame, but what was lost before it may have been. */
-        if (has_gap && depacketizer->media == EG_MEDIA_VIDEO) {
-            depacketizer->is_whole = false;
-            set_waits_for_key(depacketizer);
-            tell_wish(depacketizer);
-        }
+    bool is_padding = packet->payload_offset >= packet->size_bytes;
+
+    if (depacketizer->media == EG_MEDIA_VIDEO && !is_padding) {
+        push_picture(depacketizer, packet, instant_ns, has_gap);
         return;
     }
-    if (depacketizer->media == EG_MEDIA_VIDEO)
-        push_video(depacketizer, packet, instant_ns, has_gap);
-    else
-        push_audio(depacketizer, packet, instant_ns, has_gap);
+    if (has_gap) {
+        depacketizer->is_whole = false;
+        wait_for_key(depacketizer);
+        tell_wish(depacketizer);
+    }
+    if (!is_padding)
+        push_sound(depacketizer, packet, instant_ns);
 }
 
 void eg_depacketizer_get_stats(const EgDepacketizer *depacketizer, EgDepacketizerStats *stats)

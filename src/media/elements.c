@@ -9,18 +9,14 @@
  *
  * Priming: avenc_aac 1024 frames, LAME 576 and the 529 of every MP3 decoder; Opus says its own in
  * its header (312 at 48 kHz). Fixed by tests/media/test-codec-chain.c. */
-#define AUDIO_RTP(name, rate)                                                                      \
-    "application/x-rtp,media=audio,payload=96,encoding-name=" name ",clock-rate=" rate
-#define VIDEO_RTP(name) "application/x-rtp,media=video,payload=96,clock-rate=90000,encoding-name=" name
-#define H264_FILE_CAPS  "video/x-h264,stream-format=avc,alignment=au"
-#define H264_RTP_CAPS   "video/x-h264,stream-format=byte-stream,alignment=au"
+#define H264_FILE_CAPS "video/x-h264,stream-format=avc,alignment=au"
+#define H264_RTP_CAPS  "video/x-h264,stream-format=byte-stream,alignment=au"
 #define H264_DEPAYLOADER                                                                           \
     "rtph264depay ! " H264_RTP_CAPS " ! h264parse ! capsfilter caps=" H264_FILE_CAPS
 #define VPX_REALTIME "deadline=1 cpu-used=8 end-usage=cbr lag-in-frames=0"
 
 static const EgElements opus = {
-    .rtp_caps = AUDIO_RTP("OPUS", "48000"),
-    .depayloader = "rtpopusdepay",
+    .frame_caps = "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0",
     .decoder = "opusdec plc=true",
     .encoders = {{"opusenc", "bitrate-type=cbr frame-size=20", 312}},
     .encoded_caps = "audio/x-opus",
@@ -28,14 +24,12 @@ static const EgElements opus = {
 };
 
 static const EgElements pcmu = {
-    .rtp_caps = AUDIO_RTP("PCMU", "8000"),
-    .depayloader = "rtppcmudepay",
+    .frame_caps = "audio/x-mulaw,rate=8000,channels=1",
     .decoder = "mulawdec",
 };
 
 static const EgElements pcma = {
-    .rtp_caps = AUDIO_RTP("PCMA", "8000"),
-    .depayloader = "rtppcmadepay",
+    .frame_caps = "audio/x-alaw,rate=8000,channels=1",
     .decoder = "alawdec",
 };
 
@@ -52,23 +46,21 @@ static const EgElements mp3 = {
 };
 
 static const EgElements vp8 = {
-    .rtp_caps = VIDEO_RTP("VP8"),
-    .depayloader = "rtpvp8depay",
+    .frame_caps = "video/x-vp8",
     .decoder = "vp8dec threads=1",
     .encoders = {{"vp8enc", VPX_REALTIME, 0}},
     .encoded_caps = "video/x-vp8",
 };
 
 static const EgElements vp9 = {
-    .rtp_caps = VIDEO_RTP("VP9"),
-    .depayloader = "rtpvp9depay",
+    .frame_caps = "video/x-vp9",
     .decoder = "vp9dec threads=1",
     .encoders = {{"vp9enc", VPX_REALTIME " row-mt=true", 0}},
     .encoded_caps = "video/x-vp9",
 };
 
 static const EgElements h264 = {
-    .rtp_caps = VIDEO_RTP("H264"),
+    .rtp_caps = "application/x-rtp,media=video,clock-rate=90000,encoding-name=H264",
     .depayloader = H264_DEPAYLOADER,
     .decoder = "avdec_h264 max-threads=1 output-corrupt=false",
     .encoders = {{"x264enc", "speed-preset=veryfast vbv-buf-capacity=2000", 0}},

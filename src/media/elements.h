@@ -14,8 +14,10 @@ typedef struct {
 /* Which of GStreamer's elements handle which codec and how they are set, in gst-launch notation:
  * one table. NULL or 0 where a codec is only ever received, or only ever made. */
 typedef struct {
-    const char *rtp_caps;         /* of its RTP packets */
-    const char *depayloader;      /* packets -> whole frames, in the form that files hold */
+    const char *frame_caps;       /* of what is in the packets of a room, less the size */
+    const char *rtp_caps;         /* of the packets, and */
+    const char *depayloader;      /* packets -> frames in the form that files hold; NULL where
+                                   * that is no more than joining them */
     const char *decoder;          /* frames -> raw, on one thread */
     EgEncoderElement encoders[2]; /* raw -> frames, best first */
     const char *encoded_caps;     /* what the encoder is to make */

@@ -11,6 +11,9 @@
 /* Raw pictures that wait for the encoder; each is 1.4 MB at 720p. */
 #define QUEUED_PICTURES_MAX 8
 
+/* Coded frames that wait for the loop. */
+#define ENCODED_FRAMES_MAX 16
+
 struct _EgEncoder {
     EgLoop *loop;
     EgEncoderEvents events;
@@ -22,15 +25,13 @@ struct _EgEncoder {
     guint bytes_per_frame;
     guint block_frames;
     gint64 priming_frames;
-    gint64 first_ns; /* of what was pushed; not written after the first push */
-    _Atomic gint64 pushed_frames;
+    gint64 first_ns; /* of what was pushed; EG_TIME_NONE before */
+    gint64 pushed_frames;
+    gint64 packets; /* that came out */
 
-    /* */
-    GstCaps *caps;
-    gint64 packets;
+    GstCaps *caps; /* as told; NULL before */
 };
 
-/* */
 static void tell_caps(EgEncoder *encoder, GstCaps *caps)
 {
     if (encoder->caps != NULL && gst_caps_is_equal(encoder->caps, caps))
@@ -79,7 +80,6 @@ static void stamp_picture(GstBuffer *frame, const GstSegment *segment)
     eg_frame_set_times(frame, pts_ns, dts_ns);
 }
 
-/* */
 static void on_sample(gpointer user, GstSample *sample)
 {
     EgEncoder *encoder = user;
@@ -207,7 +207,7 @@ static EgEncoder *new_encoder(EgLoop *loop, EgCodec codec, const char *elements,
 
     g_autofree char *doing = g_strdup_printf("encode %s", eg_codec_info(codec)->name);
     EgChainParams params = {
-        .elements = elements, .doing = doing, .caps = caps, .max_samples_out = 16};
+        .elements = elements, .doing = doing, .caps = caps, .max_samples_out = ENCODED_FRAMES_MAX};
     encoder->chain = eg_chain_new(loop, &params, &chain_events, encoder, error);
     if (encoder->chain == NULL)
         return NULL;

@@ -8,8 +8,10 @@
 #include "media/graph-private.h"
 #include "media/picture.h"
 
-/* How long the first sound waits for the first picture, so that a recording begins with both. */
-#define FIRST_PICTURE_NS (2 * EG_NS_PER_S)
+/* How long the first sound waits for the first picture, so that a recording begins with both: of a
+ * camera that is on, and of one that may just be being published. */
+#define FIRST_PICTURE_NS     (2 * EG_NS_PER_S)
+#define FIRST_PUBLICATION_NS EG_NS_PER_S
 
 /* How long the last picture of a track stays when nothing comes, before black. */
 #define HOLD_NS (2 * EG_NS_PER_S)
@@ -51,21 +53,19 @@ typedef struct {
 
 static void run_pacer(EgGraph *graph);
 
-static bool is_expected(const EgGraph *graph, EgMedia media)
+/* How long it is worth waiting for a first picture; 0: none will come. */
+static gint64 picture_wait_ns(const EgGraph *graph)
 {
-    const Encode *encode = graph->variant;
-    return encode->outputs[media].encoder != NULL;
-}
-
-/* A camera that is on but has not shown anything yet. */
-static bool is_picture_coming(const EgGraph *graph)
-{
+    bool has_camera = false;
+    if (graph->params.video.codec == EG_CODEC_NONE)
+        return 0;
     for (guint i = 0; i < graph->tracks->len; i++) {
         const EgGraphTrack *track = graph->tracks->pdata[i];
         if (track->media == EG_MEDIA_VIDEO && !track->is_muted)
-            return is_expected(graph, EG_MEDIA_VIDEO);
+            return FIRST_PICTURE_NS;
+        has_camera = has_camera || track->media == EG_MEDIA_VIDEO;
     }
-    return false;
+    return graph->params.may_have_video && !has_camera ? FIRST_PUBLICATION_NS : 0;
 }
 
 static void begin(EgGraph *graph, gint64 origin_ns)
@@ -89,11 +89,12 @@ static void on_start_timeout(gpointer user)
 static void look_for_origin(EgGraph *graph, EgMedia media, gint64 instant_ns)
 {
     Encode *encode = graph->variant;
-    if (media == EG_MEDIA_VIDEO || !is_picture_coming(graph)) {
+    gint64 wait_ns = picture_wait_ns(graph);
+    if (media == EG_MEDIA_VIDEO || wait_ns == 0) {
         begin(graph, instant_ns);
     } else if (encode->first_sound_ns == EG_TIME_NONE) {
         encode->first_sound_ns = instant_ns;
-        eg_timer_set_after(encode->start_timer, FIRST_PICTURE_NS);
+        eg_timer_set_after(encode->start_timer, wait_ns);
     }
 }
 
@@ -237,32 +238,31 @@ static const EgEncoderEvents encoder_events = {
 static bool open_encoders(EgGraph *graph, GError **error)
 {
     Encode *encode = graph->variant;
-    const EgPlan *plan = graph->plan;
+    const EgGraphParams *params = &graph->params;
     for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++)
         encode->outputs[media] = (Output){.graph = graph, .media = media};
-    if (plan->video.codec != EG_CODEC_NONE) {
+    if (params->video.codec != EG_CODEC_NONE) {
         Output *output = &encode->outputs[EG_MEDIA_VIDEO];
-        output->encoder =
-            eg_encoder_new_video(graph->loop, &plan->video, graph->config->video_encoder_threads,
-                                 &encoder_events, output, error);
+        output->encoder = eg_encoder_new_video(graph->loop, &params->video, params->video_threads,
+                                               &encoder_events, output, error);
         if (output->encoder == NULL)
             return false;
-        eg_graph_expect(graph, EG_MEDIA_VIDEO, plan->video.codec);
+        eg_graph_expect(graph, EG_MEDIA_VIDEO, params->video.codec);
     }
-    if (plan->audio.codec != EG_CODEC_NONE) {
+    if (params->audio.codec != EG_CODEC_NONE) {
         Output *output = &encode->outputs[EG_MEDIA_AUDIO];
         output->encoder =
-            eg_encoder_new_audio(graph->loop, &plan->audio, &encoder_events, output, error);
+            eg_encoder_new_audio(graph->loop, &params->audio, &encoder_events, output, error);
         if (output->encoder == NULL)
             return false;
-        eg_graph_expect(graph, EG_MEDIA_AUDIO, plan->audio.codec);
+        eg_graph_expect(graph, EG_MEDIA_AUDIO, params->audio.codec);
     }
     return true;
 }
 
 static bool init_encode(EgGraph *graph, GError **error)
 {
-    const EgPlan *plan = graph->plan;
+    const EgGraphParams *params = &graph->params;
     Encode *encode = g_new0(Encode, 1);
     graph->variant = encode;
     encode->phase = PHASE_WAITING;
@@ -271,19 +271,19 @@ static bool init_encode(EgGraph *graph, GError **error)
     encode->pacer_timer = eg_timer_new(graph->loop, on_pacer_due, graph);
     encode->start_timer = eg_timer_new(graph->loop, on_start_timeout, graph);
 
-    bool has_video = plan->video.codec != EG_CODEC_NONE;
-    bool has_audio = plan->audio.codec != EG_CODEC_NONE;
+    bool has_video = params->video.codec != EG_CODEC_NONE;
+    bool has_audio = params->audio.codec != EG_CODEC_NONE;
     g_autoptr(GstBuffer) black =
-        has_video ? eg_picture_new_black(plan->video.width, plan->video.height) : NULL;
-    EgPacerParams params = {
-        .fps = has_video ? plan->video.fps : 0,
+        has_video ? eg_picture_new_black(params->video.width, params->video.height) : NULL;
+    EgPacerParams pacer = {
+        .fps = has_video ? params->video.fps : 0,
         .black = black,
-        .rate_hz = has_audio ? plan->audio.rate_hz : 0,
-        .block_frames = has_audio ? eg_encoder_block_frames(plan->audio.codec) : 0,
-        .latency_ns = graph->config->latency_ns,
+        .rate_hz = has_audio ? params->audio.rate_hz : 0,
+        .block_frames = has_audio ? eg_encoder_block_frames(params->audio.codec) : 0,
+        .latency_ns = params->latency_ns,
         .hold_ns = HOLD_NS,
     };
-    encode->pacer = eg_pacer_new(&params, &pacer_events, graph);
+    encode->pacer = eg_pacer_new(&pacer, &pacer_events, graph);
     return open_encoders(graph, error);
 }
 
@@ -334,20 +334,20 @@ static bool stream_started(EgGraphTrack *track, GError **error)
 {
     EgGraph *graph = track->graph;
     Encode *encode = graph->variant;
-    const EgPlan *plan = graph->plan;
+    const EgGraphParams *params = &graph->params;
     bool is_video = track->media == EG_MEDIA_VIDEO;
-    EgDecoderParams params = {
+    EgDecoderParams decoder = {
         .codec = track->codec,
-        .width = is_video ? plan->video.width : 0,
-        .height = is_video ? plan->video.height : 0,
-        .rate_hz = is_video ? 0 : plan->audio.rate_hz,
+        .width = is_video ? params->video.width : 0,
+        .height = is_video ? params->video.height : 0,
+        .rate_hz = is_video ? 0 : params->audio.rate_hz,
     };
     Stream *stream = g_new0(Stream, 1);
     stream->graph = graph;
     stream->media = track->media;
     stream->input = is_video ? eg_pacer_add_video(encode->pacer)
                              : eg_pacer_add_audio(encode->pacer, EG_ROUTE_BOTH);
-    stream->decoder = eg_decoder_new(graph->loop, &params, &decoder_events, stream, error);
+    stream->decoder = eg_decoder_new(graph->loop, &decoder, &decoder_events, stream, error);
     if (stream->decoder == NULL) {
         free_stream(stream);
         return false;

@@ -7,7 +7,8 @@
 #include "media/graph-private.h"
 #include "media/opus.h"
 
-/* How long a track that is there and not muted is waited for before recording begins without it. */
+/* How long a track that is there and not muted, or may just be being published, is waited for
+ * before recording begins without it. Nothing is lost by it: what comes meanwhile is held. */
 #define FIRST_FRAMES_NS (3 * EG_NS_PER_S)
 
 /* How often sound that does not come is filled. */
@@ -47,6 +48,17 @@ typedef struct {
     gint64 recorded_ns;
 } Pass;
 
+static bool has_track(const EgGraph *graph, EgMedia media)
+{
+    for (guint i = 0; i < graph->tracks->len; i++) {
+        const EgGraphTrack *track = graph->tracks->pdata[i];
+        if (track->media == media)
+            return true;
+    }
+    return false;
+}
+
+/* Whether a line's first frame is still to come, for all that is known. */
 static bool is_awaited(const EgGraph *graph)
 {
     const Pass *pass = graph->variant;
@@ -55,7 +67,8 @@ static bool is_awaited(const EgGraph *graph)
         if (!track->is_muted && g_queue_is_empty((GQueue *)&pass->lines[track->media].held))
             return true;
     }
-    return false;
+    return (graph->params.may_have_audio && !has_track(graph, EG_MEDIA_AUDIO)) ||
+           (graph->params.may_have_video && !has_track(graph, EG_MEDIA_VIDEO));
 }
 
 static void put_frame(EgGraph *graph, EgMedia media, GstBuffer *frame, gint64 pts_ns)
@@ -162,7 +175,7 @@ static void fill_what_is_due(EgGraph *graph)
     Pass *pass = graph->variant;
     Line *line = &pass->lines[EG_MEDIA_AUDIO];
     if (line->is_used)
-        fill_silence(graph, line, eg_now_ns() - graph->config->latency_ns - graph->origin_ns);
+        fill_silence(graph, line, eg_now_ns() - graph->params.latency_ns - graph->origin_ns);
     eg_timer_set_after(pass->timer, FILL_NS);
 }
 

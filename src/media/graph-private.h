@@ -33,8 +33,7 @@ typedef struct {
 
 struct _EgGraph {
     EgLoop *loop;
-    const EgPlan *plan;
-    const EgConfig *config;
+    EgGraphParams params;
     const EgLog *log;
     EgGraphEvents events;
     gpointer user;

@@ -45,7 +45,7 @@ static void report_failure(gpointer user)
     graph->events.failed(graph->user, graph->failure);
 }
 
-EgGraph *eg_graph_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const EgLog *log,
+EgGraph *eg_graph_new(EgLoop *loop, const EgGraphParams *params, const EgLog *log,
                       const EgGraphEvents *events, gpointer user, GError **error)
 {
     static const EgGraphClass *const classes[] = {
@@ -56,12 +56,11 @@ EgGraph *eg_graph_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, 
         return NULL;
     EgGraph *graph = g_new0(EgGraph, 1);
     graph->loop = loop;
-    graph->plan = plan;
-    graph->config = config;
+    graph->params = *params;
     graph->log = log;
     graph->events = *events;
     graph->user = user;
-    graph->class = classes[plan->processing];
+    graph->class = classes[params->processing];
     graph->timeline = eg_timeline_new();
     graph->tracks = g_ptr_array_new();
     graph->origin_ns = EG_TIME_NONE;

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "base/loop.h"
-#include "config/config.h"
 #include "media/pacer.h"
 #include "request/plan.h"
 #include "room/packet.h"
@@ -48,7 +47,19 @@ typedef struct {
     gint64 recorded_ns;     /* how far the output has come; 0 before it began */
 } EgGraphStats;
 
-EgGraph *eg_graph_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const EgLog *log,
+typedef struct {
+    EgProcessing processing;
+    EgVideoEncoding video; /* if it encodes; a codec NONE: no video is put out */
+    EgAudioEncoding audio;
+    guint video_threads; /* of the encoder; 0: it decides */
+    gint64 latency_ns;   /* how long what is late is waited for */
+    /* Whether tracks of either kind may still be published, beyond those that are added before
+     * eg_graph_start(). */
+    bool may_have_audio;
+    bool may_have_video;
+} EgGraphParams;
+
+EgGraph *eg_graph_new(EgLoop *loop, const EgGraphParams *params, const EgLog *log,
                       const EgGraphEvents *events, gpointer user, GError **error);
 void eg_graph_free(EgGraph *graph); /* with all its tracks */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgGraph, eg_graph_free)

@@ -11,7 +11,8 @@
  *  - the cadence of a steady source is followed by a line through its last 126 pictures (an alpha-
  *    beta filter, with the gains of a least-squares fit while there are fewer), and a picture
  * counts with the instant that the line gives it, never more than 10 ms from its own;
- *  - the bound between two ticks has hysteresis: pictures near it push it away, by at most 4 ms.
+ *  - the bound between two ticks has hysteresis: pictures near it push it away, by at most 4 ms,
+ *    more while the line is young and leaves some of the jitter.
  *
  * A slow drift of phase then costs one repeated or dropped picture per slip. */
 #define CADENCE_PICTURES    126
@@ -19,7 +20,10 @@
 #define CADENCE_BREAK_NS    (20 * EG_NS_PER_MS)
 #define CADENCE_SLOWEST_NS  (110 * EG_NS_PER_MS)
 #define CADENCE_MOST_MISSED 4
+#define NEW_PICTURES        8
+#define YOUNG_PICTURES      60
 #define HYSTERESIS_NS       (4 * EG_NS_PER_MS)
+#define YOUNG_HYSTERESIS_NS (9 * EG_NS_PER_MS)
 
 typedef struct {
     gint64 n_pictures; /* since it began */
@@ -71,19 +75,9 @@ EgPictureInput *eg_picture_input_new(guint fps, gint64 hold_ns, guint limit, EgP
     return input;
 }
 
-void eg_picture_input_free(EgPictureInput *input)
-{
-    if (input == NULL)
-        return;
-    for (guint i = 0; i < input->n_queued; i++)
-        gst_buffer_unref(input->queue[(input->head + i) % input->limit].picture.buffer);
-    gst_clear_buffer(&input->current.buffer);
-    g_free(input->queue);
-    g_free(input);
-}
-
 static Queued *queued_at(const EgPictureInput *input, guint index)
 {
+    g_assert(input->limit > 0);
     return &input->queue[(input->head + index) % input->limit];
 }
 
@@ -92,6 +86,17 @@ static void drop_head(EgPictureInput *input)
     gst_clear_buffer(&queued_at(input, 0)->picture.buffer);
     input->head = (input->head + 1) % input->limit;
     input->n_queued--;
+}
+
+void eg_picture_input_free(EgPictureInput *input)
+{
+    if (input == NULL)
+        return;
+    while (input->n_queued > 0)
+        drop_head(input);
+    gst_clear_buffer(&input->current.buffer);
+    g_free(input->queue);
+    g_free(input);
 }
 
 /* True if the picture fits into the cadence, which then has moved on to it. */
@@ -129,9 +134,34 @@ static gint64 choose_instant(Cadence *cadence, gint64 pts_ns)
     return cadence->instant_ns;
 }
 
+/* Pushes the bound between two ticks away from a picture that came `rest_ns` after it. */
+static void push_bound(EgPictureInput *input, gint64 rest_ns)
+{
+    gint64 n_pictures = input->cadence.n_pictures;
+    gint64 period_ns = input->period_ns;
+    gint64 margin_ns = MIN(HYSTERESIS_NS, period_ns / 6);
+
+    if (n_pictures == 1) {
+        input->bias_ns = period_ns / 2 - rest_ns; /* as far away as can be */
+        return;
+    }
+    if (n_pictures < NEW_PICTURES)
+        return;
+    if (n_pictures < YOUNG_PICTURES)
+        margin_ns = MIN(YOUNG_HYSTERESIS_NS, period_ns / 3);
+    if (rest_ns < margin_ns)
+        input->bias_ns = margin_ns;
+    else if (rest_ns > period_ns - margin_ns)
+        input->bias_ns = -margin_ns;
+    else
+        input->bias_ns = CLAMP(input->bias_ns, -margin_ns, margin_ns);
+}
+
 /* The tick nearest to the instant, -1 for all before the first. */
 static gint64 choose_tick(EgPictureInput *input, gint64 instant_ns)
 {
+    if (input->cadence.n_pictures == 1)
+        input->bias_ns = 0;
     gint64 since_ns = instant_ns - input->origin_ns + input->period_ns / 2 + input->bias_ns;
 
     if (since_ns < 0)
@@ -139,11 +169,7 @@ static gint64 choose_tick(EgPictureInput *input, gint64 instant_ns)
     guint64 tick = gst_util_uint64_scale((guint64)since_ns, input->fps, (guint64)EG_NS_PER_S);
     gint64 rest_ns =
         since_ns - (gint64)gst_util_uint64_scale(tick, (guint64)EG_NS_PER_S, input->fps);
-    gint64 margin_ns = MIN(HYSTERESIS_NS, input->period_ns / 6);
-    if (rest_ns < margin_ns)
-        input->bias_ns = margin_ns;
-    else if (rest_ns > input->period_ns - margin_ns)
-        input->bias_ns = -margin_ns;
+    push_bound(input, rest_ns);
     return (gint64)tick;
 }
 

@@ -33,6 +33,8 @@
 
 struct _EgSoundInput {
     gint64 rate_hz;
+    gint64 rate_in_hz;
+    double base_step; /* frames that come in per frame that goes out */
     EgPacerStats *stats;
     bool has_started;
     gint64 origin_ns;
@@ -68,6 +70,8 @@ EgSoundInput *eg_sound_input_new(guint rate_hz, gint64 latency_ns, EgPacerStats 
     EgSoundInput *sound = g_new0(EgSoundInput, 1);
 
     sound->rate_hz = rate_hz;
+    sound->rate_in_hz = rate_hz;
+    sound->base_step = 1;
     sound->stats = stats;
     sound->capacity = LEAST_FRAMES;
     sound->ring = g_new0(float, 2 * (gsize)sound->capacity);
@@ -270,12 +274,19 @@ static void move_beginning(EgSoundInput *sound, gint64 earlier)
 
 /* Pushes. */
 
-static gint64 frame_of(const EgSoundInput *sound, gint64 instant_ns)
+static gint64 frame_of(const EgSoundInput *sound, gint64 since_ns)
 {
-    gint64 ns = instant_ns - sound->origin_ns;
-    guint64 frames = gst_util_uint64_scale_round((guint64)ABS(ns), (guint64)sound->rate_hz,
+    guint64 frames = gst_util_uint64_scale_round((guint64)ABS(since_ns), (guint64)sound->rate_hz,
                                                  (guint64)EG_NS_PER_S);
-    return ns < 0 ? -(gint64)frames : (gint64)frames;
+    return since_ns < 0 ? -(gint64)frames : (gint64)frames;
+}
+
+/* How many frames later than it would come by itself a buffer belongs. */
+static double how_far_off(const EgSoundInput *sound, gint64 since_ns)
+{
+    double at = (double)since_ns * (double)sound->rate_hz / (double)EG_NS_PER_S;
+    double pending = eg_resampler_pending(&sound->resampler) / sound->base_step;
+    return at - (double)sound->next_out - pending;
 }
 
 static void need_scratch(EgSoundInput *sound, gsize frames)
@@ -288,24 +299,25 @@ static void need_scratch(EgSoundInput *sound, gsize frames)
 
 static void flush_resampler(EgSoundInput *sound)
 {
-    need_scratch(sound, eg_resampler_bound(&sound->resampler, 0));
-    gsize frames = eg_resampler_flush(&sound->resampler, sound->scratch);
+    need_scratch(sound, eg_resampler_bound(&sound->resampler, 0, sound->base_step));
+    gsize frames = eg_resampler_flush(&sound->resampler, sound->base_step, sound->scratch);
     write_sound(sound, sound->scratch, (gint64)frames);
     sound->is_bending = false;
 }
 
-/* Whether a buffer whose PTS says `at` joins what was pushed before; makes it fit if not. */
-static void join(EgSoundInput *sound, gint64 at)
+/* Looks whether a buffer joins what was pushed before; makes it fit if not. */
+static void join(EgSoundInput *sound, gint64 since_ns)
 {
+    gint64 at = frame_of(sound, since_ns);
     gint64 jump = at - sound->next_in;
     bool is_settling = sound->pushed < sound->settle_frames;
 
     if (is_settling && sound->is_open && sound->begin >= sound->cursor &&
-        jump < -SETTLE_LEAST_JUMP && eg_resampler_is_exact(&sound->resampler)) {
+        jump < -SETTLE_LEAST_JUMP) {
         move_beginning(sound, -jump);
         return;
     }
-    double off = (double)at - (double)sound->next_out - eg_resampler_pending(&sound->resampler);
+    double off = how_far_off(sound, since_ns);
     if (sound->pushed > 0 && ABS(jump) <= sound->rate_hz / JUMP_PER_S &&
         ABS(off) <= (double)sound->rate_hz / DRIFT_PER_S)
         return;
@@ -318,31 +330,35 @@ static void join(EgSoundInput *sound, gint64 at)
 }
 
 /* How many frames that come in make one that goes out, to get to where the PTS say. */
-static double choose_step(EgSoundInput *sound, gint64 at)
+static double choose_step(EgSoundInput *sound, gint64 since_ns)
 {
     double rate = (double)sound->rate_hz;
-    double off = (double)at - (double)sound->next_out - eg_resampler_pending(&sound->resampler);
+    double off = how_far_off(sound, since_ns);
 
     if (ABS(off) > rate / BEGIN_PER_S)
         sound->is_bending = true;
     else if (ABS(off) < rate / END_PER_S)
         sound->is_bending = false;
-    return sound->is_bending ? 1 - CLAMP(off / rate, -MAX_BEND, MAX_BEND) : 1;
+    double bend = sound->is_bending ? CLAMP(off / rate, -MAX_BEND, MAX_BEND) : 0;
+    return sound->base_step * (1 - bend);
 }
 
-static void push_frames(EgSoundInput *sound, gint64 at, const float *samples, gsize frames)
+static void push_frames(EgSoundInput *sound, gint64 since_ns, const float *samples, gsize frames)
 {
-    if (is_too_far_ahead(sound, MAX(at, sound->next_out) + (gint64)frames)) {
+    gint64 duration_ns = (gint64)frames * EG_NS_PER_S / sound->rate_in_hz;
+    gint64 end = frame_of(sound, since_ns + duration_ns);
+
+    if (is_too_far_ahead(sound, MAX(end, sound->next_out + sound->rate_hz))) {
         sound->stats->late_frames += frames;
         return;
     }
-    join(sound, at);
-    double step = choose_step(sound, at);
-    need_scratch(sound, eg_resampler_bound(&sound->resampler, frames));
+    join(sound, since_ns);
+    double step = choose_step(sound, since_ns);
+    need_scratch(sound, eg_resampler_bound(&sound->resampler, frames, step));
     gsize n_out = eg_resampler_process(&sound->resampler, samples, frames, step, sound->scratch);
     write_sound(sound, sound->scratch, (gint64)n_out);
-    sound->next_in = at + (gint64)frames;
-    sound->pushed += (gint64)frames;
+    sound->next_in = end;
+    sound->pushed += (gint64)n_out;
     sound->was_paused = !sound->is_live;
 }
 
@@ -353,7 +369,7 @@ static void place(EgSoundInput *sound, GstBuffer *buffer)
     if (gst_buffer_map(buffer, &map, GST_MAP_READ)) {
         gsize frames = map.size / (2 * sizeof(float));
         if (frames > 0)
-            push_frames(sound, frame_of(sound, (gint64)GST_BUFFER_PTS(buffer)),
+            push_frames(sound, (gint64)GST_BUFFER_PTS(buffer) - sound->origin_ns,
                         (const float *)(const void *)map.data, frames);
         gst_buffer_unmap(buffer, &map);
     }
@@ -404,6 +420,14 @@ void eg_sound_input_set_live(EgSoundInput *sound, bool is_live)
 {
     sound->is_live = is_live;
     sound->was_paused |= !is_live;
+}
+
+void eg_sound_input_set_rate(EgSoundInput *sound, guint rate_hz)
+{
+    g_assert(sound->pushed == 0 && rate_hz > 0);
+    sound->rate_in_hz = rate_hz;
+    sound->base_step = (double)rate_hz / (double)sound->rate_hz;
+    eg_resampler_set_step(&sound->resampler, sound->base_step);
 }
 
 bool eg_sound_input_is_live(const EgSoundInput *sound)

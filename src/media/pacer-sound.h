@@ -12,6 +12,9 @@ typedef struct _EgSoundInput EgSoundInput;
 EgSoundInput *eg_sound_input_new(guint rate_hz, gint64 latency_ns, EgPacerStats *stats);
 void eg_sound_input_free(EgSoundInput *sound);
 
+/* See eg_pacer_input_set_rate(). */
+void eg_sound_input_set_rate(EgSoundInput *sound, guint rate_hz);
+
 /* What was pushed before is put in place now. */
 void eg_sound_input_start(EgSoundInput *sound, gint64 origin_ns, gint64 first_frame);
 void eg_sound_input_push(EgSoundInput *sound, GstBuffer *buffer); /* (transfer full) */

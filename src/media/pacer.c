@@ -142,6 +142,11 @@ EgPacerInput *eg_pacer_add_audio(EgPacer *pacer, EgRoute route)
     return input;
 }
 
+void eg_pacer_input_set_rate(EgPacerInput *input, guint rate_hz)
+{
+    eg_sound_input_set_rate(input->sound, rate_hz);
+}
+
 void eg_pacer_input_end(EgPacerInput *input)
 {
     eg_pacer_input_set_live(input, false);
@@ -405,7 +410,10 @@ static void finish_sound(EgPacer *pacer, gint64 length_ns)
 
 static void finish_pictures(EgPacer *pacer, gint64 length_ns)
 {
-    while (tick_pts(pacer, pacer->tick) < length_ns) {
+    /* Ticks do not fall on frames of sound at every rate: no picture of less than one of these. */
+    gint64 sliver_ns = pacer->params.rate_hz > 0 ? frame_pts(pacer, 1) : 0;
+
+    while (tick_pts(pacer, pacer->tick) + sliver_ns < length_ns) {
         gint64 pts_ns = tick_pts(pacer, pacer->tick);
         gint64 end_ns = MIN(tick_pts(pacer, pacer->tick + 1), length_ns);
         Choice choice = choose_picture(pacer);

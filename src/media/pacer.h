@@ -68,7 +68,12 @@ EgPacerInput *eg_pacer_add_audio(EgPacer *pacer, EgRoute route);
  * input (at the latest in eg_pacer_free()). The caller forgets it. */
 void eg_pacer_input_end(EgPacerInput *input);
 
-/* A decoded picture in the output's size, or interleaved F32LE stereo sound of the output's rate;
+/* The rate of the sound that will be pushed, before any is; the output's if nobody says. What
+ * decoders put out is best pushed as it is: a resampler before the pacer stamps what it puts out by
+ * counting (audioresample is off by up to 31 ms, and then jumps). */
+void eg_pacer_input_set_rate(EgPacerInput *input, guint rate_hz);
+
+/* A decoded picture in the output's size, or interleaved F32LE stereo sound of the input's rate;
  * (transfer full); PTS = instant of its first sample. `duration` of sound is by its size. */
 void eg_pacer_input_push(EgPacerInput *input, GstBuffer *buffer);
 

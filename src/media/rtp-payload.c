@@ -99,18 +99,14 @@ static bool parse_vp9(const guint8 *data, gsize size, EgRtpPayload *payload)
     return true;
 }
 
-/* Of a NAL unit that begins at `data`, at least two bytes. A slice begins a picture if its first
- * macroblock is number 0, an Exp-Golomb code of a single 1. */
-static void look_at_nal(guint type, guint8 first_slice_byte, bool is_first, EgRtpPayload *payload)
+/* Certain to be the first of its picture are only a delimiter (9) and a sequence parameter set (7):
+ * before anything else one of these may be missing. */
+static void look_at_nal(guint type, bool is_first, EgRtpPayload *payload)
 {
     if (type == 5)
         payload->is_key = true;
-    if (!is_first)
-        return;
-    if (type == 1 || type == 5)
-        payload->starts_frame = (first_slice_byte & 0x80) != 0;
-    else
-        payload->starts_frame = type >= 6 && type <= 9; /* SEI, SPS, PPS, delimiter */
+    if (is_first)
+        payload->starts_frame = type == 7 || type == 9;
 }
 
 static bool parse_h264(const guint8 *data, gsize size, EgRtpPayload *payload)
@@ -119,14 +115,14 @@ static bool parse_h264(const guint8 *data, gsize size, EgRtpPayload *payload)
         return false;
     guint type = data[0] & 0x1f;
     if (type >= 1 && type <= 23) {
-        look_at_nal(type, data[1], true, payload);
+        look_at_nal(type, true, payload);
         return true;
     }
     if (type == 28) { /* FU-A */
         if (size < 3)
             return false;
         bool is_start = (data[1] & 0x80) != 0;
-        look_at_nal(data[1] & 0x1f, data[2], is_start, payload);
+        look_at_nal(data[1] & 0x1f, is_start, payload);
         return true;
     }
     if (type != 24) /* STAP-A; the others belong to packetization mode 2 */
@@ -137,9 +133,9 @@ static bool parse_h264(const guint8 *data, gsize size, EgRtpPayload *payload)
             return false;
         gsize nal_bytes = (gsize)(data[at] << 8 | data[at + 1]);
         at += 2;
-        if (nal_bytes < 2 || nal_bytes > size - at)
+        if (nal_bytes == 0 || nal_bytes > size - at)
             return false;
-        look_at_nal(data[at] & 0x1f, data[at + 1], is_first, payload);
+        look_at_nal(data[at] & 0x1f, is_first, payload);
         at += nal_bytes;
     }
     return true;
@@ -191,7 +187,7 @@ static guint take_bits(Bits *bits, guint count)
     for (; count > 0; count--, bits->at++) {
         guint bit = 0;
         if (bits->at < bits->size_bits)
-            bit = (bits->data[bits->at / 8] >> (7 - bits->at % 8)) & 1u;
+            bit = (guint)bits->data[bits->at / 8] >> (7 - bits->at % 8) & 1u;
         value = value << 1 | bit;
     }
     return value;

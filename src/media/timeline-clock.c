@@ -83,6 +83,7 @@ static void find_median(EgReportLine *line)
 {
     gint64 sorted[EG_LINE_REPORTS];
 
+    g_assert(line->n_values > 0);
     for (guint i = 0; i < line->n_values; i++) {
         guint at = i;
         for (; at > 0 && sorted[at - 1] > line->value_ns[i]; at--)

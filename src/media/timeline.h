@@ -32,10 +32,10 @@ gint64 eg_timeline_track_map(EgTimelineTrack *track, const EgPacket *packet);
 void eg_timeline_track_report(EgTimelineTrack *track, const EgSenderReport *report);
 
 typedef struct {
-    bool has_report;        /* mapped by sender reports, no longer by arrival */
-    gint64 correction_ns;   /* what is still to be followed */
-    gint64 drift_ppb;       /* of the sender's media clock against ours */
-    guint64 reanchors;      /* jumps that were taken */
+    bool has_report;      /* mapped by sender reports, no longer by arrival */
+    gint64 correction_ns; /* what is still to be followed */
+    gint64 drift_ppb;     /* of the sender's media clock against ours */
+    guint64 reanchors;    /* jumps that were taken */
 } EgTimelineStats;
 
 void eg_timeline_track_get_stats(const EgTimelineTrack *track, EgTimelineStats *stats);

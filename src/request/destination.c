@@ -1,27 +1,25 @@
 #include "request/destination.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <glib/gstdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "request/filename.h"
 
+/* By making a file, since that is the only honest way to know. */
 static bool check_folder(const char *folder, GError **error)
 {
-    struct stat info;
-    int errnum = 0;
-    if (stat(folder, &info) != 0)
-        errnum = errno;
-    else if (!S_ISDIR(info.st_mode))
-        errnum = ENOTDIR;
-    else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
-        errnum = errno;
-    if (errnum == 0)
-        return true;
-    eg_error_set_errno(error, errnum, "write into", folder);
-    return false;
+    g_autofree char *probe = g_build_filename(folder, ".egress-XXXXXX", NULL);
+    int fd = g_mkstemp(probe);
+    if (fd < 0) {
+        eg_error_set_errno(error, errno, "write into", folder);
+        return false;
+    }
+    close(fd);
+    unlink(probe);
+    return true;
 }
 
 static bool check_file(const char *path, EgDestinationRule rule, GError **error)
@@ -38,6 +36,11 @@ static bool check_file(const char *path, EgDestinationRule rule, GError **error)
                      "cannot write %s: it is a directory; with a / at its end a name in it is "
                      "made up",
                      path);
+        return false;
+    }
+    if (!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode)) {
+        eg_error_set(error, EG_ERROR_ALREADY_EXISTS, EG_BLAME_DESTINATION,
+                     "cannot write %s: it is no ordinary file", path);
         return false;
     }
     if ((rule & EG_DESTINATION_NEW) != 0) {

@@ -212,9 +212,8 @@ static bool holds_sent_codec(EgFormat format, EgMedia media)
 
 static bool settle_passthrough(EgPlan *plan, EgFormat format, GError **error)
 {
-    /* A track alone decides for itself, whatever its file was to be called. */
-    plan->file.format = plan->selection.track_id != NULL ? EG_FORMAT_NONE : format;
-    if (plan->file.format == EG_FORMAT_NONE)
+    plan->file.format = format;
+    if (format == EG_FORMAT_NONE)
         return true;
     if (plan->selection.has_audio && !holds_sent_codec(format, EG_MEDIA_AUDIO)) {
         g_autofree char *codecs = eg_format_describe_codecs(format);
@@ -224,7 +223,9 @@ static bool settle_passthrough(EgPlan *plan, EgFormat format, GError **error)
                            eg_format_info(format)->name, codecs);
         return false;
     }
-    return !plan->selection.has_video || holds_sent_codec(format, EG_MEDIA_VIDEO) ||
+    /* One track by id may turn out to be either. */
+    return plan->selection.track_id != NULL || !plan->selection.has_video ||
+           holds_sent_codec(format, EG_MEDIA_VIDEO) ||
            settle_video_in_audio_format(plan, format, error);
 }
 

@@ -299,13 +299,3 @@ const char *eg_plan_subject(const EgPlan *plan)
         return plan->selection.identity;
     return plan->selection.track_id != NULL ? plan->selection.track_id : plan->room_name;
 }
-
-bool eg_plan_takes(const EgPlan *plan, EgMedia media)
-{
-    if (media == EG_MEDIA_NONE)
-        return false;
-    if (plan->processing == EG_PROCESSING_ENCODE)
-        return (media == EG_MEDIA_VIDEO ? plan->video.codec : plan->audio.codec) != EG_CODEC_NONE;
-    return plan->file.format == EG_FORMAT_NONE ||
-           eg_format_default_codec(plan->file.format, media) != EG_CODEC_NONE;
-}

@@ -58,7 +58,7 @@ typedef struct {
 } EgAudioEncoding;
 
 typedef struct {
-    EgFormat format;     /* NONE: by the codec of the track, eg_format_for_codecs() */
+    EgFormat format;     /* NONE: by the codecs that are sent, eg_format_for_codecs() */
     char *path_template; /* see request/filename.h */
 } EgFileOutput;
 
@@ -85,6 +85,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgPlan, eg_plan_free)
 
 /* What a made-up file name begins with: identity, track id or room name. The plan's. */
 const char *eg_plan_subject(const EgPlan *plan);
-
-/* Whether anything of this kind is taken from the source. */
-bool eg_plan_takes(const EgPlan *plan, EgMedia media);

@@ -1,7 +1,7 @@
 #pragma once
 
-#include <glib.h>
-#include <stdbool.h>
+#include "base/log.h"
+#include "base/loop.h"
 
 typedef enum {
     EG_ICE_SERVER_NONE,
@@ -45,3 +45,19 @@ typedef struct {
 
 /* `text` is "candidate:...", with or without "a=" before it. */
 bool eg_candidate_parse(const char *text, EgCandidateLine *line);
+
+/* TURN over TLS (RFC 8656, 3.1), which libnice does not know: a port of the loopback interface that
+ * carries each connection made to it on to the server inside TLS, the server's certificate verified
+ * as usual. libnice is given that port as a TURN server over TCP. */
+typedef struct _EgTurnTunnel EgTurnTunnel;
+
+/* `log` must outlive it. The server is not talked to before somebody connects. */
+EgTurnTunnel *eg_turn_tunnel_new(EgLoop *loop, const EgLog *log, const char *host, guint16 port,
+                                 GError **error);
+
+/* Connections end. */
+void eg_turn_tunnel_free(EgTurnTunnel *tunnel);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgTurnTunnel, eg_turn_tunnel_free)
+
+/* On 127.0.0.1. */
+guint16 eg_turn_tunnel_port(const EgTurnTunnel *tunnel);

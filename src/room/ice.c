@@ -36,12 +36,14 @@ typedef struct {
     guint16 port;
     char *username;
     char *credential;
+    EgTurnTunnel *tunnel; /* that host and port are those of; NULL: none */
 } Relay;
 
 struct _EgIce {
     const EgLog *log;
     EgIceEvents events;
     gpointer user;
+    EgLoop *loop;
     GMainContext *context;
 
     NiceAgent *agent;
@@ -55,9 +57,10 @@ struct _EgIce {
     char *remote_password;
     GPtrArray *remote_candidates; /* as text, of this generation */
 
-    State state;              /* as last told to the user */
-    State new_state;          /* as libnice has it */
-    GQueue *local_candidates; /* to be told: char* */
+    State state;                /* as last told to the user */
+    State new_state;            /* as libnice has it */
+    GQueue *local_candidates;   /* to be told: char* */
+    const GSource *last_source; /* that brought a datagram; only to be compared */
     EgTimer *tell_timer;
     EgTimer *connect_timer;
     EgTimer *retire_timer;
@@ -164,6 +167,18 @@ static void on_new_candidate(NiceAgent *agent, NiceCandidate *candidate, gpointe
     tell_later(ice);
 }
 
+/* GLib takes the socket of a source that must not recurse out of the set that it polls while the
+ * source runs, and puts it back, for which it wakes itself up twice: four system calls a packet.
+ * Nobody recurses here, so it may. */
+static void spare_wakeups(EgIce *ice)
+{
+    GSource *source = g_main_current_source();
+    if (source == ice->last_source || source == NULL)
+        return;
+    g_source_set_can_recurse(source, TRUE);
+    ice->last_source = source;
+}
+
 static void on_receive(NiceAgent *agent, guint stream, guint component, guint size_bytes,
                        gchar *data, gpointer user)
 {
@@ -171,6 +186,7 @@ static void on_receive(NiceAgent *agent, guint stream, guint component, guint si
     (void)stream;
     (void)component;
     EgIce *ice = user;
+    spare_wakeups(ice);
     ice->events.datagram(ice->user, (guint8 *)data, size_bytes);
 }
 
@@ -180,6 +196,22 @@ static void clear_relay(gpointer data)
     g_free(relay->host);
     g_free(relay->username);
     g_free(relay->credential);
+    eg_turn_tunnel_free(relay->tunnel);
+}
+
+/* libnice knows no TLS. */
+static bool add_tunnel(EgIce *ice, Relay *relay)
+{
+    g_autoptr(GError) error = NULL;
+    relay->tunnel = eg_turn_tunnel_new(ice->loop, ice->log, relay->host, relay->port, &error);
+    if (relay->tunnel == NULL) {
+        eg_warn(ice->log, "turn server ignored", EG_STR("error", error->message));
+        return false;
+    }
+    g_free(relay->host);
+    relay->host = g_strdup("127.0.0.1");
+    relay->port = eg_turn_tunnel_port(relay->tunnel);
+    return true;
 }
 
 /* What cannot be used is left out with a warning: there may be other ways. */
@@ -188,7 +220,7 @@ static void add_server(EgIce *ice, const EgIceServer *server)
     static const NiceRelayType relay_types[] = {
         [EG_ICE_SERVER_TURN_UDP] = NICE_RELAY_TYPE_TURN_UDP,
         [EG_ICE_SERVER_TURN_TCP] = NICE_RELAY_TYPE_TURN_TCP,
-        [EG_ICE_SERVER_TURN_TLS] = NICE_RELAY_TYPE_TURN_TLS,
+        [EG_ICE_SERVER_TURN_TLS] = NICE_RELAY_TYPE_TURN_TCP,
     };
     EgIceServerUrl url;
     if (server->url == NULL || !eg_ice_server_parse(server->url, &url)) {
@@ -213,7 +245,10 @@ static void add_server(EgIce *ice, const EgIceServer *server)
         .username = g_strdup(server->username != NULL ? server->username : ""),
         .credential = g_strdup(server->credential != NULL ? server->credential : ""),
     };
-    g_array_append_val(ice->relays, relay);
+    if (url.type == EG_ICE_SERVER_TURN_TLS && !add_tunnel(ice, &relay))
+        clear_relay(&relay);
+    else
+        g_array_append_val(ice->relays, relay);
 }
 
 /* A stream of its own for each start and restart: fresh sockets on the interfaces as they now are,
@@ -237,13 +272,34 @@ static bool add_stream(EgIce *ice, GError **error)
     return true;
 }
 
+/* It warns of what is wrong with one of several ways (a STUN server whose name is not known), while
+ * others work. That none does is told by on_connect_timeout(). */
+static void log_library(const char *domain, GLogLevelFlags flags, const char *message,
+                        gpointer user)
+{
+    (void)flags;
+    (void)user;
+    eg_debug(NULL, message, EG_STR("library", domain));
+}
+
+static void quieten_library(void)
+{
+    static gsize once = 0;
+    if (g_once_init_enter(&once)) {
+        g_log_set_handler("libnice", G_LOG_LEVEL_WARNING, log_library, NULL);
+        g_once_init_leave(&once, 1);
+    }
+}
+
 EgIce *eg_ice_new(EgLoop *loop, const EgLog *log, const EgIceServer *servers, gsize n_servers,
                   const EgIceEvents *events, gpointer user, GError **error)
 {
+    quieten_library();
     g_autoptr(EgIce) ice = g_new0(EgIce, 1);
     ice->log = log;
     ice->events = *events;
     ice->user = user;
+    ice->loop = loop;
     ice->context = g_main_context_ref(eg_loop_context(loop));
     ice->relays = g_array_new(FALSE, FALSE, sizeof(Relay));
     g_array_set_clear_func(ice->relays, clear_relay);

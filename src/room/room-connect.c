@@ -328,6 +328,9 @@ void eg_room_connect_leave(EgRoom *room, const Livekit__LeaveRequest *leave)
 
 void eg_room_connect_media_up(EgRoom *room)
 {
+    if (room->media_error != NULL)
+        return;
+    eg_debug(room->log, "media connection up");
     room->is_media_up = true;
     room->was_media_up = true;
     eg_timer_clear(room->media_timer);
@@ -336,24 +339,41 @@ void eg_room_connect_media_up(EgRoom *room)
 
 void eg_room_connect_media_lost(EgRoom *room)
 {
+    eg_debug(room->log, "media connection down");
     room->is_media_up = false;
-    if (room->state == ROOM_CONNECTED && room->was_media_up)
+    if (room->state == ROOM_CONNECTED && room->was_media_up && room->media_error == NULL)
         eg_timer_set_after(room->media_timer, room->timing.lost_ns);
 }
 
+/* When the server ends the session, its farewell over the other connection may come a moment later:
+ * whether to come back at all depends on it. */
 void eg_room_connect_media_failed(EgRoom *room, const GError *error)
 {
-    reconnect(room, ROOM_REJOINING, error);
+    room->is_media_up = false;
+    if (room->media_error != NULL)
+        return;
+    room->media_error = g_error_copy(error);
+    eg_timer_set_after(room->media_timer, room->timing.reason_ns);
+}
+
+static void make_media_error(EgRoom *room, GError **error)
+{
+    if (room->media_error != NULL)
+        g_propagate_error(error, g_steal_pointer(&room->media_error));
+    else if (room->was_media_up)
+        eg_error_set_retryable(error, EG_ERROR_UNAVAILABLE, EG_BLAME_SERVICE,
+                               "the media connection to the server is lost");
+    else
+        eg_error_set_retryable(error, EG_ERROR_UNAVAILABLE, EG_BLAME_SERVICE,
+                               "no media connection to the server (are its UDP ports reachable?)");
 }
 
 void eg_room_connect_on_media_timeout(gpointer user)
 {
     EgRoom *room = user;
+    const bool may_resume =
+        room->state == ROOM_CONNECTED && room->was_media_up && room->media_error == NULL;
     g_autoptr(GError) error = NULL;
-    eg_error_set_retryable(
-        &error, EG_ERROR_UNAVAILABLE, EG_BLAME_SERVICE,
-        room->was_media_up ? "the media connection to the server is lost"
-                           : "no media connection to the server (are its UDP ports reachable?)");
-    const bool may_resume = room->state == ROOM_CONNECTED && room->was_media_up;
+    make_media_error(room, &error);
     reconnect(room, may_resume ? ROOM_RESUMING : ROOM_REJOINING, error);
 }

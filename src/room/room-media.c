@@ -88,6 +88,7 @@ void eg_room_media_stop(EgRoom *room)
     memset(room->codecs, 0, sizeof room->codecs);
     room->is_media_up = false;
     room->was_media_up = false;
+    g_clear_error(&room->media_error);
 }
 
 static void end_stream(EgRoom *room, RoomSubscription *subscription)

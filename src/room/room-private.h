@@ -91,8 +91,9 @@ struct _EgRoom {
     bool is_media_up;
     bool was_media_up; /* ever, with this transport */
     EgTimer *media_timer;
-    char *offer;  /* the last one, */
-    char *answer; /* and ours to it */
+    GError *media_error; /* why this transport is of no use any more */
+    char *offer;         /* the last one, */
+    char *answer;        /* and ours to it */
     guint64 sdp_session_id;
     guint64 sdp_version;
     EgCodec codecs[128]; /* by payload type */
@@ -129,12 +130,12 @@ void eg_room_connect_joined(EgRoom *room, const Livekit__JoinResponse *join);
 void eg_room_connect_resumed(EgRoom *room);
 void eg_room_connect_moved(EgRoom *room, const Livekit__RoomMovedResponse *moved);
 void eg_room_connect_leave(EgRoom *room, const Livekit__LeaveRequest *leave);
-/* Media has come up, gone, or (with an error) cannot go on with this transport. */
+/* Media has come up, gone, or cannot go on with this transport. */
 void eg_room_connect_media_up(EgRoom *room);
 void eg_room_connect_media_lost(EgRoom *room);
 void eg_room_connect_media_failed(EgRoom *room, const GError *error);
-void eg_room_connect_on_retry(gpointer room);
-void eg_room_connect_on_media_timeout(gpointer room);
+void eg_room_connect_on_retry(gpointer user);
+void eg_room_connect_on_media_timeout(gpointer user);
 
 /* room-model.c */
 void eg_room_model_update(EgRoom *room, Livekit__ParticipantInfo *const *infos, gsize n_infos);
@@ -144,8 +145,8 @@ void eg_room_model_replace(EgRoom *room, Livekit__ParticipantInfo *const *infos,
  * others. */
 void eg_room_model_confirm_begin(EgRoom *room);
 void eg_room_model_confirm_end(EgRoom *room);
-void eg_room_model_free_participant(gpointer participant);
-void eg_room_model_free_publication(gpointer publication);
+void eg_room_model_free_participant(gpointer data);
+void eg_room_model_free_publication(gpointer data);
 
 /* room-subscribe.c */
 /* The server knows nothing of what was asked for: a new session. */
@@ -159,8 +160,8 @@ void eg_room_subscribe_permission(EgRoom *room,
 void eg_room_subscribe_drop(EgRoom *room, RoomSubscription *subscription);
 /* Removes the subscription to a publication that is gone (none is fine). */
 void eg_room_subscribe_forget(EgRoom *room, const char *track_sid);
-void eg_room_subscribe_on_flush(gpointer room);
-void eg_room_subscribe_free(gpointer subscription);
+void eg_room_subscribe_on_flush(gpointer user);
+void eg_room_subscribe_free(gpointer data);
 
 /* room-media.c */
 bool eg_room_media_start(EgRoom *room, Livekit__ICEServer *const *servers, gsize n_servers,

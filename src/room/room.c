@@ -14,6 +14,7 @@ const EgRoomTiming eg_room_default_timing = {
     .connect_ns = 10 * EG_NS_PER_S,
     .media_ns = 15 * EG_NS_PER_S,
     .lost_ns = 3 * EG_NS_PER_S,
+    .reason_ns = 500 * EG_NS_PER_MS,
     .first_backoff_ns = 300 * EG_NS_PER_MS,
     .max_backoff_ns = 7 * EG_NS_PER_S,
     .give_up_ns = 60 * EG_NS_PER_S,
@@ -85,6 +86,7 @@ static void destroy(gpointer data)
     g_free(room->room_sid);
     g_free(room->offer);
     g_free(room->answer);
+    g_clear_error(&room->media_error);
     g_free(room);
 }
 

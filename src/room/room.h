@@ -78,6 +78,7 @@ typedef struct {
     gint64 connect_ns;       /* for one attempt to connect, and then for the server's first word */
     gint64 media_ns;         /* from joining or resuming until media can flow */
     gint64 lost_ns;          /* how long the media path may be gone before a resume */
+    gint64 reason_ns;        /* how long after hanging up on media the server may say why */
     gint64 first_backoff_ns; /* between two attempts, doubling... */
     gint64 max_backoff_ns;   /* ...up to this */
     gint64 give_up_ns;       /* how long a lost connection is fought for */

@@ -348,17 +348,8 @@ static bool check_offer(const EgSdpOffer *offer, GError **error)
     return true;
 }
 
-EgSdpOffer *eg_sdp_offer_parse(const char *text, GError **error)
+static bool parse_lines(EgSdpOffer *offer, const char *text, GError **error)
 {
-    if (strlen(text) > MAX_TEXT_BYTES || !g_utf8_validate(text, -1, NULL)) {
-        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_SERVICE,
-                     "the offer is too long or no text");
-        return NULL;
-    }
-    g_autoptr(EgSdpOffer) offer = g_new0(EgSdpOffer, 1);
-    offer->candidates = g_ptr_array_new_with_free_func(g_free);
-    offer->media = g_ptr_array_new_with_free_func(free_media);
-
     Parser parser = {.offer = offer};
     g_autofree char *copy = g_strdup(text);
     char *next = copy;
@@ -366,11 +357,26 @@ EgSdpOffer *eg_sdp_offer_parse(const char *text, GError **error)
         char *line = strsep(&next, "\n");
         g_strchomp(line);
         if (!parse_line(&parser, line, error))
-            return NULL;
+            return false;
     }
-    if (!check_offer(offer, error))
+    return check_offer(offer, error);
+}
+
+EgSdpOffer *eg_sdp_offer_parse(const char *text, GError **error)
+{
+    if (strlen(text) > MAX_TEXT_BYTES || !g_utf8_validate(text, -1, NULL)) {
+        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_SERVICE,
+                     "the offer is too long or no text");
         return NULL;
+    }
+    EgSdpOffer *offer = g_new0(EgSdpOffer, 1);
+    offer->candidates = g_ptr_array_new_with_free_func(g_free);
+    offer->media = g_ptr_array_new_with_free_func(free_media);
+    if (!parse_lines(offer, text, error)) {
+        eg_sdp_offer_free(offer);
+        return NULL;
+    }
     for (guint i = 0; i < offer->media->len; i++)
         identify_codecs(g_ptr_array_index(offer->media, i));
-    return g_steal_pointer(&offer);
+    return offer;
 }

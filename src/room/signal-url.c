@@ -67,6 +67,9 @@ char *eg_signal_uri_describe(const GUri *uri)
                     g_uri_get_host(from));
     if (g_uri_get_port(from) > 0)
         g_string_append_printf(text, ":%d", g_uri_get_port(from));
+    const char *path = g_uri_get_path(from);
+    if (g_str_has_suffix(path, "/rtc"))
+        g_string_append_len(text, path, (gssize)(strlen(path) - strlen("/rtc")));
     return g_string_free(text, FALSE);
 }
 
@@ -84,8 +87,7 @@ void eg_signal_error_set_connect(GError **error, const GUri *uri, const GError *
     const char *reason = get_reason(cause);
     const bool is_final = g_error_matches(cause, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED) ||
                           g_error_matches(cause, G_IO_ERROR, G_IO_ERROR_HOST_NOT_FOUND) ||
-                          g_error_matches(cause, G_RESOLVER_ERROR, G_RESOLVER_ERROR_NOT_FOUND) ||
-                          cause->domain == G_TLS_ERROR;
+                          cause->domain == G_RESOLVER_ERROR || cause->domain == G_TLS_ERROR;
     if (is_final)
         eg_error_set(error, EG_ERROR_UNAVAILABLE, EG_BLAME_REQUEST, "cannot reach %s: %s", address,
                      reason);

@@ -13,7 +13,8 @@ GUri *eg_signal_uri_new(const char *url, const char *resume_sid, GError **error)
 /* The same, but where the server says by HTTP why it refuses to join. */
 GUri *eg_signal_uri_new_validate(const GUri *uri);
 
-/* "ws://host:7880", without anything secret: for logs and errors. A new string. */
+/* "ws://host:7880/path": what was given, without anything secret; for logs and errors. A new
+ * string. */
 char *eg_signal_uri_describe(const GUri *uri);
 
 /* Translates how connecting failed. Retryable is what a moment later may be otherwise: not a

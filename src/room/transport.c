@@ -490,13 +490,14 @@ EgReceiver *eg_transport_add_receiver(EgTransport *transport, const EgReceiverPa
     eg_loop_assert_owner(transport->loop);
     gpointer ssrc = GUINT_TO_POINTER(params->ssrc);
     gpointer rtx_ssrc = GUINT_TO_POINTER(params->rtx_ssrc);
-    if (params->ssrc == params->rtx_ssrc || g_hash_table_contains(transport->routes, ssrc) ||
-        (params->rtx_ssrc != 0 && g_hash_table_contains(transport->routes, rtx_ssrc)))
+    bool has_rtx = params->rtx_ssrc != 0 && params->rtx_ssrc != params->ssrc;
+    if (g_hash_table_contains(transport->routes, ssrc) ||
+        (has_rtx && g_hash_table_contains(transport->routes, rtx_ssrc)))
         return NULL;
     EgReceiver *receiver = eg_receiver_new(params, events, user, wake_now, transport);
     g_ptr_array_add(transport->receivers, receiver);
     g_hash_table_insert(transport->routes, ssrc, receiver);
-    if (params->rtx_ssrc != 0)
+    if (has_rtx)
         g_hash_table_insert(transport->routes, rtx_ssrc, receiver);
     if (transport->srtp != NULL) {
         if (transport->receivers->len == 1)

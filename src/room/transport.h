@@ -19,9 +19,11 @@ typedef struct {
     void (*candidate)(gpointer user, const char *candidate);
     /* ICE and DTLS are up; again after an ICE restart. */
     void (*connected)(gpointer user);
-    /* ICE has lost its pairs; an ICE restart may repair it. */
+    /* ICE has lost its pairs (10 s without an answer), or has not found any in 20 s; an ICE restart
+     * may repair it. */
     void (*disconnected)(gpointer user);
-    /* For good (DTLS refused, wrong fingerprint). */
+    /* For good: DTLS refused, wrong fingerprint; or, with a retryable error, the peer has ended
+     * DTLS or never answered. Another transport is needed. */
     void (*failed)(gpointer user, const GError *error);
 } EgTransportEvents;
 
@@ -80,7 +82,8 @@ typedef struct {
 } EgReceiverStats;
 
 /* Adds a stream as the offer describes it; it belongs to the transport and lives until
- * eg_transport_remove_receiver() or eg_transport_free(). An SSRC can be added once. */
+ * eg_transport_remove_receiver() or eg_transport_free(). NULL if one of its SSRCs is that of another
+ * one. */
 EgReceiver *eg_transport_add_receiver(EgTransport *transport, const EgReceiverParams *params,
                                       const EgReceiverEvents *events, gpointer user);
 

@@ -16,6 +16,10 @@
  * time to finish an MP4 (a copy of the file) is not counted. */
 #define DRAIN_NS (30 * EG_NS_PER_S)
 
+/* Of the Opus that sound becomes which no container takes as it is. */
+#define SPEECH_BITRATE_BPS 64000
+#define OPUS_RATE_HZ       48000
+
 struct _EgSession {
     EgLoop *loop;
     const EgPlan *plan;
@@ -272,6 +276,7 @@ static bool open_sink(EgSession *session, const EgGraphOutput *output, GError **
         return false;
     EgFilenameFacts facts;
     eg_description_get_facts(session->description, &facts);
+    facts.subject = eg_plan_subject(session->plan);
     facts.retry_count = session->plan->retry_count;
     facts.wall_ns = eg_wall_now_ns();
     session->path = eg_filename_expand(session->plan->file.path_template, format, &facts, error);
@@ -352,11 +357,49 @@ static const EgGraphEvents graph_events = {
 
 /* The source's side. */
 
+/* What no container takes as it is (telephone codecs) is encoded after all. */
+static void adapt(EgGraphParams *params, const EgPublication *publication)
+{
+    if (params->processing != EG_PROCESSING_PASSTHROUGH || publication == NULL ||
+        publication->media != EG_MEDIA_AUDIO || publication->codec == EG_CODEC_NONE ||
+        eg_format_for_codecs(publication->codec, EG_CODEC_NONE) != EG_FORMAT_NONE)
+        return;
+    params->processing = EG_PROCESSING_ENCODE;
+    params->audio = (EgAudioEncoding){
+        .codec = EG_CODEC_OPUS,
+        .bitrate_bps = SPEECH_BITRATE_BPS,
+        .rate_hz = OPUS_RATE_HZ,
+        .channels = 2,
+    };
+}
+
+static bool open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
+{
+    const EgPlan *plan = session->plan;
+    bool may_publish = plan->selection.identity != NULL;
+    EgGraphParams params = {
+        .processing = plan->processing,
+        .video = plan->video,
+        .audio = plan->audio,
+        .video_threads = session->config->video_encoder_threads,
+        .latency_ns = session->config->latency_ns,
+        .may_have_audio = may_publish && plan->selection.has_audio,
+        .may_have_video = may_publish && plan->selection.has_video,
+    };
+    adapt(&params, facts->publication);
+    session->graph =
+        eg_graph_new(session->loop, &params, session->log, &graph_events, session, error);
+    return session->graph != NULL;
+}
+
 static void on_found(gpointer user, const EgSourceFacts *facts)
 {
     EgSession *session = user;
+    g_autoptr(GError) error = NULL;
     eg_report_set_room(session->report, facts->room_name, facts->room_sid);
     eg_description_set_facts(session->description, facts);
+    if (!open_graph(session, facts, &error))
+        end_soon(session, EG_END_FAILURE, error);
 }
 
 static gpointer on_track_added(gpointer user, EgSourceTrack *track,
@@ -364,6 +407,8 @@ static gpointer on_track_added(gpointer user, EgSourceTrack *track,
 {
     EgSession *session = user;
     eg_description_add(session->description, publication);
+    if (session->graph == NULL)
+        return NULL;
     return eg_graph_add_track(session->graph, publication->participant_sid, publication->media,
                               publication->is_muted, track);
 }
@@ -371,44 +416,51 @@ static gpointer on_track_added(gpointer user, EgSourceTrack *track,
 static void on_tracks_complete(gpointer user)
 {
     EgSession *session = user;
-    eg_graph_start(session->graph);
+    if (session->graph != NULL)
+        eg_graph_start(session->graph);
 }
 
 static void on_stream_started(gpointer user, gpointer track, EgCodec codec, guint clock_rate_hz)
 {
     (void)user;
-    eg_graph_track_start(track, codec, clock_rate_hz);
+    if (track != NULL)
+        eg_graph_track_start(track, codec, clock_rate_hz);
 }
 
 static void on_packet(gpointer user, gpointer track, EgPacket *packet)
 {
     (void)user;
-    eg_graph_track_push(track, packet);
+    if (track != NULL)
+        eg_graph_track_push(track, packet);
 }
 
 static void on_sender_report(gpointer user, gpointer track, const EgSenderReport *report)
 {
     (void)user;
-    eg_graph_track_report(track, report);
+    if (track != NULL)
+        eg_graph_track_report(track, report);
 }
 
 static void on_stream_ended(gpointer user, gpointer track)
 {
     (void)user;
-    eg_graph_track_end(track);
+    if (track != NULL)
+        eg_graph_track_end(track);
 }
 
 static void on_muted(gpointer user, gpointer track, bool is_muted)
 {
     (void)user;
-    eg_graph_track_set_muted(track, is_muted);
+    if (track != NULL)
+        eg_graph_track_set_muted(track, is_muted);
 }
 
 static void on_track_removed(gpointer user, gpointer track, const EgPublication *publication)
 {
     EgSession *session = user;
     eg_description_remove(session->description, publication);
-    eg_graph_track_remove(track);
+    if (track != NULL)
+        eg_graph_track_remove(track);
 }
 
 static void on_source_ended(gpointer user, EgEndReason reason, const GError *error)
@@ -474,10 +526,6 @@ bool eg_session_start(EgSession *session, GError **error)
         token = eg_token_new(session->config->api_key, session->config->api_secret, plan->room_name,
                              plan->egress_id, error);
     if (token == NULL)
-        return false;
-    session->graph = eg_graph_new(session->loop, plan, session->config, session->log, &graph_events,
-                                  session, error);
-    if (session->graph == NULL)
         return false;
     session->source = eg_source_new(session->loop, plan, session->config, token, session->log,
                                     &source_events, session);

@@ -4,6 +4,11 @@
 
 #include "base/error.h"
 
+void eg_av_init(void)
+{
+    av_log_set_level(AV_LOG_QUIET);
+}
+
 void eg_av_error_set(GError **error, int averror, const char *doing, const char *path)
 {
     /* libav's own codes are tags of four letters, far from any errno. */

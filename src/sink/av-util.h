@@ -5,6 +5,9 @@
 
 #include "request/format.h"
 
+/* Keeps libav from writing to standard error: what goes wrong is returned. */
+void eg_av_init(void);
+
 /* The one translation of libav's errors: those of the system as eg_error_set_errno() does, others
  * as internal ones. `doing` and `path` as there. */
 void eg_av_error_set(GError **error, int averror, const char *doing, const char *path);

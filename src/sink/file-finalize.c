@@ -55,45 +55,95 @@ bool eg_file_finalize(const char *recording, const char *path, EgFormat format,
     return remux_into_place(recording, path, format, hints, progress, is_canceled, error);
 }
 
-void eg_file_leftover_free(EgFileLeftover *leftover)
-{
-    if (leftover == NULL)
-        return;
-    g_free(leftover->recording);
-    g_free(leftover->path);
-    g_free(leftover);
-}
-
 static bool has_content(const char *path)
 {
     GStatBuf status;
     return g_stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
 }
 
-EgFileLeftover *eg_file_claim_leftover(const char *path, EgFormat format, GError **error)
+bool eg_file_recover(const char *recording, const char *recovered, EgFormat format,
+                     const EgLog *log, const gint *is_canceled, GError **error)
+{
+    int lock = eg_file_lock_recording(recording, error);
+    if (lock < 0)
+        return false;
+    bool is_done = remux_into_place(recording, recovered, format, NULL, NULL, is_canceled, error);
+    close(lock);
+    if (is_done)
+        eg_info(log, "unfinished recording recovered", EG_STR("path", recovered));
+    return is_done;
+}
+
+struct _EgFileRecovery {
+    GThread *thread;
+    GPtrArray *paths; /* of what is to be; the unfinished files have their recording names */
+    EgFormat format;
+    const EgLog *log;
+    gint is_canceled; /* atomic */
+};
+
+static gpointer recover_all(gpointer data)
+{
+    EgFileRecovery *recovery = data;
+    for (guint i = 0; i < recovery->paths->len; i++) {
+        const char *path = g_ptr_array_index(recovery->paths, i);
+        g_autofree char *recording = eg_file_recording_name(path);
+        g_autoptr(GError) error = NULL;
+        if (!eg_file_recover(recording, path, recovery->format, recovery->log,
+                             &recovery->is_canceled, &error) &&
+            !g_atomic_int_get(&recovery->is_canceled))
+            eg_warn(recovery->log, "unfinished recording not recovered", EG_STR("path", recording),
+                    EG_STR("error", error->message));
+    }
+    return NULL;
+}
+
+/* The unfinished file of `path` itself gets the next free name. */
+static bool move_away(const char *path, GError **error)
 {
     g_autofree char *recording = eg_file_recording_name(path);
     if (!has_content(recording))
-        return NULL;
+        return true;
     int lock = eg_file_lock_recording(recording, error);
     if (lock < 0)
-        return NULL;
-
-    g_autoptr(EgFileLeftover) leftover = g_new0(EgFileLeftover, 1);
-    leftover->format = format;
-    leftover->path = eg_file_recovered_name(path);
-    leftover->recording = eg_file_recording_name(leftover->path);
-    bool is_moved = move(recording, leftover->recording, error);
+        return false;
+    g_autofree char *recovered = eg_file_recovered_name(path, 0);
+    g_autofree char *moved = eg_file_recording_name(recovered);
+    bool is_moved = move(recording, moved, error);
     close(lock);
-    return is_moved ? g_steal_pointer(&leftover) : NULL;
+    return is_moved;
 }
 
-bool eg_file_recover(const EgFileLeftover *leftover, const EgLog *log, const gint *is_canceled,
-                     GError **error)
+EgFileRecovery *eg_file_recovery_start(const char *path, EgFormat format, const EgLog *log,
+                                       GError **error)
 {
-    if (!remux_into_place(leftover->recording, leftover->path, leftover->format, NULL, NULL,
-                          is_canceled, error))
-        return false;
-    eg_info(log, "unfinished recording recovered", EG_STR("path", leftover->path));
-    return true;
+    if (!move_away(path, error))
+        return NULL;
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 1;; i++) {
+        g_autofree char *recovered = eg_file_recovered_name(path, i);
+        g_autofree char *recording = eg_file_recording_name(recovered);
+        if (has_content(recording))
+            g_ptr_array_add(paths, g_steal_pointer(&recovered));
+        else if (!g_file_test(recovered, G_FILE_TEST_EXISTS))
+            break;
+    }
+    if (paths->len == 0)
+        return NULL;
+    EgFileRecovery *recovery = g_new0(EgFileRecovery, 1);
+    recovery->paths = g_steal_pointer(&paths);
+    recovery->format = format;
+    recovery->log = log;
+    recovery->thread = g_thread_new("recovery", recover_all, recovery);
+    return recovery;
+}
+
+void eg_file_recovery_free(EgFileRecovery *recovery)
+{
+    if (recovery == NULL)
+        return;
+    g_atomic_int_set(&recovery->is_canceled, 1);
+    g_thread_join(recovery->thread);
+    g_ptr_array_unref(recovery->paths);
+    g_free(recovery);
 }

@@ -13,19 +13,18 @@ bool eg_file_finalize(const char *recording, const char *path, EgFormat format,
                       const EgRemuxHints *hints, gint *progress, const gint *is_canceled,
                       GError **error);
 
-/* An unfinished file that a crash has left. */
-typedef struct {
-    char *recording; /* renamed, so that nothing overwrites it */
-    char *path;      /* what it will be */
-    EgFormat format;
-} EgFileLeftover;
+/* Makes a complete file of an unfinished one that a crash has left; one line in the log. Where it
+ * goes is eg_file_recovered_name(). Nothing happens while another process writes it. Any thread. */
+bool eg_file_recover(const char *recording, const char *recovered, EgFormat format,
+                     const EgLog *log, const gint *is_canceled, GError **error);
 
-/* Takes what a crash has left of a recording to `path` out of the way. NULL if there is nothing, or
- * (with an error) if another process is at it. The caller frees it. */
-EgFileLeftover *eg_file_claim_leftover(const char *path, EgFormat format, GError **error);
-void eg_file_leftover_free(EgFileLeftover *leftover);
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgFileLeftover, eg_file_leftover_free)
+/* Takes what crashes have left of recordings to `path` out of the way, so that nothing overwrites
+ * it, and recovers it in a thread of its own. NULL if there is nothing, or (with an error) if
+ * another process is recording to `path`. */
+typedef struct _EgFileRecovery EgFileRecovery;
+EgFileRecovery *eg_file_recovery_start(const char *path, EgFormat format, const EgLog *log,
+                                       GError **error);
 
-/* Makes a complete file of it; one line in the log. Any thread. */
-bool eg_file_recover(const EgFileLeftover *leftover, const EgLog *log, const gint *is_canceled,
-                     GError **error);
+/* What has not been recovered is next time. NULL is fine. */
+void eg_file_recovery_free(EgFileRecovery *recovery);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgFileRecovery, eg_file_recovery_free)

@@ -37,15 +37,19 @@ static bool is_taken(const char *path)
     return g_file_test(path, G_FILE_TEST_EXISTS) || g_file_test(recording, G_FILE_TEST_EXISTS);
 }
 
-char *eg_file_recovered_name(const char *path)
+char *eg_file_recovered_name(const char *path, guint n)
 {
-    char *recovered = with_infix(path, "-recovered");
-    for (guint i = 2; is_taken(recovered); i++) {
-        g_free(recovered);
-        g_autofree char *infix = g_strdup_printf("-recovered-%u", i);
-        recovered = with_infix(path, infix);
+    if (n == 1)
+        return with_infix(path, "-recovered");
+    if (n > 1) {
+        g_autofree char *infix = g_strdup_printf("-recovered-%u", n);
+        return with_infix(path, infix);
     }
-    return recovered;
+    for (n = 1;; n++) {
+        g_autofree char *name = eg_file_recovered_name(path, n);
+        if (!is_taken(name))
+            return g_steal_pointer(&name);
+    }
 }
 
 static bool check_names(const char *path, GError **error)

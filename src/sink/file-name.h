@@ -11,8 +11,8 @@ char *eg_file_recording_name(const char *path);
 /* Where a complete file is made before it takes its place. */
 char *eg_file_finishing_name(const char *path);
 
-/* `out-recovered.mp4`, or with a number if there is one. */
-char *eg_file_recovered_name(const char *path);
+/* The n-th of `out-recovered.mp4`, `out-recovered-2.mp4`, ...; 0: the first that nothing has. */
+char *eg_file_recovered_name(const char *path, guint n);
 
 /* Whether a file can be written at `path`: makes its folder, and says what is wrong. */
 bool eg_file_check_destination(const char *path, GError **error);

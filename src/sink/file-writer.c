@@ -32,7 +32,6 @@ typedef enum {
 /* Shared by the loop, the threads that push and the writer's own. */
 struct _EgFileWriter {
     EgLoop *loop;
-    const EgLog *log;
     char *path;
     char *recording;
     EgFormat format;
@@ -44,6 +43,7 @@ struct _EgFileWriter {
     EgFileWriterFunc ended; /* NULL when it was called, or must not be */
     gpointer user;
     bool is_abandoned;
+    EgFileRecovery *recovery;
 
     GMutex lock; /* for these */
     GCond changed;
@@ -61,7 +61,6 @@ struct _EgFileWriter {
     bool has_frames;
     EgRemuxHints hints;
     GError *error;
-    EgFileLeftover *leftover;
 };
 
 typedef struct {
@@ -80,7 +79,6 @@ static void clear_writer(gpointer data)
 {
     EgFileWriter *writer = data;
     eg_muxer_free(writer->muxer);
-    eg_file_leftover_free(writer->leftover);
     g_queue_clear_full(&writer->queue, free_item);
     g_clear_error(&writer->error);
     if (writer->lock_fd >= 0)
@@ -242,15 +240,6 @@ static void complete(EgFileWriter *writer)
         note_final_size(writer);
 }
 
-static void recover_leftover(EgFileWriter *writer)
-{
-    g_autoptr(GError) error = NULL;
-    if (writer->leftover != NULL &&
-        !eg_file_recover(writer->leftover, writer->log, &writer->is_canceled, &error))
-        eg_warn(writer->log, "unfinished recording not recovered",
-                EG_STR("path", writer->leftover->recording), EG_STR("error", error->message));
-}
-
 static gpointer run(gpointer data)
 {
     EgFileWriter *writer = data;
@@ -274,7 +263,6 @@ static gpointer run(gpointer data)
         fail(writer);
     else if (is_finishing)
         post_ended(writer, NULL);
-    recover_leftover(writer);
     unref_writer(writer);
     return NULL;
 }
@@ -289,7 +277,7 @@ static bool open_file(EgFileWriter *writer, const EgFileWriterParams *params, GE
     if (!eg_file_check_destination(writer->path, error))
         return false;
     GError *failure = NULL;
-    writer->leftover = eg_file_claim_leftover(writer->path, writer->format, &failure);
+    writer->recovery = eg_file_recovery_start(writer->path, writer->format, params->log, &failure);
     if (failure != NULL) {
         g_propagate_error(error, failure);
         return false;
@@ -309,7 +297,6 @@ EgFileWriter *eg_file_writer_new(EgLoop *loop, const EgFileWriterParams *params,
 {
     EgFileWriter *writer = g_atomic_rc_box_new0(EgFileWriter);
     writer->loop = loop;
-    writer->log = params->log;
     writer->path = g_strdup(params->path);
     writer->recording = eg_file_recording_name(params->path);
     writer->format = params->format;
@@ -323,6 +310,7 @@ EgFileWriter *eg_file_writer_new(EgLoop *loop, const EgFileWriterParams *params,
     writer->is_opus = is_opus(params->audio);
     writer->opus_end_ns = EG_TIME_NONE;
     if (!open_file(writer, params, error)) {
+        g_clear_pointer(&writer->recovery, eg_file_recovery_free);
         unref_writer(writer);
         return NULL;
     }
@@ -347,6 +335,7 @@ void eg_file_writer_free(EgFileWriter *writer)
     writer->ended = NULL;
     g_atomic_int_set(&writer->is_canceled, 1);
     set_state(writer, WRITER_CLOSING);
+    g_clear_pointer(&writer->recovery, eg_file_recovery_free);
     if (writer->is_abandoned)
         g_thread_unref(writer->thread);
     else

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "media/frame.h"
+#include "media/opus.h"
 #include "sink/av-util.h"
 
 /* Ticks per second of video: fine enough for every frame rate, and the custom of the field. */
@@ -20,6 +21,7 @@ struct _EgMuxer {
     AVFormatContext *context;
     AVPacket *packet;
     Track tracks[EG_N_MEDIA];
+    bool has_flushed;
     guint64 size_bytes; /* after the file was closed */
 };
 
@@ -197,6 +199,7 @@ static bool open_file(EgMuxer *muxer, GError **error)
 EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, const GstCaps *video,
                       GError **error)
 {
+    eg_av_init();
     g_autoptr(EgMuxer) muxer = g_new0(EgMuxer, 1);
     muxer->path = g_strdup(path);
     muxer->format = format;
@@ -244,7 +247,11 @@ static void mark_padding(const EgMuxer *muxer, const Track *track, AVPacket *pac
     gint64 skipped = is_first && muxer->format == EG_FORMAT_MP3 ? parameters->initial_padding : 0;
     gint64 frames = av_rescale_q(packet->duration, track->stream->time_base,
                                  (AVRational){1, parameters->sample_rate});
-    gint64 filling = MAX(parameters->frame_size - frames, 0);
+    gint64 full = parameters->frame_size;
+    if (parameters->codec_id == AV_CODEC_ID_OPUS)
+        full = av_rescale(eg_opus_duration_ns(packet->data, (gsize)packet->size),
+                          parameters->sample_rate, EG_NS_PER_S);
+    gint64 filling = MAX(full - frames, 0);
     if (frames == 0 || muxer->format == EG_FORMAT_MP4 || (skipped == 0 && filling == 0))
         return;
     guint8 *data = av_packet_new_side_data(packet, AV_PKT_DATA_SKIP_SAMPLES, 10);
@@ -299,6 +306,10 @@ bool eg_muxer_write(EgMuxer *muxer, EgMedia media, GstBuffer *frame, GError **er
 bool eg_muxer_flush(EgMuxer *muxer, GError **error)
 {
     int result = av_write_frame(muxer->context, NULL);
+    /* The first time that wrote the index of an MP4, and no fragment. */
+    if (result >= 0 && !muxer->has_flushed)
+        result = av_write_frame(muxer->context, NULL);
+    muxer->has_flushed = true;
     avio_flush(muxer->context->pb);
     if (result >= 0)
         result = muxer->context->pb->error;

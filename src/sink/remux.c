@@ -153,6 +153,7 @@ static bool sync_file(const char *path, GError **error)
 bool eg_remux(const char *from, const char *to, EgFormat format, const EgRemuxHints *hints,
               gint *progress, const gint *is_canceled, GError **error)
 {
+    eg_av_init();
     Remux remux = {
         .from = from,
         .to = to,

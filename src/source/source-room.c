@@ -40,6 +40,7 @@ struct _EgSource {
     GPtrArray *publications;    /* const EgPublication *: everything that is published */
     GHashTable *tracks;         /* sid -> EgSourceTrack: what is recorded */
     GPtrArray *lost;            /* Lost: tracks that went with a connection and may come back */
+    bool has_received;          /* something of a track */
     EgReceiverStats past_stats; /* of tracks that are gone */
 };
 
@@ -47,7 +48,6 @@ struct _EgSourceTrack {
     EgSource *source;
     char *sid;
     gpointer user;
-    bool is_essential; /* without it there is nothing to record */
 };
 
 /* A track that vanished with a connection: for a viewer the next one of the same person and kind is
@@ -106,7 +106,8 @@ static bool is_screen_share(EgTrackSource kind)
 static bool is_selected(const EgSource *source, const EgPublication *publication)
 {
     const EgSelection *selection = &source->plan->selection;
-    if (!eg_plan_takes(source->plan, publication->media))
+    if (publication->media == EG_MEDIA_NONE ||
+        !(publication->media == EG_MEDIA_VIDEO ? selection->has_video : selection->has_audio))
         return false;
     if (selection->identity != NULL)
         return strcmp(publication->identity, selection->identity) == 0 &&
@@ -155,12 +156,11 @@ static void add_stats(EgReceiverStats *sum, EgRoom *room, const char *sid)
     sum->plis += stats.plis;
 }
 
-static void add_track(EgSource *source, const EgPublication *publication, bool is_essential)
+static void add_track(EgSource *source, const EgPublication *publication)
 {
     EgSourceTrack *track = g_new0(EgSourceTrack, 1);
     track->source = source;
     track->sid = g_strdup(publication->sid);
-    track->is_essential = is_essential;
     track->user = source->events.track_added(source->user, track, publication);
     g_hash_table_insert(source->tracks, track->sid, track);
     eg_info(source->log, "track added", EG_STR("trackID", publication->sid),
@@ -239,7 +239,7 @@ static void look(EgSource *source)
     for (guint i = 0; source->search == SEARCH_FOUND && i < source->publications->len; i++) {
         const EgPublication *publication = source->publications->pdata[i];
         if (is_selected(source, publication))
-            add_track(source, publication, true);
+            add_track(source, publication);
     }
     source->events.tracks_complete(source->user);
 }
@@ -264,7 +264,6 @@ static void on_joined(gpointer user, const char *room_name, const char *room_sid
     source->room_sid = g_strdup(room_sid);
     source->search = SEARCH_WAITING;
     eg_timer_set_after(source->search_timer, SEARCH_NS);
-    eg_info(source->log, "joined", EG_STR("roomName", room_name), EG_STR("roomID", room_sid));
     look(source);
 }
 
@@ -322,9 +321,9 @@ static void on_published(gpointer user, const EgPublication *publication)
     if (was_lost(source, publication)) {
         source->search = SEARCH_FOUND;
         eg_timer_clear(source->search_timer);
-        add_track(source, publication, false);
+        add_track(source, publication);
     } else if (is_selected(source, publication)) {
-        add_track(source, publication, false);
+        add_track(source, publication);
     }
 }
 
@@ -360,6 +359,7 @@ static void on_stream_started(gpointer user, gpointer data, EgCodec codec, guint
 {
     EgSource *source = user;
     EgSourceTrack *track = data;
+    source->has_received = true;
     source->events.stream_started(source->user, track->user, codec, clock_rate_hz);
 }
 
@@ -384,16 +384,20 @@ static void on_stream_ended(gpointer user, gpointer data)
     source->events.stream_ended(source->user, track->user);
 }
 
+/* One that cannot be recorded is left out, unless there is nothing else to record. */
 static void on_subscription_failed(gpointer user, gpointer data, const GError *error)
 {
     EgSource *source = user;
     EgSourceTrack *track = data;
-    if (track->is_essential) {
+    const EgPublication *publication = find_publication(source, track->sid);
+    eg_warn(source->log, "track cannot be recorded", EG_STR("trackID", track->sid),
+            EG_STR("error", error->message));
+    if (source->plan->selection.identity == NULL ||
+        (!source->has_received && g_hash_table_size(source->tracks) == 1)) {
         end(source, EG_END_FAILURE, error);
         return;
     }
-    eg_warn(source->log, "track cannot be recorded", EG_STR("trackID", track->sid),
-            EG_STR("error", error->message));
+    remove_track(source, track, publication);
 }
 
 static void on_reconnecting(gpointer user)

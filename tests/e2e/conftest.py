@@ -2,6 +2,7 @@
 import contextlib
 import os
 import pathlib
+import subprocess
 import sys
 import uuid
 
@@ -69,3 +70,17 @@ def record(tmp_path):
             return stack.enter_context(
                 contextlib.closing(Recorder(server, tmp_path, *options, **settings)))
         yield start
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk(megabytes) -> a folder that is a file system of that size"""
+    with contextlib.ExitStack() as stack:
+        def make(megabytes):
+            folder = tmp_path / "disk"
+            folder.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder],
+                           check=True)
+            stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
+            return folder
+        yield make

@@ -11,7 +11,7 @@ class Deadline(AssertionError):
 
 
 class Process:
-    """A program whose standard output (or error) is read line by line.
+    """A program whose standard output (or error) is read line by line; `lines` has all of them.
 
     Tests wait for lines, never for time; the deadlines only bound how long a broken program keeps
     a test from failing.
@@ -33,18 +33,17 @@ class Process:
         for line in stream:
             self._log.write(line)
             self._log.flush()
-            self._queue.put(line.decode(errors="replace").rstrip("\n"))
+            text = line.decode(errors="replace").rstrip("\n")
+            self.lines.append(text)
+            self._queue.put(text)
         self._queue.put(None)
 
     def next_line(self, deadline: float):
         """The next line; None at the end of the output."""
         try:
-            line = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
+            return self._queue.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             raise Deadline(f"{self.args[0]}: nothing more came; last: {self.lines[-5:]}") from None
-        if line is not None:
-            self.lines.append(line)
-        return line
 
     def send(self, line: str):
         self.popen.stdin.write(line.encode() + b"\n")

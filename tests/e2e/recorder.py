@@ -18,7 +18,7 @@ class Recorder:
         env = os.environ | {"LIVEKIT_URL": url or server.url, "LIVEKIT_API_KEY": key,
                             "LIVEKIT_API_SECRET": secret}
         self.process = Process(
-            [*wrapper, os.environ["EGRESS"], "record", "--room", room, "--log-json", *options,
+            [*wrapper, os.environ["EGRESS"], "record", "--room", room, "--log-json", "--log-level", "info", *options,
              "-o", self.path],
             log=folder / f"{name}.log", lines_from="stderr", env=env)
 

@@ -47,6 +47,8 @@ class Server:
                 "udp_port": self.port + 2,
                 "node_ip": ADDRESS,
                 "use_external_ip": False,
+                # Nobody answers there; the default would be looked up in the Internet.
+                "stun_servers": [f"{ADDRESS}:3478"],
                 "interfaces": {"includes": ["v0"]},
             },
             "room": {"departure_timeout": 2},

@@ -103,6 +103,8 @@ def _run_middle(program, control, seed, ready, go, failed):
     try:
         os.setsid()
         watch = os.pidfd_open(program)
+        # The program may be the last one to leave the network that it was started in, which is to stay.
+        os.open("/proc/self/ns/net", os.O_RDONLY)
         _unshare_network()
         os.write(ready, str(os.getpid()).encode())
         os.close(ready)

@@ -41,10 +41,14 @@ print(len(back), back != sorted(back), flush=True)
 """
 
 
+@pytest.fixture(autouse=True)
+def network():
+    assert "EGRESS_NETNS" in os.environ, "run this through scripts/netns"
+
+
 @pytest.fixture
 def echo():
     """The port of a server that sends datagrams back."""
-    assert "EGRESS_NETNS" in os.environ, "run this through scripts/netns"
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((SERVER, 0))
 

@@ -128,14 +128,14 @@ static float sample_of(const AVFrame *frame, int channel, int i)
 
 static void take_sound(FixtureMedia *media, const AVStream *stream, const AVFrame *frame)
 {
-    gint64 pts_ns = av_rescale_q(frame->best_effort_timestamp, stream->time_base,
-                                 (AVRational){1, EG_NS_PER_S});
+    gint64 pts_ns =
+        av_rescale_q(frame->best_effort_timestamp, stream->time_base, (AVRational){1, EG_NS_PER_S});
     if (media->sound->len == 0) {
         media->sound_start_ns = pts_ns;
         media->rate_hz = (guint)frame->sample_rate;
     }
-    double expected_s = (double)media->sound_start_ns / 1e9 +
-                        (double)media->sound->len / (double)media->rate_hz;
+    double expected_s =
+        (double)media->sound_start_ns / 1e9 + (double)media->sound->len / (double)media->rate_hz;
     double hole_s = fabs((double)pts_ns / 1e9 - expected_s);
     media->largest_hole_s = MAX(media->largest_hole_s, hole_s);
     for (int i = 0; i < frame->nb_samples; i++) {

@@ -37,16 +37,16 @@ typedef struct {
 
 /* A decoded file. */
 typedef struct {
-    char *format;            /* "mov,mp4,..." */
-    double duration_s;       /* as the file says */
-    GArray *pictures;        /* FixturePicture */
-    char *video_codec;       /* "h264", NULL: no video */
-    char *audio_codec;       /* NULL: no audio */
-    guint rate_hz;           /* of the sound */
-    gint64 sound_start_ns;   /* of the first sample */
-    GArray *sound;           /* float, mono */
-    double largest_hole_s;   /* between the times of blocks of sound */
-    guint errors;            /* packets that could not be decoded */
+    char *format;          /* "mov,mp4,..." */
+    double duration_s;     /* as the file says */
+    GArray *pictures;      /* FixturePicture */
+    char *video_codec;     /* "h264", NULL: no video */
+    char *audio_codec;     /* NULL: no audio */
+    guint rate_hz;         /* of the sound */
+    gint64 sound_start_ns; /* of the first sample */
+    GArray *sound;         /* float, mono */
+    double largest_hole_s; /* between the times of blocks of sound */
+    guint errors;          /* packets that could not be decoded */
 } FixtureMedia;
 
 /* Reads as far as it goes; NULL if the file cannot be opened. */

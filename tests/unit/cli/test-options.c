@@ -136,6 +136,11 @@ static void test_run(void)
     g_assert_true(options->is_json && options->is_quiet && options->may_overwrite);
     g_assert_cmpint(options->config->log_level, ==, EG_LOG_DEBUG);
     g_assert_true(options->config->log_json);
+
+    static const char *const json[] = {NEEDED, "--track=t", "--log-json", NULL};
+    g_autoptr(EgRecordOptions) log_json = parse(json, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(log_json->config->log_level, ==, EG_LOG_INFO);
 }
 
 static void test_environment(void)

@@ -41,10 +41,10 @@ static void test_format(void)
         {{.state = EG_SESSION_ENDING, .description = "x\ny"}, 0, 0, "finishing the file  x?y"},
         {{.state = EG_SESSION_STARTING}, 0, 7, "waiting"},
         /* wide letters take two columns, combining ones none */
-        {{.state = EG_SESSION_FAILED, .description = "\xe6\x97\xa5\xe6\x9c\xac"}, 0, 11,
-         "failed  \xe6\x97\xa5"},
-        {{.state = EG_SESSION_FAILED, .description = "e\xcc\x81\xcc\x81z"}, 0, 9,
-         "failed  e\xcc\x81\xcc\x81"},
+        {{.state = EG_SESSION_ENDING, .description = "\xe6\x97\xa5\xe6\x9c\xac"}, 0, 23,
+         "finishing the file  \xe6\x97\xa5"},
+        {{.state = EG_SESSION_ENDING, .description = "e\xcc\x81\xcc\x81z"}, 0, 21,
+         "finishing the file  e\xcc\x81\xcc\x81"},
   // clang-format on
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -133,6 +133,11 @@ static void test_plain(void)
     status.size_bytes = 1250000;
     eg_progress_show(progress, &status, 21 * EG_NS_PER_S);
     ASSERT_WRITTEN(stream, "00:00:10  1.2 MB  1.0 Mbit/s\n");
+
+    /* The result follows at once. */
+    status.state = EG_SESSION_COMPLETE;
+    eg_progress_show(progress, &status, 22 * EG_NS_PER_S);
+    ASSERT_WRITTEN(stream, "");
 
     g_clear_pointer(&progress, eg_progress_free);
     ASSERT_WRITTEN(stream, "");

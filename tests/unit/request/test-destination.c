@@ -2,6 +2,7 @@
 
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -28,13 +29,15 @@ static void set_up(Fixture *f, gconstpointer user)
     make("a.ogg");
     g_assert_cmpint(g_mkdir("rec", 0755), ==, 0);
     g_assert_cmpint(g_mkdir("sub.mp4", 0755), ==, 0);
+    g_assert_cmpint(mkfifo("pipe.mp4", 0600), ==, 0);
     make("rec/alice.mp4");
 }
 
 static void tear_down(Fixture *f, gconstpointer user)
 {
     (void)user;
-    static const char *const paths[] = {"rec/alice.mp4", "rec", "sub.mp4", "there.mp4", "a.ogg"};
+    static const char *const paths[] = {"rec/alice.mp4", "rec",   "sub.mp4",
+                                        "there.mp4",     "a.ogg", "pipe.mp4"};
     for (gsize i = 0; i < G_N_ELEMENTS(paths); i++)
         g_assert_cmpint(g_remove(paths[i]), ==, 0);
     g_assert_cmpint(g_chdir(f->start), ==, 0);
@@ -100,6 +103,8 @@ static void test_refused(Fixture *f, gconstpointer user)
         {"a", EG_FORMAT_NONE, EG_ERROR_ALREADY_EXISTS, "cannot write a.ogg: it exists"},
         {"sub.mp4", EG_FORMAT_MP4, EG_ERROR_ALREADY_EXISTS,
          "cannot write sub.mp4: it is a directory"},
+        {"pipe.mp4", EG_FORMAT_MP4, EG_ERROR_ALREADY_EXISTS,
+         "cannot write pipe.mp4: it is no ordinary file"},
         {"rec", EG_FORMAT_MP4, EG_ERROR_ALREADY_EXISTS, "cannot write rec: it is a directory"},
         {"missing/x.mp4", EG_FORMAT_MP4, EG_ERROR_NOT_FOUND,
          "cannot write into missing: No such file or directory"},

@@ -129,14 +129,14 @@ static void test_formats(void)
          EG_FORMAT_MP4, 0, EG_CODEC_H264, 0},
         {{.video_track_id = "V", .filepath = "x.webm"},
          EG_FORMAT_WEBM, 0, EG_CODEC_VP8, 0},
-        /* passthrough: codecs are the room's, and a track alone decides for itself */
+        /* passthrough: codecs are the room's, and without an extension they decide */
         {{.identity = "a", .filepath = "x.mp4", .preset = PRESET(PASSTHROUGH)},
          EG_FORMAT_MP4, 0, 0, 0},
         {{.identity = "a", .filepath = "x", .preset = PRESET(PASSTHROUGH)},
          EG_FORMAT_NONE, 0, 0, 0},
         {{.track_id = "T", .filepath = "x.mp4"},
-         EG_FORMAT_NONE, 0, 0, 0},
-        {{.track_id = "T", .filepath = "x.mp3"},
+         EG_FORMAT_MP4, 0, 0, 0},
+        {{.track_id = "T", .filepath = "x"},
          EG_FORMAT_NONE, 0, 0, 0},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

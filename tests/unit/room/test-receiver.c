@@ -3,13 +3,13 @@
 #include "base/time.h"
 #include "rtp-maker.h"
 
-#define SSRC        0x11223344
-#define RTX_SSRC    0x55667788
-#define PT          96
-#define RTX_PT      97
-#define CLOCK_HZ    90000
-#define GIVE_UP_MS  200
-#define START_MS    5000
+#define SSRC       0x11223344
+#define RTX_SSRC   0x55667788
+#define PT         96
+#define RTX_PT     97
+#define CLOCK_HZ   90000
+#define GIVE_UP_MS 200
+#define START_MS   5000
 
 /* A receiver, a clock that only the test moves, and a record of all that happens:
  *   d7    packet 7 delivered (low 16 bits of its sequence; "!" when recovered)
@@ -39,7 +39,8 @@ static void on_packet(gpointer user, EgPacket *packet)
     Fixture *f = user;
     g_string_append_printf(f->record, "d%u%s ", (guint)(packet->sequence & 0xffff),
                            packet->is_recovered ? "!" : "");
-    /* What is handed over can be read without looking at the sequence: it is what the packet says. */
+    /* What is handed over can be read without looking at the sequence: it is what the packet says.
+     */
     g_assert_cmpuint(eg_get_u16(packet->data + 2), ==, packet->sequence & 0xffff);
     g_assert_cmpuint(packet->sequence, >, f->last_sequence);
     g_assert_cmpuint(packet->ssrc, ==, SSRC);
@@ -103,8 +104,7 @@ static void poll_once(Fixture *f)
     if (feedback.wants_pli)
         g_string_append(f->record, "pli ");
     if (f->record->len > before) {
-        g_autofree char *at = g_strdup_printf(
-            "@%d ", (int)(f->now_ns / EG_NS_PER_MS - START_MS));
+        g_autofree char *at = g_strdup_printf("@%d ", (int)(f->now_ns / EG_NS_PER_MS - START_MS));
         g_string_insert(f->record, (gssize)before, at);
     }
 }
@@ -172,154 +172,164 @@ typedef struct {
 
 static const Case cases[] = {
     {
-        .name = "in order",
-        .steps = {{0, 'p', 7}, {10, 'p', 8}, {20, 'p', 9}, {900, 'p', 10}},
-        .record = "d7 d8 d9 d10 ",
-    },
+     .name = "in order",
+     .steps = {{0, 'p', 7}, {10, 'p', 8}, {20, 'p', 9}, {900, 'p', 10}},
+     .record = "d7 d8 d9 d10 ",
+     },
     {
-        .name = "wrap around",
-        .steps = {{0, 'p', 65534}, {1, 'p', 65535}, {2, 'p', 0}, {3, 'p', 1}},
-        .record = "d65534 d65535 d0 d1 ",
-    },
+     .name = "wrap around",
+     .steps = {{0, 'p', 65534}, {1, 'p', 65535}, {2, 'p', 0}, {3, 'p', 1}},
+     .record = "d65534 d65535 d0 d1 ",
+     },
     {
-        .name = "reordered before it is asked for",
-        .steps = {{0, 'p', 7}, {1, 'p', 9}, {2, 'p', 10}, {8, 'p', 8}, {500, '.'}},
-        .record = "d7 d8 d9 d10 ",
-    },
+     .name = "reordered before it is asked for",
+     .steps = {{0, 'p', 7}, {1, 'p', 9}, {2, 'p', 10}, {8, 'p', 8}, {500, '.'}},
+     .record = "d7 d8 d9 d10 ",
+     },
     {
-        .name = "reordered over the wrap around",
-        .steps = {{0, 'p', 65534}, {1, 'p', 1}, {2, 'p', 0}, {3, 'p', 65535}, {500, '.'}},
-        .record = "d65534 d65535 d0 d1 ",
-    },
+     .name = "reordered over the wrap around",
+     .steps = {{0, 'p', 65534}, {1, 'p', 1}, {2, 'p', 0}, {3, 'p', 65535}, {500, '.'}},
+     .record = "d65534 d65535 d0 d1 ",
+     },
     {
-        .name = "before the first",
-        .steps = {{0, 'p', 7}, {1, 'p', 6}, {2, 'p', 8}},
-        .record = "d7 d8 ",
-    },
+     .name = "before the first",
+     .steps = {{0, 'p', 7}, {1, 'p', 6}, {2, 'p', 8}},
+     .record = "d7 d8 ",
+     },
     {
-        .name = "duplicates",
-        .steps = {{0, 'p', 7}, {1, 'p', 7}, {2, 'p', 9}, {3, 'p', 9}, {4, 'p', 8}, {5, 'p', 8},
-                  {6, 'p', 9}, {300, '.'}},
-        .record = "d7 d8 d9 ",
-    },
+     .name = "duplicates",
+     .steps = {{0, 'p', 7},
+                  {1, 'p', 7},
+                  {2, 'p', 9},
+                  {3, 'p', 9},
+                  {4, 'p', 8},
+                  {5, 'p', 8},
+                  {6, 'p', 9},
+                  {300, '.'}},
+     .record = "d7 d8 d9 ",
+     },
     {
-        .name = "recovered by a retransmission stream",
-        .steps = {{0, 'p', 65534}, {10, 'p', 1}, {30, 'x', 0}, {31, 'x', 65535}, {300, '.'}},
-        .record = "d65534 @18 n65535,0 d65535! d0! d1 ",
-        .recovered = 2,
-        .nacks = 2,
-    },
+     .name = "recovered by a retransmission stream",
+     .steps = {{0, 'p', 65534}, {10, 'p', 1}, {30, 'x', 0}, {31, 'x', 65535}, {300, '.'}},
+     .record = "d65534 @18 n65535,0 d65535! d0! d1 ",
+     .recovered = 2,
+     .nacks = 2,
+     },
     {
-        .name = "recovered on the original SSRC",
-        .steps = {{0, 'p', 7}, {10, 'p', 9}, {30, 'p', 8}, {300, '.'}},
-        .record = "d7 @18 n8 d8! d9 ",
-        .recovered = 1,
-        .nacks = 1,
-    },
+     .name = "recovered on the original SSRC",
+     .steps = {{0, 'p', 7}, {10, 'p', 9}, {30, 'p', 8}, {300, '.'}},
+     .record = "d7 @18 n8 d8! d9 ",
+     .recovered = 1,
+     .nacks = 1,
+     },
     {
-        .name = "asked for again, then given up",
-        .steps = {{0, 'p', 7}, {10, 'p', 9}, {11, 'p', 10}, {220, 'p', 11}, {600, '.'}},
-        .record = "d7 @18 n8 @58 n8 @98 n8 @138 n8 @178 n8 @210 d9 d10 d11 ",
-        .lost = 1,
-        .nacks = 5,
-    },
+     .name = "asked for again, then given up",
+     .steps = {{0, 'p', 7}, {10, 'p', 9}, {11, 'p', 10}, {220, 'p', 11}, {600, '.'}},
+     .record = "d7 @18 n8 @58 n8 @98 n8 @138 n8 @178 n8 @210 d9 d10 d11 ",
+     .lost = 1,
+     .nacks = 5,
+     },
     {
-        .name = "given up, then it comes",
-        .steps = {{0, 'p', 7}, {10, 'p', 9}, {215, 'x', 8}, {216, 'p', 8}, {217, 'p', 10}},
-        .record = "d7 @18 n8 @58 n8 @98 n8 @138 n8 @178 n8 @210 d9 d10 ",
-        .lost = 1,
-        .nacks = 5,
-    },
+     .name = "given up, then it comes",
+     .steps = {{0, 'p', 7}, {10, 'p', 9}, {215, 'x', 8}, {216, 'p', 8}, {217, 'p', 10}},
+     .record = "d7 @18 n8 @58 n8 @98 n8 @138 n8 @178 n8 @210 d9 d10 ",
+     .lost = 1,
+     .nacks = 5,
+     },
     {
-        .name = "without NACK it is only waited for",
-        .has_no_nack = true,
-        .steps = {{0, 'p', 7}, {10, 'p', 9}, {20, 'p', 11}, {30, 'p', 10}, {600, '.'}},
-        .record = "d7 @210 d9 d10 d11 ",
-        .lost = 1,
-    },
+     .name = "without NACK it is only waited for",
+     .has_no_nack = true,
+     .steps = {{0, 'p', 7}, {10, 'p', 9}, {20, 'p', 11}, {30, 'p', 10}, {600, '.'}},
+     .record = "d7 @210 d9 d10 d11 ",
+     .lost = 1,
+     },
     {
-        .name = "two gaps, each with its own time",
-        .steps = {{0, 'p', 7}, {10, 'p', 9}, {40, 'p', 11}, {50, 'x', 10}, {600, '.'}},
-        .record = "d7 @18 n8 @48 n10 @58 n8 @98 n8 @138 n8 @178 n8 @210 d9 d10! d11 ",
-        .lost = 1,
-        .recovered = 1,
-        .nacks = 6,
-    },
+     .name = "two gaps, each with its own time",
+     .steps = {{0, 'p', 7}, {10, 'p', 9}, {40, 'p', 11}, {50, 'x', 10}, {600, '.'}},
+     .record = "d7 @18 n8 @48 n10 @58 n8 @98 n8 @138 n8 @178 n8 @210 d9 d10! d11 ",
+     .lost = 1,
+     .recovered = 1,
+     .nacks = 6,
+     },
     {
-        .name = "padding fills its place and is not counted",
-        .steps = {{0, 'p', 7}, {1, 'e', 8}, {2, 'e', 9}, {3, 'p', 10}, {4, 'p', 11}, {300, '.'}},
-        .record = "d7 d8 d9 ",
-    },
+     .name = "padding fills its place and is not counted",
+     .steps = {{0, 'p', 7}, {1, 'e', 8}, {2, 'e', 9}, {3, 'p', 10}, {4, 'p', 11}, {300, '.'}},
+     .record = "d7 d8 d9 ",
+     },
     {
-        .name = "padding that was missing",
-        .steps = {{0, 'p', 7}, {1, 'p', 10}, {2, 'e', 9}, {3, 'e', 8}, {300, '.'}},
-        .record = "d7 d8 ",
-    },
+     .name = "padding that was missing",
+     .steps = {{0, 'p', 7}, {1, 'p', 10}, {2, 'e', 9}, {3, 'e', 8}, {300, '.'}},
+     .record = "d7 d8 ",
+     },
     {
-        .name = "padding first",
-        .steps = {{0, 'e', 7}, {1, 'e', 8}, {2, 'p', 9}},
-        .record = "d7 ",
-    },
+     .name = "padding first",
+     .steps = {{0, 'e', 7}, {1, 'e', 8}, {2, 'p', 9}},
+     .record = "d7 ",
+     },
     {
-        .name = "probes on the retransmission SSRC",
-        .steps = {{0, 'y', 5}, {1, 'p', 7}, {2, 'y', 8}, {3, 'x', 7}, {4, 'p', 8}},
-        .record = "d7 d8 ",
-    },
+     .name = "probes on the retransmission SSRC",
+     .steps = {{0, 'y', 5}, {1, 'p', 7}, {2, 'y', 8}, {3, 'x', 7}, {4, 'p', 8}},
+     .record = "d7 d8 ",
+     },
     {
-        .name = "retransmission before anything else",
-        .steps = {{0, 'x', 7}, {1, 'p', 9}, {2, 'p', 10}},
-        .record = "d9 d10 ",
-    },
+     .name = "retransmission before anything else",
+     .steps = {{0, 'x', 7}, {1, 'p', 9}, {2, 'p', 10}},
+     .record = "d9 d10 ",
+     },
     {
-        .name = "retransmission ahead of the stream",
-        .steps = {{0, 'p', 7}, {1, 'x', 8}, {2, 'p', 9}},
-        .record = "d7 d8! d9 ",
-    },
+     .name = "retransmission ahead of the stream",
+     .steps = {{0, 'p', 7}, {1, 'x', 8}, {2, 'p', 9}},
+     .record = "d7 d8! d9 ",
+     },
     {
-        .name = "retransmission of long ago",
-        .steps = {{0, 'p', 7}, {1, 'x', 40000}, {2, 'x', 40001}, {3, 'p', 8}},
-        .record = "d7 d8 ",
-    },
+     .name = "retransmission of long ago",
+     .steps = {{0, 'p', 7}, {1, 'x', 40000}, {2, 'x', 40001}, {3, 'p', 8}},
+     .record = "d7 d8 ",
+     },
     {
-        .name = "a large gap is loss",
-        .steps = {{0, 'p', 7}, {1, 'p', 3007}, {2, 'p', 3008}, {1000, '.'}},
-        .has_no_nack = true,
-        /* As much of it as is beyond the window at once, the rest after its time. */
+     .name = "a large gap is loss",
+     .steps = {{0, 'p', 7}, {1, 'p', 3007}, {2, 'p', 3008}, {1000, '.'}},
+     .has_no_nack = true,
+     /* As much of it as is beyond the window at once, the rest after its time. */
         .record = "d7 @201 d3007 d3008 ",
-        .lost = 2999,
-    },
+     .lost = 2999,
+     },
     {
-        .name = "a jump is a restart",
-        .steps = {{0, 'p', 7}, {1, 'p', 30000}, {2, 'p', 30001}, {3, 'p', 30002}},
-        .record = "d7 d9 d10 d11 ",
-        .lost = 1,
-    },
+     .name = "a jump is a restart",
+     .steps = {{0, 'p', 7}, {1, 'p', 30000}, {2, 'p', 30001}, {3, 'p', 30002}},
+     .record = "d7 d9 d10 d11 ",
+     .lost = 1,
+     },
     {
-        .name = "a jump back is a restart",
-        .steps = {{0, 'p', 30000}, {1, 'p', 7}, {2, 'p', 9}, {3, 'p', 8}, {300, '.'}},
-        .record = "d30000 d30002 d30003 d30004 ",
-        .lost = 1,
-    },
+     .name = "a jump back is a restart",
+     .steps = {{0, 'p', 30000}, {1, 'p', 7}, {2, 'p', 9}, {3, 'p', 8}, {300, '.'}},
+     .record = "d30000 d30002 d30003 d30004 ",
+     .lost = 1,
+     },
     {
-        .name = "missing packets after a restart",
-        .steps = {{0, 'p', 7}, {1, 'p', 30000}, {2, 'p', 30001}, {3, 'p', 30003}, {20, 'x', 30002}},
-        .record = "d7 d9 d10 @11 n30002 d11! d12 ",
-        .lost = 1,
-        .recovered = 1,
-        .nacks = 1,
-    },
+     .name = "missing packets after a restart",
+     .steps = {{0, 'p', 7}, {1, 'p', 30000}, {2, 'p', 30001}, {3, 'p', 30003}, {20, 'x', 30002}},
+     .record = "d7 d9 d10 @11 n30002 d11! d12 ",
+     .lost = 1,
+     .recovered = 1,
+     .nacks = 1,
+     },
     {
-        .name = "what waits is delivered at a restart",
-        .steps = {{0, 'p', 7}, {1, 'p', 9}, {2, 'p', 30000}, {3, 'p', 30001}, {300, '.'}},
-        .record = "d7 d9 d11 d12 ",
-        .lost = 2,
-    },
+     .name = "what waits is delivered at a restart",
+     .steps = {{0, 'p', 7}, {1, 'p', 9}, {2, 'p', 30000}, {3, 'p', 30001}, {300, '.'}},
+     .record = "d7 d9 d11 d12 ",
+     .lost = 2,
+     },
     {
-        .name = "one stray packet is no restart",
-        .steps = {{0, 'p', 7}, {1, 'p', 30000}, {2, 'p', 8}, {3, 'p', 9}, {2100, 'p', 30001},
+     .name = "one stray packet is no restart",
+     .steps = {{0, 'p', 7},
+                  {1, 'p', 30000},
+                  {2, 'p', 8},
+                  {3, 'p', 9},
+                  {2100, 'p', 30001},
                   {2101, 'p', 10}},
-        .record = "d7 d8 d9 d10 ",
-    },
+     .record = "d7 d8 d9 d10 ",
+     },
 };
 
 static void test_case(gconstpointer data)
@@ -385,7 +395,8 @@ static void test_nacks_end(void)
     eg_receiver_free(f.receiver);
     EgReceiverParams params = {
         .ssrc = SSRC, .clock_rate_hz = CLOCK_HZ, .has_nack = true, .give_up_ns = EG_NS_PER_S};
-    f.receiver = eg_receiver_new(&params, &(EgReceiverEvents){.packet = on_packet}, &f, on_wake, &f);
+    f.receiver =
+        eg_receiver_new(&params, &(EgReceiverEvents){.packet = on_packet}, &f, on_wake, &f);
     run_step(&f, &(Step){0, 'p', 1});
     run_step(&f, &(Step){0, 'p', 3});
     run_step(&f, &(Step){2000, '.', 0});
@@ -453,15 +464,27 @@ static void test_retransmission_content(void)
     set_up(&f, true);
     run_step(&f, &(Step){0, 'p', 1});
     run_step(&f, &(Step){0, 'p', 3});
-    push(&f, &(RtpMaker){.sequence = 2, .timestamp = 4711, .marker = true, .payload = "lost one",
-                         .payload_bytes = 8, .padding_bytes = 3}, true);
+    push(&f,
+         &(RtpMaker){.sequence = 2,
+                     .timestamp = 4711,
+                     .marker = true,
+                     .payload = "lost one",
+                     .payload_bytes = 8,
+                     .padding_bytes = 3},
+         true);
     g_assert_cmpstr(f.record->str, ==, "d1 d2! d3 ");
     tear_down(&f);
 
     set_up(&f, true);
     run_step(&f, &(Step){0, 'p', 1});
-    push(&f, &(RtpMaker){.sequence = 2, .timestamp = 4711, .marker = true, .payload = "lost one",
-                         .payload_bytes = 8, .padding_bytes = 3}, true);
+    push(&f,
+         &(RtpMaker){.sequence = 2,
+                     .timestamp = 4711,
+                     .marker = true,
+                     .payload = "lost one",
+                     .payload_bytes = 8,
+                     .padding_bytes = 3},
+         true);
     assert_payload(f.kept, "lost one");
     g_assert_cmpuint(f.kept->timestamp, ==, 4711);
     g_assert_true(f.kept->marker);
@@ -501,8 +524,13 @@ static void test_report_loss(void)
     EgReportBlock block;
     g_assert_false(eg_receiver_report(f.receiver, f.now_ns, &block));
 
-    const Step steps[] = {{0, 'p', 100}, {1, 'p', 101}, {2, 'p', 103}, {20, 'x', 102},
-                          {30, 'p', 104}};
+    const Step steps[] = {
+        {0,  'p', 100},
+        {1,  'p', 101},
+        {2,  'p', 103},
+        {20, 'x', 102},
+        {30, 'p', 104}
+    };
     for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
         run_step(&f, &steps[i]);
     g_assert_true(eg_receiver_report(f.receiver, f.now_ns, &block));
@@ -512,7 +540,11 @@ static void test_report_loss(void)
     g_assert_cmpuint(block.fraction_lost, ==, 256 / 5);
 
     /* What was asked for and comes on the original SSRC is a retransmission too. */
-    const Step more[] = {{40, 'p', 106}, {60, 'p', 105}, {61, 'p', 105}};
+    const Step more[] = {
+        {40, 'p', 106},
+        {60, 'p', 105},
+        {61, 'p', 105}
+    };
     for (gsize i = 0; i < G_N_ELEMENTS(more); i++)
         run_step(&f, &more[i]);
     g_assert_true(eg_receiver_report(f.receiver, f.now_ns, &block));
@@ -521,7 +553,10 @@ static void test_report_loss(void)
     g_assert_cmpuint(block.fraction_lost, ==, 128);
 
     /* Mere reordering is no loss; nothing new, nothing lost. */
-    const Step late[] = {{70, 'p', 108}, {72, 'p', 107}};
+    const Step late[] = {
+        {70, 'p', 108},
+        {72, 'p', 107}
+    };
     for (gsize i = 0; i < G_N_ELEMENTS(late); i++)
         run_step(&f, &late[i]);
     g_assert_true(eg_receiver_report(f.receiver, f.now_ns, &block));
@@ -550,8 +585,13 @@ static void test_report_restart(void)
 {
     Fixture f;
     set_up(&f, true);
-    const Step steps[] = {{0, 'p', 100}, {1, 'p', 101}, {2, 'p', 30000}, {3, 'p', 30001},
-                          {4, 'p', 30002}};
+    const Step steps[] = {
+        {0, 'p', 100  },
+        {1, 'p', 101  },
+        {2, 'p', 30000},
+        {3, 'p', 30001},
+        {4, 'p', 30002}
+    };
     for (gsize i = 0; i < G_N_ELEMENTS(steps); i++)
         run_step(&f, &steps[i]);
     EgReportBlock block;
@@ -571,17 +611,22 @@ static void test_report_jitter(void)
         guint32 timestamp;
         guint jitter;
     } arrivals[] = {
-        {0,   0xfffffff0,        0  }, /* timestamps wrap around */
-        {10,  900 - 16,          0  },
-        {30,  1800 - 16,         56 }, /* 900 / 16 */
-        {40,  3600 - 16,         109}, /* (900 + (900 - (900 + 8 >> 4))) / 16 */
-        {50,  4500 - 16,         102}, /* (1744 - (1744 + 8 >> 4)) / 16 */
+        {0,  0xfffffff0, 0  }, /* timestamps wrap around */
+        {10, 900 - 16,   0  },
+        {30, 1800 - 16,  56 }, /* 900 / 16 */
+        {40, 3600 - 16,  109}, /* (900 + (900 - (900 + 8 >> 4))) / 16 */
+        {50, 4500 - 16,  102}, /* (1744 - (1744 + 8 >> 4)) / 16 */
     };
     for (gsize i = 0; i < G_N_ELEMENTS(arrivals); i++) {
         advance_to(&f, arrivals[i].at_ms);
-        push(&f, &(RtpMaker){.payload_type = PT, .sequence = (guint16)i, .ssrc = SSRC,
-                             .timestamp = arrivals[i].timestamp, .payload = "x",
-                             .payload_bytes = 1}, false);
+        push(&f,
+             &(RtpMaker){.payload_type = PT,
+                         .sequence = (guint16)i,
+                         .ssrc = SSRC,
+                         .timestamp = arrivals[i].timestamp,
+                         .payload = "x",
+                         .payload_bytes = 1},
+             false);
         EgReportBlock block;
         g_assert_true(eg_receiver_report(f.receiver, f.now_ns, &block));
         g_assert_cmpuint(block.jitter, ==, arrivals[i].jitter);

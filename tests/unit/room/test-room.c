@@ -25,6 +25,7 @@ static const EgRoomTiming timing = {
     .connect_ns = 5 * EG_NS_PER_S,
     .media_ns = 5 * EG_NS_PER_S,
     .lost_ns = 1 * EG_NS_PER_MS,
+    .reason_ns = 1 * EG_NS_PER_MS,
     .first_backoff_ns = 1 * EG_NS_PER_MS,
     .max_backoff_ns = 4 * EG_NS_PER_MS,
     .give_up_ns = 5 * EG_NS_PER_S,
@@ -1006,6 +1007,23 @@ static void test_media_failed(Fixture *fixture, gconstpointer data)
     g_assert_cmpuint(mock_transport_count(), ==, n_transports + 1);
 }
 
+/* The server hangs up on media, and says why a moment later. */
+static void test_late_reason(Fixture *fixture, gconstpointer data)
+{
+    (void)data;
+    EgRoomTiming patient = timing;
+    patient.reason_ns = 5 * EG_NS_PER_S;
+    new_room(fixture, &patient);
+    mock_livekit_accept(fixture->server);
+    send_join(fixture, NULL, 0);
+    expect(fixture, "joined standup RM_1");
+    mock_transport_connect();
+    mock_transport_fail("the peer has closed the connection");
+    send_leave(fixture, LIVEKIT__DISCONNECT_REASON__ROOM_DELETED,
+               LIVEKIT__LEAVE_REQUEST__ACTION__DISCONNECT);
+    expect(fixture, "ended 1");
+}
+
 /* Neither the resume nor the new session brings media back. */
 static void test_media_never_back(Fixture *fixture, gconstpointer data)
 {
@@ -1239,6 +1257,7 @@ int main(int argc, char **argv)
     ADD("leave", test_leave);
     ADD("media-lost", test_media_lost);
     ADD("media-failed", test_media_failed);
+    ADD("late-reason", test_late_reason);
     ADD("media-never-back", test_media_never_back);
     ADD("offer-not-usable", test_offer_not_usable);
     ADD("join-refused", test_join_refused);

@@ -107,18 +107,18 @@ static void test_url(void)
         const char *used; /* NULL: an error */
         const char *described;
     } cases[] = {
-        {"ws://host:7880",        NULL,    "ws://host:7880/rtc?" JOIN,                       "ws://host:7880"},
-        {"http://host:7880",      NULL,    "ws://host:7880/rtc?" JOIN,                       "ws://host:7880"},
-        {"https://host/",         NULL,    "wss://host/rtc?" JOIN,                           "wss://host:443"},
-        {"wss://host/a/b//",      NULL,    "wss://host/a/b/rtc?" JOIN,                       "wss://host:443"},
-        {"WS://[::1]:81/x?y=1#z", NULL,    "ws://[::1]:81/x/rtc?" JOIN,                      "ws://[::1]:81" },
-        {"ws://u:p@host",         NULL,    "ws://host/rtc?" JOIN,                            "ws://host:80"  },
-        {"ws://host",             "PA_&1", "ws://host/rtc?" JOIN "&reconnect=1&sid=PA_%261", "ws://host:80"  },
-        {"host:7880",             NULL,    NULL,                                             NULL            },
-        {"ftp://host",            NULL,    NULL,                                             NULL            },
-        {"ws://",                 NULL,    NULL,                                             NULL            },
-        {"",                      NULL,    NULL,                                             NULL            },
-        {NULL,                    NULL,    NULL,                                             NULL            },
+        {"ws://host:7880",        NULL,    "ws://host:7880/rtc?" JOIN,                       "ws://host:7880"    },
+        {"http://host:7880",      NULL,    "ws://host:7880/rtc?" JOIN,                       "ws://host:7880"    },
+        {"https://host/",         NULL,    "wss://host/rtc?" JOIN,                           "wss://host:443"    },
+        {"wss://host/a/b//",      NULL,    "wss://host/a/b/rtc?" JOIN,                       "wss://host:443/a/b"},
+        {"WS://[::1]:81/x?y=1#z", NULL,    "ws://[::1]:81/x/rtc?" JOIN,                      "ws://[::1]:81/x"   },
+        {"ws://u:p@host",         NULL,    "ws://host/rtc?" JOIN,                            "ws://host:80"      },
+        {"ws://host",             "PA_&1", "ws://host/rtc?" JOIN "&reconnect=1&sid=PA_%261", "ws://host:80"      },
+        {"host:7880",             NULL,    NULL,                                             NULL                },
+        {"ftp://host",            NULL,    NULL,                                             NULL                },
+        {"ws://",                 NULL,    NULL,                                             NULL                },
+        {"",                      NULL,    NULL,                                             NULL                },
+        {NULL,                    NULL,    NULL,                                             NULL                },
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;

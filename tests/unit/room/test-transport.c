@@ -5,10 +5,10 @@
 #include "rtp-maker.h"
 #include "webrtc-peer.h"
 
-#define SSRC      0x10203040
-#define RTX_SSRC  0x50607080
-#define PT        96
-#define RTX_PT    97
+#define SSRC       0x10203040
+#define RTX_SSRC   0x50607080
+#define PT         96
+#define RTX_PT     97
 #define PATIENCE_S 60
 
 /* A transport and a peer in one loop, connected by the machine's own network interfaces. */
@@ -153,8 +153,8 @@ static void negotiate(Fixture *f, const char *fingerprint)
     eg_transport_set_remote(f->transport, peer_ufrag(f->peer), peer_password(f->peer), fingerprint,
                             &error);
     g_assert_no_error(error);
-    peer_set_remote(f->peer, eg_transport_ufrag(f->transport),
-                    eg_transport_password(f->transport), eg_transport_fingerprint(f->transport));
+    peer_set_remote(f->peer, eg_transport_ufrag(f->transport), eg_transport_password(f->transport),
+                    eg_transport_fingerprint(f->transport));
 }
 
 #define WAIT_FOR(condition)                                                                        \
@@ -361,20 +361,20 @@ static void test_bad_remote(void)
         const char *password;
         const char *fingerprint;
     } cases[] = {
-        {"abcd", "0123456789abcdef012345", ""                                                   },
-        {"abcd", "0123456789abcdef012345", "sha-256"                                            },
+        {"abcd", "0123456789abcdef012345", ""       },
+        {"abcd", "0123456789abcdef012345", "sha-256"},
         {"abc",  "0123456789abcdef012345",
          "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:"
-         "00:00:00"},
+         "00:00:00"                                 },
         {"abcd", "0123456789abcdef01234",
          "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:"
-         "00:00:00"},
+         "00:00:00"                                 },
         {"abcd", "0123456789abcdef012345",
          "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:"
-         "00:00-00"},
+         "00:00-00"                                 },
         {"abcd", "0123456789abcdef012345",
          "00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:"
-         "00:00:0g"},
+         "00:00:0g"                                 },
     };
     Fixture fixture;
     Fixture *f = &fixture;
@@ -407,15 +407,15 @@ static void test_ice_restart(void)
     g_autofree char *old_ufrag = g_strdup(eg_transport_ufrag(f->transport));
     g_autofree char *old_password = g_strdup(eg_transport_password(f->transport));
     /* The same offer again changes nothing. */
-    g_assert_true(eg_transport_set_remote(f->transport, peer_ufrag(f->peer),
-                                          peer_password(f->peer), peer_fingerprint(f->peer), NULL));
+    g_assert_true(eg_transport_set_remote(f->transport, peer_ufrag(f->peer), peer_password(f->peer),
+                                          peer_fingerprint(f->peer), NULL));
     g_assert_cmpstr(eg_transport_ufrag(f->transport), ==, old_ufrag);
 
     peer_restart_ice(f->peer);
     negotiate(f, peer_fingerprint(f->peer));
     g_assert_cmpstr(eg_transport_ufrag(f->transport), !=, old_ufrag);
     g_assert_cmpstr(eg_transport_password(f->transport), !=, old_password);
-    WAIT_FOR(f->n_connected == 2);
+    WAIT_FOR(f->n_connected == 2 && peer_can_send(f->peer));
     for (guint i = 11; i <= 20; i++)
         send_one(f, i, i == 15);
     WAIT_FOR(f->n_packets == 20);
@@ -425,7 +425,8 @@ static void test_ice_restart(void)
     tear_down(f);
 }
 
-/* The way is gone, which only the missing answers to checks tell (RFC 7675), and another is found. */
+/* The way is gone, which only the missing answers to checks tell (RFC 7675), and another is found.
+ */
 static void test_lost_and_back(void)
 {
     Fixture fixture;
@@ -441,7 +442,7 @@ static void test_lost_and_back(void)
 
     peer_come_back(f->peer);
     negotiate(f, peer_fingerprint(f->peer));
-    WAIT_FOR(f->n_connected == 2);
+    WAIT_FOR(f->n_connected == 2 && peer_can_send(f->peer));
     send_one(f, 2, true);
     send_one(f, 3, false);
     WAIT_FOR(f->n_packets == 3);
@@ -511,7 +512,8 @@ static void test_garbage(void)
     maker.ssrc = 0x77777777;
     peer_send_rtp(f->peer, data, make_rtp(&maker, data, sizeof(data)), false);
     /* Of the retransmission stream, with a payload type that is none. */
-    maker = (RtpMaker){.payload_type = 100, .ssrc = RTX_SSRC, .payload = "abcd", .payload_bytes = 4};
+    maker =
+        (RtpMaker){.payload_type = 100, .ssrc = RTX_SSRC, .payload = "abcd", .payload_bytes = 4};
     peer_send_rtp(f->peer, data, make_rtp(&maker, data, sizeof(data)), false);
     send_one(f, 1, false);
     send_one(f, 1, false);
@@ -556,7 +558,6 @@ static void test_add_receiver_twice(void)
         {RTX_SSRC, 0       },
         {1,        RTX_SSRC},
         {1,        SSRC    },
-        {1,        1       },
     };
     EgReceiverEvents events = {.packet = on_packet};
     for (gsize i = 0; i < G_N_ELEMENTS(taken); i++) {
@@ -622,28 +623,28 @@ static void test_candidates(void)
         const char *text;
         bool is_malformed;
     } cases[] = {
-        {"", false},
-        {"candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host", false},
-        {"a=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host", false},
-        {"candidate:1 1 UDP 2130706431 ::1 4000 typ host", false},
-        {"candidate:1 2 udp 2130706431 127.0.0.1 4000 typ host", false},
-        {"candidate:1 1 tcp 2130706431 127.0.0.1 9 typ host tcptype active", false},
-        {"candidate:1 1 tcp 2130706431 127.0.0.1 4001 typ host tcptype passive", false},
-        {"candidate:1 1 tcp 2130706431 127.0.0.1 4001 typ host", false},
-        {"candidate:1 1 ssltcp 2130706431 127.0.0.1 4001 typ host", false},
-        {"candidate:1 1 udp 1 0a1b.local 4000 typ host", false},
+        {"",                                                                               false},
+        {"candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host",                           false},
+        {"a=candidate:1 1 udp 2130706431 127.0.0.1 4000 typ host",                         false},
+        {"candidate:1 1 UDP 2130706431 ::1 4000 typ host",                                 false},
+        {"candidate:1 2 udp 2130706431 127.0.0.1 4000 typ host",                           false},
+        {"candidate:1 1 tcp 2130706431 127.0.0.1 9 typ host tcptype active",               false},
+        {"candidate:1 1 tcp 2130706431 127.0.0.1 4001 typ host tcptype passive",           false},
+        {"candidate:1 1 tcp 2130706431 127.0.0.1 4001 typ host",                           false},
+        {"candidate:1 1 ssltcp 2130706431 127.0.0.1 4001 typ host",                        false},
+        {"candidate:1 1 udp 1 0a1b.local 4000 typ host",                                   false},
         {"candidate:1 1 udp 1 127.0.0.1 4002 typ srflx raddr 0.0.0.0 rport 0 ufrag other", false},
-        {"candidate:1 1 udp 1 127.0.0.1 0 typ host", false},
-        {"candidate", true},
-        {"candidate:", true},
-        {"candidate:1 1 udp 1 127.0.0.1 4000", true},
-        {"candidate:1 1 udp 1 127.0.0.1 4000 typ", true},
-        {"candidate:1 1 udp 1 127.0.0.1 4000 typ guest", true},
-        {"candidate:1 x udp 1 127.0.0.1 4000 typ host", true},
-        {"candidate:1 1 udp 4294967296 127.0.0.1 4000 typ host", true},
-        {"candidate:1 1 udp -1 127.0.0.1 4000 typ host", true},
-        {"candidate:1 1 udp 1 127.0.0.1 65536 typ host", true},
-        {"candidate:123456789012345678901234567890123 1 udp 1 127.0.0.1 1 typ host", true},
+        {"candidate:1 1 udp 1 127.0.0.1 0 typ host",                                       false},
+        {"candidate",                                                                      true },
+        {"candidate:",                                                                     true },
+        {"candidate:1 1 udp 1 127.0.0.1 4000",                                             true },
+        {"candidate:1 1 udp 1 127.0.0.1 4000 typ",                                         true },
+        {"candidate:1 1 udp 1 127.0.0.1 4000 typ guest",                                   true },
+        {"candidate:1 x udp 1 127.0.0.1 4000 typ host",                                    true },
+        {"candidate:1 1 udp 4294967296 127.0.0.1 4000 typ host",                           true },
+        {"candidate:1 1 udp -1 127.0.0.1 4000 typ host",                                   true },
+        {"candidate:1 1 udp 1 127.0.0.1 65536 typ host",                                   true },
+        {"candidate:123456789012345678901234567890123 1 udp 1 127.0.0.1 1 typ host",       true },
     };
     Fixture fixture;
     Fixture *f = &fixture;

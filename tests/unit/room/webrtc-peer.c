@@ -330,8 +330,8 @@ Peer *peer_new(GMainContext *context, const PeerOptions *options)
     /* Fails if the transport has done it before. */
     srtp_init();
     set_up_dtls(peer);
-    peer->agent = nice_agent_new_full(context, NICE_COMPATIBILITY_RFC5245,
-                                      NICE_AGENT_OPTION_ICE_TRICKLE);
+    peer->agent =
+        nice_agent_new_full(context, NICE_COMPATIBILITY_RFC5245, NICE_AGENT_OPTION_ICE_TRICKLE);
     g_object_set(peer->agent, "controlling-mode", FALSE, "upnp", FALSE, "ice-udp",
                  !options->only_tcp, "ice-tcp", options->only_tcp, NULL);
     g_signal_connect(peer->agent, "new-candidate-full", G_CALLBACK(on_new_candidate), peer);
@@ -384,8 +384,7 @@ void peer_set_remote(Peer *peer, const char *ufrag, const char *password, const 
 {
     g_free(peer->remote_fingerprint);
     peer->remote_fingerprint = g_strdup(fingerprint);
-    g_assert_true(
-        nice_agent_set_remote_credentials(peer->agent, peer->stream, ufrag, password));
+    g_assert_true(nice_agent_set_remote_credentials(peer->agent, peer->stream, ufrag, password));
     if (!peer->has_gathered) {
         peer->has_gathered = true;
         g_assert_true(nice_agent_gather_candidates(peer->agent, peer->stream));
@@ -420,6 +419,12 @@ void peer_restart_ice(Peer *peer)
 bool peer_is_connected(const Peer *peer)
 {
     return peer->is_connected;
+}
+
+bool peer_can_send(const Peer *peer)
+{
+    NiceComponentState state = nice_agent_get_component_state(peer->agent, peer->stream, COMPONENT);
+    return state == NICE_COMPONENT_STATE_CONNECTED || state == NICE_COMPONENT_STATE_READY;
 }
 
 bool peer_has_verified(const Peer *peer)

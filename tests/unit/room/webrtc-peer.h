@@ -44,6 +44,7 @@ void peer_add_candidate(Peer *peer, const char *candidate);
 void peer_restart_ice(Peer *peer);
 
 bool peer_is_connected(const Peer *peer); /* DTLS too */
+bool peer_can_send(const Peer *peer);     /* has found its way, also after a restart */
 bool peer_has_verified(const Peer *peer); /* the certificate is the announced one */
 
 /* Keeps an RTP packet for retransmission and sends it, or, if `lose`, only keeps it. */

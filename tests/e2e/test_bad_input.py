@@ -1,0 +1,97 @@
+"""One clear line, at once where it can be known at once, and no file that looks finished."""
+import pytest
+
+from server import ADDRESS
+
+SMALL = ("--width", "320", "--height", "180")
+
+
+def fails(recorder, code, *words):
+    assert recorder.wait() == code, recorder.process.lines
+    line = recorder.error_lines[-1]
+    assert line.startswith("egress: "), recorder.process.lines
+    for word in words:
+        assert word in line, line
+    left = [p.name for p in recorder.path.parent.glob("out*")]
+    assert left == [], left
+
+
+def test_nobody_listens(shared_server, record):
+    fails(record(shared_server, "--participant", "a", url=f"ws://{ADDRESS}:1"), 3,
+          "cannot reach", "Connection refused")
+
+
+def test_no_such_host(shared_server, record):
+    fails(record(shared_server, "--participant", "a", url="ws://no-such-host.invalid"), 3,
+          "no-such-host.invalid")
+
+
+def test_not_a_url(shared_server, record):
+    fails(record(shared_server, "--participant", "a", url="10.99.0.1"), 2, "ws://")
+
+
+def test_wrong_secret(shared_server, record):
+    fails(record(shared_server, "--participant", "a", secret="wrong-" * 8), 3, "secret")
+
+
+def test_wrong_key(shared_server, record):
+    fails(record(shared_server, "--participant", "a", key="nobody"), 3, "key")
+
+
+def test_expired_token(shared_server, record, room):
+    token = shared_server.token(room, "recorder", ttl_s=-3600)
+    fails(record(shared_server, "--participant", "a", "--token", token, room=room), 3, "expired")
+
+
+def test_unknown_track(shared_server, publish, record, room):
+    publisher = publish(shared_server)
+    publisher.join("alice", room)
+    fails(record(shared_server, "--track", "TR_nothing", room=room), 4, "track TR_nothing not found")
+
+
+def test_folder_cannot_be_written(shared_server, record):
+    fails(record(shared_server, "--participant", "a", output="/proc/out.mp4"), 5, "/proc")
+
+
+def test_output_is_a_folder(shared_server, record, tmp_path):
+    (tmp_path / "folder.mp4").mkdir()
+    fails(record(shared_server, "--participant", "a", output="folder.mp4"), 5, "folder.mp4")
+
+
+def test_output_exists(shared_server, record, tmp_path):
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    fails(record(shared_server, "--participant", "a", output="there.mp4"), 5, "--overwrite")
+    assert (tmp_path / "there.mp4").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("options, output, words", [
+    (("--participant", "a", "--track", "TR_x"), "out.mp4", ("--participant", "--track")),
+    (("--participant", "a", "--width", "321", "--height", "180"), "out.mp4", ("width", "even")),
+    (("--participant", "a", "--preset", "8k"), "out.mp4", ("720p30",)),
+    (("--participant", "a", "--audio-codec", "aac"), "out.webm", ("webm", "Opus")),
+    (("--participant", "a", "--passthrough"), "out.mp3", ("mp3",)),
+    (("--participant", "a"), "out.avi", (".mp4",)),
+    (("--participant", "a", "--duration", "soon"), "out.mp4", ("duration",)),
+    (("--participant", "a"), "{nonsense}.mp4", ("{nonsense}",)),
+    ((), "out.mp4", ("--participant",)),
+])
+def test_contradictory_options(shared_server, record, options, output, words):
+    fails(record(shared_server, *options, output=output), 2, *words)
+
+
+def test_codec_that_the_container_cannot_hold(shared_server, publish, record, room):
+    publisher = publish(shared_server)
+    publisher.join("alice", room)
+    track = publisher.camera("alice", "vp8")
+    fails(record(shared_server, "--track", track, room=room, output="out.mp4"), 2,
+          "mp4", "VP8", "H264")
+
+
+def test_encrypted_track(shared_server, publish, record, room):
+    publisher = publish(shared_server)
+    publisher.join("alice", room)
+    publisher.camera("alice", encrypted=True)
+    recorder = record(shared_server, "--participant", "alice", *SMALL, room=room)
+    assert recorder.wait() != 0
+    assert "encrypted" in recorder.error_lines[-1], recorder.error_lines
+    assert not recorder.path.exists()

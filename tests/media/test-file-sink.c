@@ -1,0 +1,596 @@
+/* Files of all formats: complete, interrupted, left over, and where they cannot be. */
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "media/fixture.h"
+#include "media/frame.h"
+#include "sink/sink.h"
+
+#define FPS 30
+
+/* Coded frames of both kinds, as they come from a room. */
+typedef struct {
+    const char *name;
+    EgFormat format;
+    const char *video; /* gst-launch notation; NULL: none */
+    const char *audio;
+} Material;
+
+#define H264(key)                                                                                  \
+    "x264enc tune=zerolatency bitrate=300 key-int-max=" key " option-string=scenecut=0 ! "         \
+    "video/x-h264,profile=baseline ! h264parse ! video/x-h264,stream-format=avc,alignment=au"
+#define VP8 "vp8enc deadline=1 cpu-used=8 target-bitrate=300000 keyframe-max-dist=30"
+
+static const Material materials[] = {
+    {"mp4",       EG_FORMAT_MP4,  H264("30"),  "opusenc"},
+    {"mp4-video", EG_FORMAT_MP4,  H264("30"),  NULL     },
+    {"mp4-audio", EG_FORMAT_MP4,  NULL,        "opusenc"},
+    {"webm",      EG_FORMAT_WEBM, VP8,         "opusenc"},
+    {"ogg",       EG_FORMAT_OGG,  NULL,        "opusenc"},
+ /* Key frames ten seconds apart. */
+    {"sparse",    EG_FORMAT_MP4,  H264("300"), "opusenc"},
+};
+
+typedef struct {
+    EgLoop *loop;
+    EgSink *sink;
+    GstCaps *caps[EG_N_MEDIA];
+    GPtrArray *samples[EG_N_MEDIA];
+    guint pushed[EG_N_MEDIA];
+    char *folder;
+    char *path;
+    bool has_ended;
+    GError *error; /* of `failed` */
+} Recording;
+
+static GPtrArray *make_samples(const char *coder, bool is_video, guint seconds)
+{
+    g_autofree char *pipeline =
+        is_video
+            ? g_strdup_printf("videotestsrc pattern=ball num-buffers=%u ! "
+                              "video/x-raw,format=I420,width=320,height=240,framerate=%u/1 ! %s ! "
+                              "appsink name=out",
+                              seconds * FPS, FPS, coder)
+            : g_strdup_printf("audiotestsrc num-buffers=%u samplesperbuffer=960 ! "
+                              "audio/x-raw,rate=48000,channels=2 ! %s ! appsink name=out",
+                              seconds * 50, coder);
+    return fixture_samples(pipeline);
+}
+
+static Recording *recording_new(const Material *material, guint seconds)
+{
+    Recording *recording = g_new0(Recording, 1);
+    recording->loop = eg_loop_new();
+    recording->folder = fixture_make_folder();
+    g_autofree char *name = g_strconcat("out", eg_format_info(material->format)->extension, NULL);
+    recording->path = g_build_filename(recording->folder, name, NULL);
+    const char *coders[EG_N_MEDIA] = {
+        [EG_MEDIA_AUDIO] = material->audio, [EG_MEDIA_VIDEO] = material->video};
+    for (guint media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        if (coders[media] == NULL)
+            continue;
+        GPtrArray *samples = make_samples(coders[media], media == EG_MEDIA_VIDEO, seconds);
+        /* Encoders put one in front. */
+        g_ptr_array_set_size(samples, (int)(seconds * (media == EG_MEDIA_VIDEO ? FPS : 50)));
+        recording->samples[media] = samples;
+        recording->caps[media] = gst_caps_ref(gst_sample_get_caps(g_ptr_array_index(samples, 0)));
+    }
+    return recording;
+}
+
+static void recording_free(Recording *recording)
+{
+    eg_sink_free(recording->sink);
+    for (guint media = 0; media < EG_N_MEDIA; media++) {
+        gst_clear_caps(&recording->caps[media]);
+        g_clear_pointer(&recording->samples[media], g_ptr_array_unref);
+    }
+    fixture_remove_folder(recording->folder);
+    g_clear_error(&recording->error);
+    g_free(recording->folder);
+    g_free(recording->path);
+    eg_loop_free(recording->loop);
+    g_free(recording);
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(Recording, recording_free)
+
+static void on_drained(gpointer user)
+{
+    Recording *recording = user;
+    g_assert_false(recording->has_ended);
+    recording->has_ended = true;
+}
+
+static void on_failed(gpointer user, const GError *error)
+{
+    Recording *recording = user;
+    g_assert_false(recording->has_ended);
+    recording->has_ended = true;
+    recording->error = g_error_copy(error);
+}
+
+static EgSink *open_sink(Recording *recording, const char *path, EgFormat format, GError **error)
+{
+    static const EgSinkEvents events = {.drained = on_drained, .failed = on_failed};
+    EgSinkParams params = {
+        .format = format,
+        .path = path,
+        .audio = recording->caps[EG_MEDIA_AUDIO],
+        .video = recording->caps[EG_MEDIA_VIDEO],
+    };
+    return eg_sink_new(EG_SINK_FILE, recording->loop, &params, &events, recording, error);
+}
+
+static void open_recording(Recording *recording, EgFormat format)
+{
+    g_autoptr(GError) error = NULL;
+    recording->sink = open_sink(recording, recording->path, format, &error);
+    g_assert_no_error(error);
+}
+
+static gint64 time_of(EgMedia media, guint i)
+{
+    return (gint64)i * EG_NS_PER_S / (media == EG_MEDIA_VIDEO ? FPS : 50);
+}
+
+/* The i-th frame of a kind, as if it had come at its time + `shift_ns`. */
+static void push_frame(Recording *recording, EgMedia media, guint i, gint64 shift_ns)
+{
+    GstBuffer *frame =
+        gst_buffer_copy(gst_sample_get_buffer(g_ptr_array_index(recording->samples[media], i)));
+    gint64 pts_ns = time_of(media, i) + shift_ns;
+    eg_frame_set_times(frame, pts_ns, pts_ns);
+    GST_BUFFER_DURATION(frame) = (GstClockTime)(time_of(media, i + 1) - time_of(media, i));
+    eg_sink_push(recording->sink, media, frame);
+}
+
+/* Everything before `until_ns`. */
+static void push_until(Recording *recording, gint64 until_ns)
+{
+    for (guint media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        const GPtrArray *samples = recording->samples[media];
+        guint *i = &recording->pushed[media];
+        for (; samples != NULL && *i < samples->len && time_of((EgMedia)media, *i) < until_ns;
+             (*i)++)
+            push_frame(recording, (EgMedia)media, *i, 0);
+    }
+}
+
+static void drain(Recording *recording)
+{
+    eg_sink_drain(recording->sink);
+    fixture_run_until(recording->loop, &recording->has_ended);
+}
+
+static char *sibling(const Recording *recording, const char *name)
+{
+    return g_build_filename(recording->folder, name, NULL);
+}
+
+static guint count_files(const Recording *recording)
+{
+    g_autoptr(GDir) folder = g_dir_open(recording->folder, 0, NULL);
+    guint count = 0;
+    while (g_dir_read_name(folder) != NULL)
+        count++;
+    return count;
+}
+
+static bool has_unfinished_files(const Recording *recording)
+{
+    g_autoptr(GDir) folder = g_dir_open(recording->folder, 0, NULL);
+    const char *name;
+    while ((name = g_dir_read_name(folder)) != NULL) {
+        if (strstr(name, ".recording") != NULL || strstr(name, ".finishing") != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void assert_media(const FixtureMedia *media, const Material *material, double seconds)
+{
+    g_assert_nonnull(media);
+    g_assert_cmpuint(media->errors, ==, 0);
+    g_assert_cmpint(media->video_codec != NULL, ==, material->video != NULL);
+    g_assert_cmpint(media->audio_codec != NULL, ==, material->audio != NULL);
+    if (material->video != NULL)
+        g_assert_cmpfloat_with_epsilon(media->pictures->len / (double)FPS, seconds, 0.05);
+    if (material->audio != NULL)
+        g_assert_cmpfloat_with_epsilon(media->sound->len / 48000.0, seconds, 0.05);
+}
+
+/* The index is in front of the data, and there are no fragments. */
+static void assert_fast_start(const char *path)
+{
+    g_autofree char *data = NULL;
+    gsize size;
+    g_assert_true(g_file_get_contents(path, &data, &size, NULL));
+    const char *index = memmem(data, size, "moov", 4);
+    const char *media = memmem(data, size, "mdat", 4);
+    g_assert_nonnull(index);
+    g_assert_nonnull(media);
+    g_assert_true(index < media);
+    g_assert_null(memmem(data, size, "moof", 4));
+}
+
+static void test_complete(gconstpointer data)
+{
+    const Material *material = data;
+    g_autoptr(Recording) recording = recording_new(material, 3);
+    open_recording(recording, material->format);
+    push_until(recording, G_MAXINT64);
+    drain(recording);
+    g_assert_no_error(recording->error);
+    g_assert_cmpuint(count_files(recording), ==, 1);
+    g_autoptr(FixtureMedia) media = fixture_decode(recording->path);
+    assert_media(media, material, 3);
+    g_assert_cmpfloat_with_epsilon(media->duration_s, 3, 0.05);
+    if (material->format == EG_FORMAT_MP4)
+        assert_fast_start(recording->path);
+
+    EgSinkStats stats;
+    GStatBuf status;
+    eg_sink_get_stats(recording->sink, &stats);
+    g_assert_cmpint(g_stat(recording->path, &status), ==, 0);
+    g_assert_cmpuint(stats.size_bytes, ==, (guint64)status.st_size);
+    g_assert_cmpfloat_with_epsilon((double)stats.duration_ns / 1e9, 3, 0.001);
+}
+
+/* One kind says nothing for a long time: neither is held up, and both are at their time. */
+static void test_gap(gconstpointer data)
+{
+    const Material *material = data;
+    g_autoptr(Recording) recording = recording_new(material, 2);
+    open_recording(recording, material->format);
+    const gint64 gap_ns = 20 * EG_NS_PER_S;
+    for (guint media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        const GPtrArray *samples = recording->samples[media];
+        for (guint i = 0; samples != NULL && i < samples->len; i++)
+            push_frame(recording, (EgMedia)media, i,
+                       time_of((EgMedia)media, i) >= EG_NS_PER_S ? gap_ns : 0);
+    }
+    drain(recording);
+    g_assert_no_error(recording->error);
+    g_autoptr(FixtureMedia) media = fixture_decode(recording->path);
+    g_assert_nonnull(media);
+    g_assert_cmpfloat_with_epsilon(media->duration_s, 22, 0.1);
+    if (material->video != NULL) {
+        g_assert_cmpuint(media->pictures->len, ==, 2 * FPS);
+        const FixturePicture *after = &g_array_index(media->pictures, FixturePicture, FPS);
+        g_assert_cmpfloat_with_epsilon((double)after->pts_ns / 1e9, 21, 0.002);
+    }
+    if (material->audio != NULL) {
+        /* Silence was put in: whoever counts samples is right, too. */
+        g_assert_cmpfloat_with_epsilon(media->sound->len / 48000.0, 22, 0.1);
+        g_assert_cmpfloat(media->largest_hole_s, <, 0.021);
+    }
+}
+
+/* Records in real time into `folder`, says so after 2.5 s, and goes on until it is killed. */
+static int record_for_ever(const Material *material, const char *folder)
+{
+    g_autoptr(Recording) recording = recording_new(material, 8);
+    g_autofree char *name = g_strconcat("out", eg_format_info(material->format)->extension, NULL);
+    g_free(recording->path);
+    recording->path = g_build_filename(folder, name, NULL);
+    fixture_remove_folder(recording->folder);
+    open_recording(recording, material->format);
+    for (guint ms = 0; ms < 2500; ms += 20) {
+        push_until(recording, (gint64)ms * EG_NS_PER_MS);
+        g_usleep(20000);
+    }
+    if (write(STDOUT_FILENO, "x", 1) != 1)
+        return 1;
+    for (;;)
+        pause();
+}
+
+/* The process dies between two frames: what was pushed a second before is there. */
+static void test_kill(gconstpointer data)
+{
+    const Material *material = data;
+    g_autofree char *folder = fixture_make_folder();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GSubprocess) child =
+        g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE, &error, "/proc/self/exe", "--record",
+                         material->name, folder, NULL);
+    g_assert_no_error(error);
+    char byte;
+    GInputStream *output = g_subprocess_get_stdout_pipe(child);
+    g_assert_cmpint(g_input_stream_read(output, &byte, 1, NULL, NULL), ==, 1);
+    g_subprocess_force_exit(child);
+    g_assert_true(g_subprocess_wait(child, NULL, NULL));
+
+    g_autofree char *name =
+        g_strconcat("out.recording", eg_format_info(material->format)->extension, NULL);
+    g_autofree char *path = g_build_filename(folder, name, NULL);
+    g_autoptr(FixtureMedia) media = fixture_decode(path);
+    g_assert_nonnull(media);
+    if (material->video != NULL)
+        g_assert_cmpuint(media->pictures->len, >=, 45);
+    if (material->audio != NULL)
+        g_assert_cmpuint(media->sound->len, >=, 72000);
+    g_test_message("%u pictures, %.2f s of sound", media->pictures->len,
+                   media->sound->len / 48000.0);
+    fixture_remove_folder(folder);
+}
+
+/* Cut anywhere, as a crash or a full disk would: what was before the cut plays. */
+static void test_cut(gconstpointer data)
+{
+    const Material *material = data;
+    g_autoptr(Recording) recording = recording_new(material, 4);
+    open_recording(recording, material->format);
+    for (guint ms = 500; ms <= 4000; ms += 500) {
+        guint64 before = 0;
+        EgSinkStats stats;
+        eg_sink_get_stats(recording->sink, &stats);
+        before = stats.size_bytes;
+        push_until(recording, (gint64)ms * EG_NS_PER_MS);
+        do {
+            g_usleep(1000);
+            eg_sink_get_stats(recording->sink, &stats);
+        } while (stats.size_bytes == before);
+    }
+    g_autofree char *name =
+        g_strconcat("out.recording", eg_format_info(material->format)->extension, NULL);
+    g_autofree char *unfinished = sibling(recording, name);
+    g_clear_pointer(&recording->sink, eg_sink_free);
+    g_autofree char *data_bytes = NULL;
+    gsize size;
+    g_assert_true(g_file_get_contents(unfinished, &data_bytes, &size, NULL));
+    g_autofree char *cut = sibling(recording, "cut");
+    for (gsize at = size / 2; at < size; at += size / 7) {
+        g_assert_true(g_file_set_contents(cut, data_bytes, (gssize)at, NULL));
+        g_autoptr(FixtureMedia) media = fixture_decode(cut);
+        g_assert_nonnull(media);
+        double expected = 4.0 * (double)at / (double)size - 1.2;
+        if (material->video != NULL)
+            g_assert_cmpfloat(media->pictures->len / (double)FPS, >, expected);
+        else
+            g_assert_cmpfloat(media->sound->len / 48000.0, >, expected);
+    }
+}
+
+/* Freed without an end: everything is there, under the unfinished name, and the next recording to
+ * the same place makes a file of it. */
+static void test_leftover(gconstpointer data)
+{
+    const Material *material = data;
+    const char *extension = eg_format_info(material->format)->extension;
+    g_autoptr(Recording) recording = recording_new(material, 3);
+    for (guint round = 1; round <= 3; round++) {
+        open_recording(recording, material->format);
+        memset(recording->pushed, 0, sizeof recording->pushed);
+        push_until(recording, round * EG_NS_PER_S);
+        if (round < 3)
+            g_clear_pointer(&recording->sink, eg_sink_free);
+    }
+    drain(recording);
+    g_assert_no_error(recording->error);
+    while (has_unfinished_files(recording)) /* until all are recovered */
+        g_usleep(1000);
+
+    const char *const names[] = {"out-recovered", "out-recovered-2", "out"};
+    for (guint i = 0; i < G_N_ELEMENTS(names); i++) {
+        g_autofree char *name = g_strconcat(names[i], extension, NULL);
+        g_autofree char *path = sibling(recording, name);
+        g_autoptr(FixtureMedia) media = fixture_decode(path);
+        assert_media(media, material, i + 1);
+    }
+}
+
+static void test_empty(void)
+{
+    g_autoptr(Recording) recording = recording_new(&materials[0], 1);
+    open_recording(recording, EG_FORMAT_MP4);
+    drain(recording);
+    g_assert_error(recording->error, EG_ERROR, EG_ERROR_FAILED_PRECONDITION);
+    g_clear_pointer(&recording->sink, eg_sink_free);
+    g_assert_cmpuint(count_files(recording), ==, 0);
+}
+
+static void test_two_at_once(void)
+{
+    g_autoptr(Recording) recording = recording_new(&materials[0], 1);
+    open_recording(recording, EG_FORMAT_MP4);
+    push_until(recording, G_MAXINT64);
+    EgSinkStats stats = {0};
+    while (stats.size_bytes == 0) {
+        g_usleep(1000);
+        eg_sink_get_stats(recording->sink, &stats);
+    }
+    g_autoptr(GError) error = NULL;
+    EgSink *second = open_sink(recording, recording->path, EG_FORMAT_MP4, &error);
+    g_assert_null(second);
+    g_assert_error(error, EG_ERROR, EG_ERROR_ALREADY_EXISTS);
+    drain(recording);
+    g_assert_no_error(recording->error);
+}
+
+static void assert_refused(Recording *recording, const char *path, EgErrorCode code, EgBlame blame)
+{
+    g_autoptr(GError) error = NULL;
+    EgSink *sink = open_sink(recording, path, EG_FORMAT_MP4, &error);
+    g_assert_null(sink);
+    g_assert_error(error, EG_ERROR, (int)code);
+    g_assert_cmpint(eg_error_blame(error), ==, blame);
+    g_test_message("%s", error->message);
+}
+
+static void test_destination(void)
+{
+    g_autoptr(Recording) recording = recording_new(&materials[0], 1);
+    assert_refused(recording, recording->folder, EG_ERROR_ALREADY_EXISTS, EG_BLAME_DESTINATION);
+    g_autofree char *slash = g_strconcat(recording->folder, "/", NULL);
+    assert_refused(recording, slash, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST);
+    assert_refused(recording, "", EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST);
+    g_autofree char *many = g_strnfill(250, 'x');
+    g_autofree char *too_long = sibling(recording, many);
+    assert_refused(recording, too_long, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_DESTINATION);
+    assert_refused(recording, "/proc/out.mp4", EG_ERROR_NOT_FOUND, EG_BLAME_DESTINATION);
+    g_autofree char *file = sibling(recording, "file");
+    g_assert_true(g_file_set_contents(file, "x", 1, NULL));
+    g_autofree char *below = g_build_filename(file, "out.mp4", NULL);
+    assert_refused(recording, below, EG_ERROR_NOT_FOUND, EG_BLAME_DESTINATION);
+    g_assert_cmpuint(count_files(recording), ==, 1);
+
+    /* Folders are made. */
+    g_autofree char *deep = sibling(recording, "a/b/c/out.mp4");
+    g_autoptr(GError) error = NULL;
+    recording->sink = open_sink(recording, deep, EG_FORMAT_MP4, &error);
+    g_assert_no_error(error);
+    push_until(recording, G_MAXINT64);
+    drain(recording);
+    g_assert_no_error(recording->error);
+    g_assert_true(g_file_test(deep, G_FILE_TEST_IS_REGULAR));
+}
+
+/* No byte beyond the limit can be written: like a full disk, without being root. */
+static void limit_file_size(guint64 bytes)
+{
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = RLIM_INFINITY};
+    g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
+}
+
+static void test_full_while_recording(gconstpointer data)
+{
+    const Material *material = data;
+    g_autoptr(Recording) recording = recording_new(material, 6);
+    open_recording(recording, material->format);
+    limit_file_size(30000);
+    /* Fragment after fragment. */
+    for (guint ms = 500; ms <= 6000 && !recording->has_ended; ms += 250) {
+        push_until(recording, (gint64)ms * EG_NS_PER_MS);
+        EgSinkStats before;
+        EgSinkStats stats;
+        eg_sink_get_stats(recording->sink, &before);
+        do {
+            g_usleep(1000);
+            eg_loop_iterate(recording->loop, false);
+            eg_sink_get_stats(recording->sink, &stats);
+        } while (stats.size_bytes == before.size_bytes && !recording->has_ended);
+    }
+    limit_file_size(RLIM_INFINITY);
+    g_assert_error(recording->error, EG_ERROR, EG_ERROR_RESOURCE_EXHAUSTED);
+    g_assert_cmpint(eg_error_blame(recording->error), ==, EG_BLAME_DESTINATION);
+    g_test_message("%s", recording->error->message);
+    g_clear_pointer(&recording->sink, eg_sink_free);
+
+    g_autofree char *name =
+        g_strconcat("out.recording", eg_format_info(material->format)->extension, NULL);
+    g_autofree char *unfinished = sibling(recording, name);
+    g_assert_nonnull(strstr(recording->error->message, unfinished));
+    g_autoptr(FixtureMedia) media = fixture_decode(unfinished);
+    g_assert_nonnull(media);
+    g_assert_cmpuint(media->pictures->len + media->sound->len, >, FPS / 2);
+    g_assert_cmpuint(count_files(recording), ==, 1);
+}
+
+static void test_full_at_end(void)
+{
+    g_autoptr(Recording) recording = recording_new(&materials[0], 3);
+    open_recording(recording, EG_FORMAT_MP4);
+    push_until(recording, G_MAXINT64);
+    EgSinkStats stats = {0};
+    while (stats.size_bytes == 0) {
+        g_usleep(1000);
+        eg_sink_get_stats(recording->sink, &stats);
+    }
+    limit_file_size(stats.size_bytes / 2);
+    drain(recording);
+    limit_file_size(RLIM_INFINITY);
+    g_assert_error(recording->error, EG_ERROR, EG_ERROR_RESOURCE_EXHAUSTED);
+    g_test_message("%s", recording->error->message);
+    g_autofree char *unfinished = sibling(recording, "out.recording.mp4");
+    g_autoptr(FixtureMedia) media = fixture_decode(unfinished);
+    assert_media(media, &materials[0], 3);
+    g_assert_cmpuint(count_files(recording), ==, 1);
+}
+
+static guint resident_kb(void)
+{
+    g_autofree char *text = NULL;
+    g_assert_true(g_file_get_contents("/proc/self/status", &text, NULL, NULL));
+    const char *line = strstr(text, "VmRSS:");
+    return line == NULL ? 0 : (guint)g_ascii_strtoull(line + 6, NULL, 10);
+}
+
+/* Half an hour of a file costs no more memory than a minute of it. */
+static void test_memory(void)
+{
+    g_autoptr(Recording) recording = recording_new(&materials[0], 2);
+    open_recording(recording, EG_FORMAT_MP4);
+    guint after_a_minute_kb = 0;
+    for (guint round = 0; round < 900; round++) {
+        gint64 shift_ns = round * 2 * EG_NS_PER_S;
+        for (guint media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+            for (guint i = 0; i < (media == EG_MEDIA_VIDEO ? 2 * FPS : 100); i++)
+                push_frame(recording, (EgMedia)media, i, shift_ns);
+        }
+        EgSinkStats stats;
+        EgSinkStats before;
+        eg_sink_get_stats(recording->sink, &before);
+        if (round % 8 != 7)
+            continue;
+        do {
+            g_usleep(200);
+            eg_sink_get_stats(recording->sink, &stats);
+        } while (stats.size_bytes == before.size_bytes);
+        if (round == 31)
+            after_a_minute_kb = resident_kb();
+    }
+    guint grown_kb = resident_kb() - after_a_minute_kb;
+    g_test_message("grown by %d kB", (int)grown_kb);
+    g_assert_cmpint((int)grown_kb, <, 3000);
+    drain(recording);
+    g_assert_no_error(recording->error);
+}
+
+static const Material *find_material(const char *name)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(materials); i++) {
+        if (g_str_equal(materials[i].name, name))
+            return &materials[i];
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && g_str_equal(argv[1], "--record"))
+        return record_for_ever(find_material(argv[2]), argv[3]);
+    g_test_init(&argc, &argv, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(materials); i++) {
+        static const struct {
+            const char *name;
+            GTestDataFunc func;
+        } tests[] = {
+            {"complete", test_complete            },
+            {"gap",      test_gap                 },
+            {"kill",     test_kill                },
+            {"cut",      test_cut                 },
+            {"leftover", test_leftover            },
+            {"full",     test_full_while_recording},
+        };
+        for (gsize k = 0; k < G_N_ELEMENTS(tests); k++) {
+            g_autofree char *name =
+                g_strdup_printf("/file-sink/%s/%s", materials[i].name, tests[k].name);
+            g_test_add_data_func(name, &materials[i], tests[k].func);
+        }
+    }
+    g_test_add_func("/file-sink/empty", test_empty);
+    g_test_add_func("/file-sink/two-at-once", test_two_at_once);
+    g_test_add_func("/file-sink/destination", test_destination);
+    g_test_add_func("/file-sink/full-at-end", test_full_at_end);
+    g_test_add_func("/file-sink/memory", test_memory);
+    return g_test_run();
+}
