@@ -140,8 +140,10 @@ void eg_decoder_set_caps(EgDecoder *decoder, GstCaps *caps)
 /* Lets the decoder conceal what is missing before `pts_ns`. */
 static void announce_gap(EgDecoder *decoder, gint64 pts_ns)
 {
+    if (decoder->sound_end_ns == EG_TIME_NONE)
+        return;
     gint64 gap_ns = pts_ns - decoder->sound_end_ns;
-    if (decoder->sound_end_ns == EG_TIME_NONE || gap_ns < EG_NS_PER_MS || gap_ns > CONCEALED_MAX_NS)
+    if (gap_ns < EG_NS_PER_MS || gap_ns > CONCEALED_MAX_NS)
         return;
     eg_chain_push_event(decoder->chain, gst_event_new_gap((GstClockTime)decoder->sound_end_ns,
                                                           (GstClockTime)gap_ns));
@@ -166,8 +168,11 @@ static void push_picture(EgDecoder *decoder, GstBuffer *frame)
 {
     if (!GST_BUFFER_FLAG_IS_SET(frame, GST_BUFFER_FLAG_DELTA_UNIT))
         decoder->waits_for_key = false;
-    if (eg_chain_queued(decoder->chain) >= QUEUED_PICTURES_MAX)
-        decoder->waits_for_key = true;
+    bool is_full = eg_chain_queued(decoder->chain) >= QUEUED_PICTURES_MAX;
+    bool is_news = is_full && !decoder->waits_for_key;
+    decoder->waits_for_key |= is_full;
+    if (is_news && decoder->events.wants_key_frame != NULL)
+        decoder->events.wants_key_frame(decoder->user);
     if (decoder->waits_for_key) {
         decoder->dropped++;
         gst_buffer_unref(frame);

@@ -10,9 +10,14 @@
  * clock; one decoder thread. What comes out is posted to the loop, in order. */
 typedef struct _EgDecoder EgDecoder;
 
+/* On the loop's thread. */
 typedef struct {
-    /* Pictures or sound, (transfer full), PTS as pushed. On the loop's thread. */
+    /* Pictures or sound, (transfer full), PTS as pushed. Pictures are laid out as their
+     * GstVideoMeta says, if they have one: they may be the decoder's own, not copied. */
     void (*decoded)(gpointer user, GstBuffer *buffer);
+    /* May be NULL. It has fallen behind and drops all up to the next key frame. From inside
+     * eg_decoder_push(). */
+    void (*wants_key_frame)(gpointer user);
     void (*failed)(gpointer user, const GError *error);
 } EgDecoderEvents;
 

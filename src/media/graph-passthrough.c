@@ -138,13 +138,29 @@ static void put(EgGraph *graph, EgMedia media, GstBuffer *frame)
         put_audio(graph, line, frame, pts_ns);
 }
 
+/* Recording begins with the first picture, or, so that sound need not begin in the middle of a
+ * packet, with the packet of sound in which that falls. */
+static gint64 find_origin(Pass *pass)
+{
+    GList *sound = pass->lines[EG_MEDIA_AUDIO].held.head;
+    const GList *picture = pass->lines[EG_MEDIA_VIDEO].held.head;
+    if (picture == NULL)
+        return eg_frame_pts(sound->data);
+    gint64 first_ns = eg_frame_pts(picture->data);
+    gint64 origin_ns = first_ns;
+    for (; sound != NULL && eg_frame_pts(sound->data) <= first_ns; sound = sound->next) {
+        gint64 start_ns = eg_frame_pts(sound->data);
+        if (start_ns + (gint64)GST_BUFFER_DURATION((GstBuffer *)sound->data) > first_ns)
+            origin_ns = start_ns;
+    }
+    return origin_ns;
+}
+
 static void begin(EgGraph *graph)
 {
     Pass *pass = graph->variant;
-    EgMedia first =
-        g_queue_is_empty(&pass->lines[EG_MEDIA_VIDEO].held) ? EG_MEDIA_AUDIO : EG_MEDIA_VIDEO;
-    GstBuffer *frame = g_queue_peek_head(&pass->lines[first].held);
-    graph->origin_ns = eg_frame_pts(frame);
+    GstBuffer *frame;
+    graph->origin_ns = find_origin(pass);
     pass->phase = PHASE_RUNNING;
     eg_timer_set_after(pass->timer, FILL_NS);
 

@@ -6,6 +6,7 @@
 #include "base/time.h"
 #include "media/graph-private.h"
 #include "media/gst-util.h"
+#include "media/opus.h"
 
 static void on_caps(gpointer user, GstCaps *caps)
 {
@@ -126,9 +127,17 @@ void eg_graph_track_start(EgGraphTrack *track, EgCodec codec, guint clock_rate_h
                                             track->media, clock_rate_hz);
 }
 
+/* Silence is what an output has anyway where nothing comes. */
+static bool is_made_up(const EgGraphTrack *track, const EgPacket *packet)
+{
+    return track->codec == EG_CODEC_OPUS &&
+           eg_opus_is_silence(packet->data + packet->payload_offset,
+                              packet->size_bytes - packet->payload_offset);
+}
+
 void eg_graph_track_push(EgGraphTrack *track, EgPacket *packet)
 {
-    if (track->timeline == NULL)
+    if (track->timeline == NULL || is_made_up(track, packet))
         return;
     gint64 instant_ns = eg_timeline_track_map(track->timeline, packet);
     eg_depacketizer_push(track->depacketizer, packet, instant_ns);

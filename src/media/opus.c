@@ -1,5 +1,7 @@
 #include "media/opus.h"
 
+#include <string.h>
+
 #include "base/time.h"
 #include "media/frame.h"
 
@@ -36,6 +38,18 @@ static const guint8 silences[4][3] = {
     {0xf0, 0xff, 0xfe},
     {0xf8, 0xff, 0xfe},
 };
+
+bool eg_opus_is_silence(const guint8 *data, gsize size_bytes)
+{
+    gsize length = sizeof silences[0];
+    if (size_bytes < length || memcmp(data, silences[3], length) != 0)
+        return false;
+    for (gsize i = length; i < size_bytes; i++) {
+        if (data[i] != 0)
+            return false;
+    }
+    return true;
+}
 
 gint64 eg_opus_fill(gint64 start_ns, gint64 end_ns, EgOpusFunc emit, gpointer user)
 {

@@ -12,8 +12,8 @@
 #define REPORT_PAUSE_NS (15 * EG_NS_PER_S)
 #define JOINT_NS        (300 * EG_NS_PER_MS)
 /* Packets cannot be faster than the fastest, and after a pause seldom are much slower. */
-#define RESUME_EARLY_NS (20 * EG_NS_PER_MS)
-#define RESUME_LATE_NS  (80 * EG_NS_PER_MS)
+#define RESUME_EARLY_NS (5 * EG_NS_PER_MS)
+#define RESUME_LATE_NS  (15 * EG_NS_PER_MS)
 /* Clocks of one sender cannot be farther apart than this; if they are, they are not one clock. */
 #define SAME_CLOCK_NS EG_NS_PER_S
 /* The first sound track moves the offset rather than itself if it is farther off than this. */

@@ -5,6 +5,7 @@
 #include "room/ice-server.h"
 
 #include <nice/agent.h>
+#include <nice/interfaces.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -386,8 +387,21 @@ static void enlarge_buffers(EgIce *ice)
     }
 }
 
+/* libnice leaves the loopback interface out. Where there is no other, the peer can only be on it.
+ */
+static void use_loopback_if_alone(EgIce *ice)
+{
+    GList *addresses = nice_interfaces_get_local_ips(FALSE);
+    NiceAddress loopback;
+    nice_address_init(&loopback);
+    if (addresses == NULL && nice_address_set_from_string(&loopback, "127.0.0.1"))
+        nice_agent_add_local_address(ice->agent, &loopback);
+    g_list_free_full(addresses, g_free);
+}
+
 static bool start(EgIce *ice, GError **error)
 {
+    use_loopback_if_alone(ice);
     if (!nice_agent_set_remote_credentials(ice->agent, ice->stream, ice->remote_ufrag,
                                            ice->remote_password) ||
         !nice_agent_gather_candidates(ice->agent, ice->stream)) {

@@ -140,7 +140,7 @@ bool eg_rtcp_write_cname(EgRtcpWriter *writer, guint32 sender_ssrc, const char *
     eg_put_u32(body, sender_ssrc);
     body[4] = ITEM_CNAME;
     body[5] = (guint8)length;
-    memcpy(body + 6, cname, length);
+    g_strlcpy((char *)body + 6, cname, length + 1);
     return true;
 }
 

@@ -58,6 +58,16 @@ static bool is_word(const char *text)
     return length > 0;
 }
 
+/* The same with spaces. */
+static bool is_line(const char *text)
+{
+    gsize length = 0;
+    for (; text[length] != '\0'; length++)
+        if (!g_ascii_isprint(text[length]) || length >= MAX_TOKEN_BYTES)
+            return false;
+    return length > 0;
+}
+
 static void set_once(char **field, const char *value)
 {
     if (*field == NULL && is_word(value))
@@ -147,7 +157,7 @@ static void parse_fmtp(EgSdpMedia *media, const char *value)
 {
     guint64 payload_type = 0;
     const char *rest = NULL;
-    if (!parse_number(value, 127, &payload_type, &rest) || strlen(rest) > MAX_TOKEN_BYTES)
+    if (!parse_number(value, 127, &payload_type, &rest) || !is_line(rest))
         return;
     EgSdpCodec *codec = find_codec(media, payload_type);
     if (codec != NULL && codec->parameters == NULL)

@@ -6,9 +6,9 @@
 #include "room/packet.h"
 
 /* The subscriber's peer connection: ICE (RFC 8445), DTLS-SRTP (RFC 5764), RTP and RTCP with
- * feedback (RFC 3550, 4585), retransmission (RFC 4588). One bundle, we are the answerer, DTLS client
- * and controlling agent. Everything happens on the session thread; callbacks never come from inside
- * a call. */
+ * feedback (RFC 3550, 4585), retransmission (RFC 4588). One bundle, we are the answerer, DTLS
+ * client and controlling agent. Everything happens on the session thread; callbacks never come from
+ * inside a call. */
 typedef struct _EgTransport EgTransport;
 
 /* One received RTP stream: reordering, loss recovery and statistics. */
@@ -28,7 +28,8 @@ typedef struct {
 } EgTransportEvents;
 
 typedef struct {
-    const char *url; /* stun:host:port, turn:host:port?transport=udp|tcp, turns:... (RFC 7064, 7065) */
+    /* stun:host:port, turn:host:port?transport=udp|tcp, turns:... (RFC 7064, 7065) */
+    const char *url;
     const char *username;
     const char *credential;
 } EgIceServer;
@@ -82,8 +83,8 @@ typedef struct {
 } EgReceiverStats;
 
 /* Adds a stream as the offer describes it; it belongs to the transport and lives until
- * eg_transport_remove_receiver() or eg_transport_free(). NULL if one of its SSRCs is that of another
- * one. */
+ * eg_transport_remove_receiver() or eg_transport_free(). NULL if one of its SSRCs is that of
+ * another one. */
 EgReceiver *eg_transport_add_receiver(EgTransport *transport, const EgReceiverParams *params,
                                       const EgReceiverEvents *events, gpointer user);
 

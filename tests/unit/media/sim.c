@@ -67,6 +67,10 @@ static gint64 pass_bursts(const SimParams *p, gint64 at_ns)
     if (p->burst_ns == 0)
         return at_ns;
     gint64 phase_ns = at_ns % p->burst_every_ns;
+    if (p->drain > 0) {
+        gint64 behind_ns = p->burst_ns - (gint64)((double)phase_ns * p->drain);
+        return at_ns + MAX(behind_ns, 0);
+    }
     return phase_ns < p->burst_ns ? at_ns - phase_ns + p->burst_ns : at_ns;
 }
 

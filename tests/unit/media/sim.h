@@ -23,6 +23,8 @@ typedef struct {
     gint64 resend_ns;     /* ... so much later */
     gint64 burst_ns;      /* every burst_every_ns the network holds all back for so long */
     gint64 burst_every_ns;
+    double
+        drain; /* what was held back comes not at once, but by this share faster than it was sent */
 
     double clock_ppm; /* both clocks of the sender, against ours */
     double media_ppm; /* the RTP clock, on top */

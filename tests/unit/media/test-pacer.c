@@ -430,7 +430,7 @@ static void test_finish(gconstpointer data)
     if (bench->pictures->len > 0) {
         const BenchPicture *last = bench_picture(bench, bench->pictures->len - 1);
         picture_end_ns = last->tick * S / test->fps + last->duration_ns;
-        g_assert_cmpint(last->duration_ns, >, 0);
+        g_assert_cmpint(last->duration_ns, >=, has_sound ? S / test->rate_hz : 1);
         g_assert_cmpint(last->tick, ==, bench->pictures->len - 1);
     }
     gint64 sound_end_ns = has_sound ? bench->frames * S / test->rate_hz : picture_end_ns;

@@ -50,12 +50,18 @@ static const Case cases[] = {
      {{0, 300 * MS}}},
     {.name = "stall", .sound = {.burst_ns = 1500 * MS, .burst_every_ns = 70 * S}, .picture =
      {.burst_ns = 1500 * MS, .burst_every_ns = 70 * S}, .length_ns = 120 * S},
+    /* One that is made good in three seconds, and longer: not taken for a sender that stood still. */
+    {.name = "slow-catch-up", .sound = {.burst_ns = 900 * MS, .burst_every_ns = 70 * S, .drain =
+     0.3}, .picture = {.burst_ns = 900 * MS, .burst_every_ns = 70 * S, .drain = 0.3}, .length_ns
+     = 120 * S},
     {.name = "noisy-reports", .sound = {.report_noise_ns = 10 * MS}, .picture =
      {.report_noise_ns = 10 * MS}, .length_ns = 300 * S},
     {.name = "wild-report-of-sound", .sound = {.wild_report_at_ns = 120 * S, .wild_report_ns =
      700 * MS}, .length_ns = 60 * S},
     {.name = "wild-report-of-picture", .picture = {.wild_report_at_ns = 120 * S, .wild_report_ns
      = -150 * MS}, .length_ns = 60 * S},
+    {.name = "odd-report", .sound = {.wild_report_at_ns = 120 * S, .wild_report_ns = 45 * MS},
+     .length_ns = 60 * S},
     {.name = "drift-up", .sound = {.clock_ppm = 200}, .picture = {.clock_ppm = 200}, .length_ns
      = 2 * 3600 * S},
     {.name = "drift-down", .sound = {.clock_ppm = -200}, .picture = {.clock_ppm = -200},
@@ -87,6 +93,9 @@ static const Case cases[] = {
      .apart = {{20 * S, 21500 * MS}}, .jumps = {1, 0}},
     {.name = "sound-starves-a-little", .sound = {.starve_at_ns = 120 * S, .starve_ns = 130 *
      MS}, .length_ns = 60 * S, .apart = {{20 * S, 21 * S}}, .jumps = {1, 0}},
+    /* Of pictures only the next report tells it: a jump there and one back. */
+    {.name = "picture-starves", .picture = {.starve_at_ns = 120 * S, .starve_ns = 600 * MS},
+     .length_ns = 60 * S, .apart = {{20 * S, 23300 * MS}}, .jumps = {0, 2}},
     {.name = "muted-picture", .picture = {.mute_at_ns = 120 * S, .mute_ns = 200 * S}, .length_ns
      = 300 * S},
     {.name = "muted-sound", .sound = {.mute_at_ns = 120 * S, .mute_ns = 200 * S}, .length_ns =
@@ -336,6 +345,23 @@ static void test_drift_is_measured(void)
     g_assert_cmpint(stats.drift_ppb, <, 105000);
 }
 
+/* A correction that would take seconds is taken at once in a pause of the sound. */
+static void test_pause(void)
+{
+    g_autoptr(EgTimeline) timeline = eg_timeline_new();
+    g_autoptr(EgTimelineTrack) track = add_voice(timeline, "ada");
+
+    send_second(track, 48000, 100 * S, 0, 60 * MS);
+    gint64 error_ns = send_second(track, 48000, 100 * S, 1, 10 * MS);
+    g_assert_cmpint(error_ns, >, 54 * MS);
+    EgTimelineStats stats;
+    eg_timeline_track_get_stats(track, &stats);
+    g_assert_cmpint(stats.correction_ns, ==, 10 * MS - error_ns);
+
+    gint64 instant_ns = map_packet(track, 48 * 2300, 102 * S + 310 * MS);
+    g_assert_cmpint(instant_ns, ==, 102 * S + 310 * MS);
+}
+
 /* A camera that is published again is in sync from its first frame, before its first report: how
  * much later than the sound its frames come is known. */
 static void test_republish(void)
@@ -435,6 +461,7 @@ int main(int argc, char **argv)
     g_test_add_func("/timeline/frame", test_frame);
     g_test_add_func("/timeline/recovered", test_recovered);
     g_test_add_func("/timeline/drift-is-measured", test_drift_is_measured);
+    g_test_add_func("/timeline/pause", test_pause);
     g_test_add_func("/timeline/republish", test_republish);
     g_test_add_func("/timeline/return", test_return);
     g_test_add_func("/timeline/other-clock", test_other_clock);

@@ -4,6 +4,7 @@
 #include "rtp-maker.h"
 
 #include <nice/agent.h>
+#include <nice/interfaces.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -335,6 +336,12 @@ Peer *peer_new(GMainContext *context, const PeerOptions *options)
     g_object_set(peer->agent, "controlling-mode", FALSE, "upnp", FALSE, "ice-udp",
                  !options->only_tcp, "ice-tcp", options->only_tcp, NULL);
     g_signal_connect(peer->agent, "new-candidate-full", G_CALLBACK(on_new_candidate), peer);
+    GList *addresses = nice_interfaces_get_local_ips(FALSE);
+    NiceAddress loopback;
+    nice_address_init(&loopback);
+    if (addresses == NULL && nice_address_set_from_string(&loopback, "127.0.0.1"))
+        nice_agent_add_local_address(peer->agent, &loopback);
+    g_list_free_full(addresses, g_free);
     add_stream(peer);
     return peer;
 }
