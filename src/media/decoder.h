@@ -6,7 +6,7 @@
 #include "request/codec.h"
 
 /* Frames of one stream -> pictures (I420, letterboxed into the output's size, BT.709 limited) or
- * sound (F32LE interleaved stereo at the output's rate). A small pipeline of its own without a
+ * sound (F32LE interleaved stereo). A small pipeline of its own without a
  * clock; one decoder thread. What comes out is posted to the loop, in order. */
 typedef struct _EgDecoder EgDecoder;
 
@@ -25,7 +25,7 @@ typedef struct {
     EgCodec codec;
     guint width; /* of the pictures that come out; 0 for sound */
     guint height;
-    guint rate_hz; /* of the sound that comes out; 0 for pictures */
+    guint rate_hz; /* of the sound that comes out, best the codec's own; 0 for pictures */
 } EgDecoderParams;
 
 EgDecoder *eg_decoder_new(EgLoop *loop, const EgDecoderParams *params,

@@ -1,5 +1,7 @@
 #include "media/elements.h"
 
+#include <gst/gst.h>
+
 /* Decoders run on one thread each: a fifth cheaper than frame threads, and no delay by them. Errors
  * in a stream never end it (that is the default of GStreamer's decoders).
  *
@@ -77,4 +79,18 @@ const EgElements *eg_elements(EgCodec codec)
 {
     g_assert(codec > EG_CODEC_NONE && codec < EG_N_CODECS);
     return elements[codec];
+}
+
+static void load(const char *description)
+{
+    g_autoptr(GstElement) bin = gst_parse_bin_from_description(description, FALSE, NULL);
+    if (bin != NULL)
+        gst_object_ref_sink(bin);
+}
+
+void eg_elements_load(EgCodec codec, bool decodes)
+{
+    load(eg_elements(codec)->depayloader);
+    if (decodes)
+        load(eg_elements(codec)->decoder);
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdbool.h>
+
 #include "request/codec.h"
 
 /* An encoder of GStreamer's. */
@@ -26,3 +28,7 @@ typedef struct {
 
 /* Never NULL for a codec of the enum but EG_CODEC_NONE. */
 const EgElements *eg_elements(EgCodec codec);
+
+/* Loads what the codec's packets (and with `decodes`, its frames) need, which takes some tens of
+ * milliseconds the first time and otherwise would when the first packet has come. */
+void eg_elements_load(EgCodec codec, bool decodes);

@@ -13,6 +13,11 @@
 #define FIRST_PICTURE_NS     (2 * EG_NS_PER_S)
 #define FIRST_PUBLICATION_NS EG_NS_PER_S
 
+/* How long the first pictures are looked at before recording begins with the first of them: the
+ * very first packets of a stream often come late, and where the ticks lie to the pictures is
+ * settled for good. Less than the latency, so that nothing waits for it. */
+#define SETTLE_NS (300 * EG_NS_PER_MS)
+
 /* How long the last picture of a track stays when nothing comes, before black. */
 #define HOLD_NS (2 * EG_NS_PER_S)
 
@@ -37,7 +42,9 @@ typedef struct {
     EgTimer *start_timer;
     Output outputs[EG_N_MEDIA];
     guint n_draining;
-    gint64 first_sound_ns;
+    gint64 first_sound_ns; /* instants; EG_TIME_NONE before they came */
+    gint64 first_picture_ns;
+    gint64 last_picture_ns; /* until recording begins */
     gint64 end_ns;
     GPtrArray *ending; /* Stream: what is still being decoded of streams that have ended */
     guint64 dropped_frames;
@@ -77,11 +84,25 @@ static void begin(EgGraph *graph, gint64 origin_ns)
     eg_pacer_start(encode->pacer, origin_ns);
 }
 
-static void on_start_timeout(gpointer user)
+/* The first picture's instant as those after it show it. */
+static gint64 settled_first_picture_ns(const EgGraph *graph)
+{
+    const Encode *encode = graph->variant;
+    gint64 frame_ns = EG_NS_PER_S / graph->params.video.fps;
+    gint64 stray_ns = (encode->last_picture_ns - encode->first_picture_ns) % frame_ns;
+    if (stray_ns > frame_ns / 2)
+        stray_ns -= frame_ns;
+    return encode->first_picture_ns + stray_ns;
+}
+
+static void on_start_due(gpointer user)
 {
     EgGraph *graph = user;
     Encode *encode = graph->variant;
-    begin(graph, encode->first_sound_ns);
+    if (encode->first_picture_ns != EG_TIME_NONE)
+        begin(graph, settled_first_picture_ns(graph));
+    else
+        begin(graph, encode->first_sound_ns);
     run_pacer(graph);
 }
 
@@ -89,12 +110,16 @@ static void on_start_timeout(gpointer user)
 static void look_for_origin(EgGraph *graph, EgMedia media, gint64 instant_ns)
 {
     Encode *encode = graph->variant;
-    gint64 wait_ns = picture_wait_ns(graph);
-    if (media == EG_MEDIA_VIDEO || wait_ns == 0) {
-        begin(graph, instant_ns);
-    } else if (encode->first_sound_ns == EG_TIME_NONE) {
+    bool has_picture = encode->first_picture_ns != EG_TIME_NONE;
+    if (media == EG_MEDIA_VIDEO) {
+        encode->last_picture_ns = instant_ns;
+        if (has_picture)
+            return;
+        encode->first_picture_ns = instant_ns;
+        eg_timer_set_after(encode->start_timer, SETTLE_NS);
+    } else if (!has_picture && encode->first_sound_ns == EG_TIME_NONE) {
         encode->first_sound_ns = instant_ns;
-        eg_timer_set_after(encode->start_timer, wait_ns);
+        eg_timer_set_after(encode->start_timer, picture_wait_ns(graph));
     }
 }
 
@@ -267,9 +292,10 @@ static bool init_encode(EgGraph *graph, GError **error)
     graph->variant = encode;
     encode->phase = PHASE_WAITING;
     encode->first_sound_ns = EG_TIME_NONE;
+    encode->first_picture_ns = EG_TIME_NONE;
     encode->ending = g_ptr_array_new_with_free_func(free_stream);
     encode->pacer_timer = eg_timer_new(graph->loop, on_pacer_due, graph);
-    encode->start_timer = eg_timer_new(graph->loop, on_start_timeout, graph);
+    encode->start_timer = eg_timer_new(graph->loop, on_start_due, graph);
 
     bool has_video = params->video.codec != EG_CODEC_NONE;
     bool has_audio = params->audio.codec != EG_CODEC_NONE;
@@ -336,17 +362,21 @@ static bool stream_started(EgGraphTrack *track, GError **error)
     Encode *encode = graph->variant;
     const EgGraphParams *params = &graph->params;
     bool is_video = track->media == EG_MEDIA_VIDEO;
+    /* The pacer resamples it: a resampler before it would count time by itself. */
+    guint rate_hz = eg_codec_info(track->codec)->clock_rate_hz;
     EgDecoderParams decoder = {
         .codec = track->codec,
         .width = is_video ? params->video.width : 0,
         .height = is_video ? params->video.height : 0,
-        .rate_hz = is_video ? 0 : params->audio.rate_hz,
+        .rate_hz = is_video ? 0 : rate_hz,
     };
     Stream *stream = g_new0(Stream, 1);
     stream->graph = graph;
     stream->media = track->media;
     stream->input = is_video ? eg_pacer_add_video(encode->pacer)
                              : eg_pacer_add_audio(encode->pacer, EG_ROUTE_BOTH);
+    if (!is_video)
+        eg_pacer_input_set_rate(stream->input, rate_hz);
     stream->decoder = eg_decoder_new(graph->loop, &decoder, &decoder_events, stream, error);
     if (stream->decoder == NULL) {
         free_stream(stream);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "media/elements.h"
 #include "media/graph-private.h"
 #include "media/gst-util.h"
 #include "media/opus.h"
@@ -98,9 +99,11 @@ void eg_graph_free(EgGraph *graph)
 }
 
 EgGraphTrack *eg_graph_add_track(EgGraph *graph, const char *participant, EgMedia media,
-                                 bool is_muted, gpointer track_user)
+                                 EgCodec codec, bool is_muted, gpointer track_user)
 {
     eg_loop_assert_owner(graph->loop);
+    if (codec != EG_CODEC_NONE)
+        eg_elements_load(codec, graph->params.processing == EG_PROCESSING_ENCODE);
     EgGraphTrack *track = g_new0(EgGraphTrack, 1);
     track->graph = graph;
     track->participant = g_strdup(participant);

@@ -64,9 +64,10 @@ EgGraph *eg_graph_new(EgLoop *loop, const EgGraphParams *params, const EgLog *lo
 void eg_graph_free(EgGraph *graph); /* with all its tracks */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgGraph, eg_graph_free)
 
-/* A track of `participant` (who shares one clock with that participant's other tracks). */
+/* A track of `participant` (who shares one clock with that participant's other tracks). `codec` is
+ * what will probably come (or NONE): it is made ready, so that the first packets need not wait. */
 EgGraphTrack *eg_graph_add_track(EgGraph *graph, const char *participant, EgMedia media,
-                                 bool is_muted, gpointer track_user);
+                                 EgCodec codec, bool is_muted, gpointer track_user);
 void eg_graph_track_start(EgGraphTrack *track, EgCodec codec, guint clock_rate_hz);
 void eg_graph_track_push(EgGraphTrack *track, EgPacket *packet);
 void eg_graph_track_report(EgGraphTrack *track, const EgSenderReport *report);

@@ -10,13 +10,13 @@
  *
  *  - the cadence of a steady source is followed by a line through its last 126 pictures (an alpha-
  *    beta filter, with the gains of a least-squares fit while there are fewer), and a picture
- * counts with the instant that the line gives it, never more than 10 ms from its own;
+ * counts with the instant that the line gives it, never more than 7 ms from its own;
  *  - the bound between two ticks has hysteresis: pictures near it push it away, by at most 4 ms,
  *    more while the line is young and leaves some of the jitter.
  *
  * A slow drift of phase then costs one repeated or dropped picture per slip. */
 #define CADENCE_PICTURES    126
-#define CADENCE_MAX_OFF_NS  (10 * EG_NS_PER_MS)
+#define CADENCE_MAX_OFF_NS  (7 * EG_NS_PER_MS)
 #define CADENCE_BREAK_NS    (20 * EG_NS_PER_MS)
 #define CADENCE_SLOWEST_NS  (110 * EG_NS_PER_MS)
 #define CADENCE_MOST_MISSED 4

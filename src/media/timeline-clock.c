@@ -12,12 +12,19 @@
 #define REPORT_PAUSE_NS (15 * EG_NS_PER_S)
 #define JOINT_NS        (300 * EG_NS_PER_MS)
 /* Packets cannot be faster than the fastest, and after a pause seldom are much slower. */
-#define RESUME_EARLY_NS (5 * EG_NS_PER_MS)
-#define RESUME_LATE_NS  (15 * EG_NS_PER_MS)
+#define RESUME_EARLY_NS (20 * EG_NS_PER_MS)
+#define RESUME_LATE_NS  (80 * EG_NS_PER_MS)
 /* Clocks of one sender cannot be farther apart than this; if they are, they are not one clock. */
 #define SAME_CLOCK_NS EG_NS_PER_S
 /* The first sound track moves the offset rather than itself if it is farther off than this. */
-#define ANCHOR_NS           (10 * EG_NS_PER_MS)
+#define ANCHOR_NS (10 * EG_NS_PER_MS)
+/* A packet that is faster by this than all of the last seconds is none of the sender's own: at the
+ * end of a track the server adds blank frames that are stamped ahead of their time. A path that
+ * has really become faster is believed when all packets of so long have come so. */
+#define TOO_EARLY_NS   (8 * EG_NS_PER_MS)
+#define EARLY_PROOF_NS (1500 * EG_NS_PER_MS)
+/* But in the first moments, also after a pause, the fastest packets are only beginning to come. */
+#define TRUST_NS            (2 * EG_NS_PER_S)
 #define STARVED_HOLE_NS     (100 * EG_NS_PER_MS)
 #define STARVED_NS          (80 * EG_NS_PER_MS)
 #define STARVED_SLICE_NS    (250 * EG_NS_PER_MS)
@@ -403,9 +410,24 @@ static void measure_drift(EgTimelineTrack *track, gint64 arrival_ns)
     track->drift_delay_ns = track->delays.min_ns;
 }
 
+static bool is_believable(EgTimelineTrack *track, gint64 arrival_ns, gint64 delay_ns)
+{
+    if (track->delays.min_ns == EG_NO_DELAY || arrival_ns < track->settled_ns + TRUST_NS ||
+        delay_ns >= track->delays.min_ns - TOO_EARLY_NS) {
+        track->early_since_ns = EG_TIME_NONE;
+        return true;
+    }
+    if (track->early_since_ns == EG_TIME_NONE)
+        track->early_since_ns = arrival_ns;
+    return arrival_ns - track->early_since_ns >= EARLY_PROOF_NS;
+}
+
 bool eg_track_observe(EgTimelineTrack *track, gint64 arrival_ns, gint64 media_ns)
 {
     bool has_stood = false;
+
+    if (!is_believable(track, arrival_ns, arrival_ns - media_ns))
+        return false;
 
     if (track->delays.min_ns != EG_NO_DELAY) {
         if (track->media == EG_MEDIA_AUDIO)

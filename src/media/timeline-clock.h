@@ -87,6 +87,7 @@ struct _EgTimelineTrack {
     EgStarvation starvation;
     gint64 last_arrival_ns;
     gint64 last_arrival_media_ns;
+    gint64 early_since_ns; /* since then all packets came too early to be believed */
 
     EgReportLine line;
     gint64 step_ns; /* what of the sender clock's step this track's reports have shown */

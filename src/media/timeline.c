@@ -84,6 +84,7 @@ EgTimelineTrack *eg_timeline_track_new(EgTimeline *timeline, const char *partici
     track->media = media;
     track->rate_hz = clock_rate_hz;
     track->drift_delay_ns = EG_NO_DELAY;
+    track->early_since_ns = EG_TIME_NONE;
     eg_delay_window_reset(&track->delays);
     g_ptr_array_add(track->clock->tracks, track);
     timeline->n_tracks++;

@@ -410,7 +410,7 @@ static gpointer on_track_added(gpointer user, EgSourceTrack *track,
     if (session->graph == NULL)
         return NULL;
     return eg_graph_add_track(session->graph, publication->participant_sid, publication->media,
-                              publication->is_muted, track);
+                              publication->codec, publication->is_muted, track);
 }
 
 static void on_tracks_complete(gpointer user)

@@ -1,5 +1,6 @@
 #include "sink/file-writer.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@ typedef enum {
 /* Shared by the loop, the threads that push and the writer's own. */
 struct _EgFileWriter {
     EgLoop *loop;
+    const EgLog *log;
     char *path;
     char *recording;
     EgFormat format;
@@ -58,7 +60,6 @@ struct _EgFileWriter {
     int lock_fd;
     bool is_opus;
     gint64 opus_end_ns; /* of the sound written; EG_TIME_NONE before */
-    bool has_frames;
     EgRemuxHints hints;
     GError *error;
 };
@@ -150,7 +151,6 @@ static void write_frame(EgFileWriter *writer, EgMedia media, GstBuffer *frame)
 {
     if (writer->error != NULL || !eg_muxer_write(writer->muxer, media, frame, &writer->error))
         return;
-    writer->has_frames = true;
     writer->hints.last_duration_ns[media] =
         GST_BUFFER_DURATION_IS_VALID(frame) ? (gint64)GST_BUFFER_DURATION(frame) : 0;
 }
@@ -180,6 +180,23 @@ static void write_opus(EgFileWriter *writer, GstBuffer *frame)
         writer->opus_end_ns = pts_ns + (gint64)GST_BUFFER_DURATION(frame);
 }
 
+static void set_size(EgFileWriter *writer, guint64 size_bytes)
+{
+    g_mutex_lock(&writer->lock);
+    writer->size_bytes = size_bytes;
+    g_mutex_unlock(&writer->lock);
+}
+
+/* A disk that is full takes half a fragment, and with half of a fragment's head at its end a file
+ * cannot be opened by most players. */
+static void drop_broken_end(EgFileWriter *writer)
+{
+    g_clear_pointer(&writer->muxer, eg_muxer_free);
+    if (ftruncate(writer->lock_fd, (off_t)writer->size_bytes) != 0)
+        eg_warn(writer->log, "the end of an unfinished recording is broken",
+                EG_STR("path", writer->recording), EG_STR("error", g_strerror(errno)));
+}
+
 static void write_batch(EgFileWriter *writer, GQueue *batch)
 {
     /* Sound and pictures come from different threads; players like them in the order of time. */
@@ -192,12 +209,10 @@ static void write_batch(EgFileWriter *writer, GQueue *batch)
             write_frame(writer, item->media, item->frame);
         g_atomic_int_inc(&writer->progress);
     }
-    if (writer->error == NULL)
-        eg_muxer_flush(writer->muxer, &writer->error);
-    guint64 size_bytes = eg_muxer_size_bytes(writer->muxer);
-    g_mutex_lock(&writer->lock);
-    writer->size_bytes = size_bytes;
-    g_mutex_unlock(&writer->lock);
+    if (writer->error == NULL && eg_muxer_flush(writer->muxer, &writer->error))
+        set_size(writer, eg_muxer_size_bytes(writer->muxer));
+    else
+        drop_broken_end(writer);
 }
 
 static void fail(EgFileWriter *writer)
@@ -207,7 +222,7 @@ static void fail(EgFileWriter *writer)
     g_mutex_unlock(&writer->lock);
 
     GError *error = NULL;
-    if (writer->has_frames)
+    if (writer->size_bytes > 0)
         eg_error_set(&error, eg_error_code(writer->error), eg_error_blame(writer->error),
                      "%s; what was recorded is kept in %s", writer->error->message,
                      writer->recording);
@@ -216,28 +231,22 @@ static void fail(EgFileWriter *writer)
     post_ended(writer, error);
 }
 
-static void note_final_size(EgFileWriter *writer)
-{
-    GStatBuf status;
-    if (g_stat(writer->path, &status) != 0)
-        return;
-    g_mutex_lock(&writer->lock);
-    writer->size_bytes = (guint64)status.st_size;
-    g_mutex_unlock(&writer->lock);
-}
-
 static void complete(EgFileWriter *writer)
 {
-    if (!writer->has_frames) {
+    if (writer->size_bytes == 0) {
         eg_error_set(&writer->error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST,
                      "nothing was recorded for %s", writer->path);
         return;
     }
-    if (!eg_muxer_finish(writer->muxer, &writer->error))
+    if (!eg_muxer_finish(writer->muxer, &writer->error)) {
+        drop_broken_end(writer);
         return;
+    }
+    GStatBuf status;
     if (eg_file_finalize(writer->recording, writer->path, writer->format, &writer->hints,
-                         &writer->progress, &writer->is_canceled, &writer->error))
-        note_final_size(writer);
+                         &writer->progress, &writer->is_canceled, &writer->error) &&
+        g_stat(writer->path, &status) == 0)
+        set_size(writer, (guint64)status.st_size);
 }
 
 static gpointer run(gpointer data)
@@ -254,9 +263,9 @@ static gpointer run(gpointer data)
 
     if (writer->error == NULL && is_finishing)
         complete(writer);
-    else if (writer->has_frames)
-        eg_muxer_finish(writer->muxer, NULL);
-    if (!writer->has_frames)
+    else if (writer->error == NULL && !eg_muxer_finish(writer->muxer, NULL))
+        drop_broken_end(writer);
+    if (writer->size_bytes == 0)
         g_unlink(writer->recording);
 
     if (writer->error != NULL)
@@ -297,6 +306,7 @@ EgFileWriter *eg_file_writer_new(EgLoop *loop, const EgFileWriterParams *params,
 {
     EgFileWriter *writer = g_atomic_rc_box_new0(EgFileWriter);
     writer->loop = loop;
+    writer->log = params->log;
     writer->path = g_strdup(params->path);
     writer->recording = eg_file_recording_name(params->path);
     writer->format = params->format;

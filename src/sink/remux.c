@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/time.h"
+#include "room/bytes.h"
 #include "sink/av-util.h"
 #include "sink/muxer.h"
 
@@ -32,6 +34,30 @@ static int check_canceled(void *user)
 {
     const gint *is_canceled = user;
     return is_canceled != NULL && g_atomic_int_get(is_canceled);
+}
+
+/* Half of a fragment's head at the end, where the process was killed while it was written, would
+ * keep the file from being opened. Boxes: ISO/IEC 14496-12, 4.2. */
+static void drop_broken_head(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+    guint8 head[16] = {0};
+    off_t at = 0;
+    while (at < size && pread(fd, head, sizeof head, at) >= 8) {
+        guint64 box = eg_get_u32(head);
+        if (box == 1)
+            box = eg_get_u64(head + 8);
+        if (box < 8 || box > (guint64)(size - at))
+            break;
+        at += (off_t)box;
+    }
+    bool is_whole = at >= size || (size - at >= 8 && memcmp(head + 4, "mdat", 4) == 0);
+    /* What cannot be mended is reported by whoever reads it. */
+    if (!is_whole && ftruncate(fd, at) != 0)
+        g_debug("%s: %s", path, g_strerror(errno));
+    if (fd >= 0)
+        close(fd);
 }
 
 static bool open_input(Remux *remux, GError **error)
@@ -154,6 +180,8 @@ bool eg_remux(const char *from, const char *to, EgFormat format, const EgRemuxHi
               gint *progress, const gint *is_canceled, GError **error)
 {
     eg_av_init();
+    if (format == EG_FORMAT_MP4)
+        drop_broken_head(from);
     Remux remux = {
         .from = from,
         .to = to,

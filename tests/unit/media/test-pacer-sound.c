@@ -129,9 +129,9 @@ typedef struct {
 
 /* The second gap is noticed before the sound must be put out, the third long after. */
 static const Gap gaps[] = {
-    {"one-packet",   100, 101, 40 * MS, 960  },
-    {"five-packets", 100, 105, 40 * MS, 4800 },
-    {"long",         100, 200, 40 * MS, 96000},
+    {"one-packet",   101, 102, 40 * MS, 960  },
+    {"five-packets", 101, 106, 40 * MS, 4800 },
+    {"long",         101, 201, 40 * MS, 96000},
 };
 
 static void test_gap(gconstpointer data)
@@ -193,21 +193,26 @@ static void test_late(void)
     g_assert_cmpuint(stats.silent_frames, ==, stats.late_frames);
 }
 
-/* The timeline steps back by 150 ms: what overlaps is cut, without a click. */
-static void test_overlap(void)
+/* The timeline steps back by 153 ms: what overlaps is cut, without a click, whether it was put out
+ * already or still waits (for another track, that has nothing yet). */
+static void test_overlap(gconstpointer data)
 {
+    bool waits = GPOINTER_TO_INT(data);
     g_autoptr(Bench) bench = bench_new(&sound_only);
     EgPacerInput *input = eg_pacer_add_audio(bench->pacer, EG_ROUTE_BOTH);
-    const gint64 step = 150 * 48;
+    const gint64 step = 153 * 48;
 
-    send(bench, input, 0, 100, 310, 0.5F);
-    for (gint64 packet = 100; packet < 200; packet++) {
+    if (waits)
+        eg_pacer_add_audio(bench->pacer, EG_ROUTE_BOTH);
+
+    send(bench, input, 0, 101, 310, 0.5F);
+    for (gint64 packet = 101; packet < 200; packet++) {
         bench_advance(bench, packet * 20 * MS + 40 * MS);
-        bench_push_tone(bench, input, packet * 20 * MS - 150 * MS, packet * PACKET - step, PACKET,
+        bench_push_tone(bench, input, packet * 20 * MS - 153 * MS, packet * PACKET - step, PACKET,
                         310, 0.5F);
     }
     assert_no_click(bench, 0, bench->frames, 310, 0.5);
-    assert_tone(bench, 100 * PACKET + FADE, bench->frames, 310, 0.5F);
+    assert_tone(bench, 101 * PACKET + FADE, bench->frames, 310, 0.5F);
     g_assert_cmpuint(bench_stats(bench).silent_frames, ==, 0);
 }
 
@@ -598,7 +603,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pacer-sound/eager", test_eager);
     g_test_add_func("/pacer-sound/mute", test_mute);
     g_test_add_func("/pacer-sound/late", test_late);
-    g_test_add_func("/pacer-sound/overlap", test_overlap);
+    g_test_add_data_func("/pacer-sound/overlap/put-out", GINT_TO_POINTER(false), test_overlap);
+    g_test_add_data_func("/pacer-sound/overlap/waiting", GINT_TO_POINTER(true), test_overlap);
     g_test_add_func("/pacer-sound/settling", test_settling);
     g_test_add_func("/pacer-sound/held-before-start", test_held_before_start);
     g_test_add_func("/pacer-sound/correction", test_correction);

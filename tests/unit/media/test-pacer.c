@@ -398,17 +398,17 @@ typedef struct {
 } Ending;
 
 static const Ending endings[] = {
-    {"whole",         30,        48000,     5 * S,            4 * S},
-    {"odd",           30,        48000,     5 * S + 12345678, 4 * S},
-    {"odd-44100",     25,        44100,     3 * S + 98765432, 3 * S},
-    {"off-grid",      24,        44100,     125 * S / 24,     3 * S}, /* a tick between two samples */
-    {"sliver",        30,        48000,     100 * S / 30 + 1, 2 * S},
-    {"already-past",  30,        48000,     2 * S,            4 * S},
-    {"at-once",       30,        48000,     20 * MS,          0    },
-    {"empty",         30,        48000,     0,                0    },
-    {"before-origin", 30,        48000,     -5 * S,           0    },
-    {"sound-only",    G_MAXUINT, 44100,     3 * S + 1234567,  2 * S},
-    {"pictures-only", 30,        G_MAXUINT, 3 * S + 1234567,  2 * S},
+    {"whole",         30,        48000,     5 * S,               4 * S},
+    {"odd",           30,        48000,     5 * S + 12345678,    4 * S},
+    {"odd-44100",     25,        44100,     3 * S + 98765432,    3 * S},
+    {"off-grid",      24,        44100,     125 * S / 24 + 1000, 3 * S}, /* a tick between two samples */
+    {"sliver",        30,        48000,     100 * S / 30 + 1,    2 * S},
+    {"already-past",  30,        48000,     2 * S,               4 * S},
+    {"at-once",       30,        48000,     20 * MS,             0    },
+    {"empty",         30,        48000,     0,                   0    },
+    {"before-origin", 30,        48000,     -5 * S,              0    },
+    {"sound-only",    G_MAXUINT, 44100,     3 * S + 1234567,     2 * S},
+    {"pictures-only", 30,        G_MAXUINT, 3 * S + 1234567,     2 * S},
 };
 
 static void test_finish(gconstpointer data)
