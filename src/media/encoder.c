@@ -284,8 +284,22 @@ guint eg_encoder_block_frames(EgCodec codec)
     return eg_elements(codec)->block_frames;
 }
 
+/* Not every element gives out by itself what it holds back, as long as its priming; what comes of
+ * the silence is dropped by stamp_sound(). */
+static void push_silence(EgEncoder *encoder)
+{
+    gsize frames = (gsize)encoder->priming_frames + encoder->block_frames;
+    gsize size_bytes = frames * encoder->bytes_per_frame;
+    GstBuffer *silence = gst_buffer_new_wrapped(g_malloc0(size_bytes), size_bytes);
+    gint64 end_ns = encoder->first_ns + frames_to_ns(encoder, encoder->pushed_frames);
+    GST_BUFFER_PTS(silence) = (GstClockTime)end_ns;
+    eg_chain_push(encoder->chain, silence);
+}
+
 void eg_encoder_drain(EgEncoder *encoder)
 {
     eg_loop_assert_owner(encoder->loop);
+    if (encoder->pushed_frames > 0)
+        push_silence(encoder);
     eg_chain_end(encoder->chain);
 }

@@ -12,7 +12,7 @@ typedef struct _EgEncoder EgEncoder;
 typedef struct {
     /* Borrowed; before the first frame and when they change. */
     void (*caps)(gpointer user, GstCaps *caps);
-    /* (transfer full), PTS and DTS. */
+    /* (transfer full), PTS and DTS as in media/frame.h: they may be below 0. */
     void (*frame)(gpointer user, GstBuffer *frame);
     /* After eg_encoder_drain(), after the last frame. */
     void (*drained)(gpointer user);
@@ -37,6 +37,7 @@ bool eg_encoder_has_room(const EgEncoder *encoder);
  * of that size cost it no re-blocking. */
 guint eg_encoder_block_frames(EgCodec codec);
 
-/* How many frames of sound the encoder adds in front (priming) is in the caps or as a clipping meta
- * of the first buffer, where the format can say it; PTS are already right. */
+/* No more is pushed: what is inside comes out, then `drained`. What the codec puts in front of
+ * sound (priming) has PTS before that of the first block, so that the sound itself is where it was;
+ * the last packet's duration ends with the sound. */
 void eg_encoder_drain(EgEncoder *encoder);

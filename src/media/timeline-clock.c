@@ -24,7 +24,7 @@
 #define TOO_EARLY_NS   (8 * EG_NS_PER_MS)
 #define EARLY_PROOF_NS (1500 * EG_NS_PER_MS)
 /* But in the first moments, also after a pause, the fastest packets are only beginning to come. */
-#define TRUST_NS            (2 * EG_NS_PER_S)
+#define TRUST_NS            EG_NS_PER_S
 #define STARVED_HOLE_NS     (100 * EG_NS_PER_MS)
 #define STARVED_NS          (80 * EG_NS_PER_MS)
 #define STARVED_SLICE_NS    (250 * EG_NS_PER_MS)

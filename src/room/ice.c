@@ -21,6 +21,10 @@
 /* The peer goes on sending over the old way until it has seen that the new one works. */
 #define RETIRE_NS (5 * EG_NS_PER_S)
 
+/* Media over TCP stops for every packet that is lost, so TCP is only tried when UDP has had its
+ * chance. */
+#define UDP_ONLY_NS (1500 * EG_NS_PER_MS)
+
 #define MAX_REMOTE_CANDIDATES 64
 #define MAX_TURN_SERVERS      8
 
@@ -65,6 +69,8 @@ struct _EgIce {
     EgTimer *tell_timer;
     EgTimer *connect_timer;
     EgTimer *retire_timer;
+    EgTimer *tcp_timer;
+    bool may_use_tcp;
 };
 
 /* libnice emits signals from inside calls; what they say is told later. */
@@ -87,9 +93,19 @@ static void remove_retired(gpointer user)
     ice->retired = 0;
 }
 
+static void apply_text(gpointer text, gpointer user);
+
+static void allow_tcp(gpointer user)
+{
+    EgIce *ice = user;
+    ice->may_use_tcp = true;
+    g_ptr_array_foreach(ice->remote_candidates, apply_text, ice);
+}
+
 static void become_connected(EgIce *ice)
 {
     eg_timer_clear(ice->connect_timer);
+    eg_timer_clear(ice->tcp_timer);
     if (ice->sending != 0 && ice->sending != ice->stream) {
         remove_retired(ice);
         ice->retired = ice->sending;
@@ -309,6 +325,7 @@ EgIce *eg_ice_new(EgLoop *loop, const EgLog *log, const EgIceServer *servers, gs
     ice->tell_timer = eg_timer_new(loop, tell, ice);
     ice->connect_timer = eg_timer_new(loop, on_connect_timeout, ice);
     ice->retire_timer = eg_timer_new(loop, remove_retired, ice);
+    ice->tcp_timer = eg_timer_new(loop, allow_tcp, ice);
 
     ice->agent =
         nice_agent_new_full(ice->context, NICE_COMPATIBILITY_RFC5245,
@@ -353,6 +370,7 @@ void eg_ice_free(EgIce *ice)
     eg_timer_free(ice->tell_timer);
     eg_timer_free(ice->connect_timer);
     eg_timer_free(ice->retire_timer);
+    eg_timer_free(ice->tcp_timer);
     g_queue_free_full(ice->local_candidates, g_free);
     g_ptr_array_unref(ice->remote_candidates);
     g_array_unref(ice->relays);
@@ -413,6 +431,8 @@ static bool start(EgIce *ice, GError **error)
     ice->state = STATE_CONNECTING;
     ice->new_state = STATE_CONNECTING;
     eg_timer_set_after(ice->connect_timer, CONNECT_TIMEOUT_NS);
+    ice->may_use_tcp = false;
+    eg_timer_set_after(ice->tcp_timer, UDP_ONLY_NS);
     return true;
 }
 
@@ -424,6 +444,8 @@ static void apply_candidate(EgIce *ice, const EgCandidateLine *line)
         [EG_CANDIDATE_PEER_REFLEXIVE] = NICE_CANDIDATE_TYPE_PEER_REFLEXIVE,
         [EG_CANDIDATE_RELAYED] = NICE_CANDIDATE_TYPE_RELAYED,
     };
+    if (!line->is_udp && !ice->may_use_tcp)
+        return;
     /* One that names its generation belongs to no other. */
     if (line->ufrag[0] != '\0' && strcmp(line->ufrag, ice->remote_ufrag) != 0)
         return;

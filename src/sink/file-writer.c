@@ -397,6 +397,7 @@ gint eg_file_writer_progress(const EgFileWriter *writer)
 void eg_file_writer_abandon(EgFileWriter *writer)
 {
     writer->is_abandoned = true;
+    writer->ended = NULL;
 }
 
 guint64 eg_file_writer_size_bytes(const EgFileWriter *writer)

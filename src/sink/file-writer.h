@@ -39,7 +39,7 @@ void eg_file_writer_finish(EgFileWriter *writer);
 /* Rises while the thread gets on. Any thread. */
 gint eg_file_writer_progress(const EgFileWriter *writer);
 
-/* The thread has hung; it will not be waited for. */
+/* The thread has hung; it will not be waited for, nor heard. */
 void eg_file_writer_abandon(EgFileWriter *writer);
 
 guint64 eg_file_writer_size_bytes(const EgFileWriter *writer); /* any thread */

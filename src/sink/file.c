@@ -14,6 +14,7 @@ typedef struct {
     EgFileWriter *writer;
     EgTimer *stall_timer;
     gint last_progress;
+    bool has_ended; /* drained or failed */
 
     GMutex lock; /* for these */
     bool has_first;
@@ -24,6 +25,7 @@ typedef struct {
 static void on_ended(gpointer user, const GError *error)
 {
     FileSink *file = user;
+    file->has_ended = true;
     eg_timer_clear(file->stall_timer);
     if (error == NULL)
         file->base.events.drained(file->base.user);
@@ -40,6 +42,7 @@ static void on_stall_timer(gpointer user)
         eg_timer_set_after(file->stall_timer, STALL_NS);
         return;
     }
+    file->has_ended = true;
     eg_file_writer_abandon(file->writer);
     g_autoptr(GError) error = NULL;
     eg_error_set(&error, EG_ERROR_DEADLINE_EXCEEDED, EG_BLAME_DESTINATION,
@@ -90,6 +93,8 @@ static void push(EgSink *sink, EgMedia media, GstBuffer *frame)
 static void drain(EgSink *sink)
 {
     FileSink *file = (FileSink *)sink;
+    if (file->has_ended)
+        return;
     file->last_progress = eg_file_writer_progress(file->writer);
     eg_timer_set_after(file->stall_timer, STALL_NS);
     eg_file_writer_finish(file->writer);

@@ -19,8 +19,11 @@ typedef enum {
 typedef struct {
     const EgLog *log;
     EgFormat format;
-    const char *path; /* where the finished file will be */
-    GstCaps *audio;   /* of the coded frames; NULL: none. Borrowed */
+    /* Where the finished file will be, in one piece. Until then it is `out.recording.mp4` for
+     * `out.mp4`; what a crash has left of an earlier one becomes `out-recovered.mp4`, beside the
+     * recording. */
+    const char *path;
+    GstCaps *audio; /* of the coded frames; NULL: none. Borrowed */
     GstCaps *video;
 } EgSinkParams;
 
@@ -32,7 +35,8 @@ typedef struct {
 typedef struct {
     /* The output is finished and in its place. */
     void (*drained)(gpointer user);
-    /* It cannot go on (disk full); what was written until then is kept, playable. The last event. */
+    /* It cannot go on (disk full); what was written until then is kept, playable, where the error
+     * says. The last event. */
     void (*failed)(gpointer user, const GError *error);
 } EgSinkEvents;
 
@@ -40,15 +44,18 @@ typedef struct {
 EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
                     const EgSinkEvents *events, gpointer user, GError **error);
 
-/* An output that was not drained keeps what it has under its unfinished name. */
+/* An output that was not drained keeps what it has under its unfinished name. Waits for what was
+ * pushed to be written. */
 void eg_sink_free(EgSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSink, eg_sink_free)
 
-/* Any thread; (transfer full). Never blocks: what does not fit into the bounded queue is a failure
- * of the destination. PTS from 0. */
+/* Any thread; (transfer full). Never blocks: what does not fit into the bounded queue (32 MB) is a
+ * failure of the destination. Times as in media/frame.h, from 0; frames of one kind in decoding
+ * order. A kind that says nothing for long holds up nothing. */
 void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame);
 
-/* Ends the output; then `drained` or `failed`, at the latest after its deadline. */
+/* Ends the output; then `drained` or `failed`, at the latest when nothing was written for a minute.
+ * A file is copied once, which takes seconds for a long one. */
 void eg_sink_drain(EgSink *sink);
 
 void eg_sink_get_stats(const EgSink *sink, EgSinkStats *stats); /* any thread */

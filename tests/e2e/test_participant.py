@@ -118,7 +118,7 @@ def test_participant_comes_after_the_recorder(shared_server, publish, record, ro
     publisher = publish(shared_server)
     publisher.join("bob", room, tag=9)
     recorder = record(shared_server, "--participant", "alice", *SMALL, room=room)
-    recorder.wait_log("joined")
+    recorder.wait_log("joined room")
     publisher.join("alice", room, tag=6)
     publisher.camera("alice")
     publisher.microphone("alice", tone_hz=600)
