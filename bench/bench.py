@@ -23,10 +23,11 @@ from server import Ports, Server  # noqa: E402
 
 INTRODUCTION = """\
 `bench/run` makes this: `egress record` in a room of a real livekit-server, in which one participant
-sends 1280x720 pictures at 30 a second (1.7 Mbit/s) and Opus (64 kbit/s). The program runs from start
-to exit, connecting and finishing the file included; its CPU seconds are divided by the seconds
-recorded. The floor, taken right after each recording, is `gst-launch-1.0` with the same material from
-a file, through the same decoders, scalers and encoders, set the same, sound too, and nothing else.
+sends 1280x720 pictures at 30 a second (1.7 Mbit/s) and Opus (64 kbit/s). *cores* is the processor time
+while it records; *CPU s per s* is that of the whole run, from start to exit, connecting and finishing
+the file included, by the seconds recorded. The floor, taken right after each recording, is
+`gst-launch-1.0` with the same material from a file, through the same decoders, scalers and encoders,
+set the same, sound too, and nothing else.
 
 Peak MB is what was resident at most, with the libraries that other programs share. *active* and *first
 content* count from the start of the program: when recording began, and the instant at which what is

@@ -42,7 +42,7 @@ def _line(cells) -> str:
 
 def results_table(measured: list) -> list:
     """measured: of (case, results). Lines of Markdown."""
-    head = ["case", "CPU s per s", "floor", "ratio", "peak MB", "floor", "ratio", "active s",
+    head = ["case", "cores", "CPU s per s", "floor", "ratio", "peak MB", "floor", "ratio", "active s",
             "first content s", "exit s", "A/V ms", "p5…p95", "worst", "dropped", "twice",
             "others' cores"]
     lines = [_line(head), _line(["---"] + ["--:"] * (len(head) - 1))]
@@ -50,6 +50,7 @@ def results_table(measured: list) -> list:
         video = bool(case.video)
         lines.append(_line([
             case.title,
+            _number(_column(results, "cores"), ".3f"),
             _number(_column(results, "cpu"), ".3f"),
             _number(_column(results, "floor_cpu"), ".3f"),
             _number(_ratios(results, "cpu", "floor_cpu"), ".2f"),
@@ -74,10 +75,10 @@ def _worst_p95(results: list) -> float:
 
 def _aims(case: Case, results: list):
     """(what, aim, found, format) of what there is an aim of; smaller is better."""
-    if case.cpu_aim:
-        yield "CPU s per s", case.cpu_aim, np.median(_column(results, "cpu")), ".3f"
-    if case.memory_aim:
-        yield "peak MB", case.memory_aim, np.median(_column(results, "memory_mb")), ".0f"
+    if case.cores_aim:
+        yield "cores", case.cores_aim, np.median(_column(results, "cores")), ".3f"
+    if case.memory_aim_mb:
+        yield "peak MB", case.memory_aim_mb, np.median(_column(results, "memory_mb")), ".0f"
     if case.cpu_ratio_aim:
         yield ("CPU, times the floor", case.cpu_ratio_aim,
                np.median(_ratios(results, "cpu", "floor_cpu")), ".2f")

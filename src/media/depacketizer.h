@@ -8,9 +8,9 @@
 /* RTP packets of one stream -> whole frames (access units), in the caller's thread: no pipeline, no
  * queue, no clock. The packets of a frame are held until it is whole; then they are joined, or,
  * H264, go through GStreamer's depayloader and parser. Nothing leaves before the first key frame;
- * after a loss frames that refer to what is missing are dropped until the next key frame. The blank
- * frames with which the server flushes a track's end (VP8 8x8, H264 2x2) never leave. Session
- * thread only; events come from inside eg_depacketizer_push(). */
+ * after a loss frames are dropped until the next key frame. The blank frames with which the server
+ * flushes a track's end (VP8 8x8, H264 2x2) never leave. Session thread only; events come from
+ * inside eg_depacketizer_push(). */
 typedef struct _EgDepacketizer EgDepacketizer;
 
 typedef struct {

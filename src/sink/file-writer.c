@@ -197,6 +197,16 @@ static void drop_broken_end(EgFileWriter *writer)
                 EG_STR("path", writer->recording), EG_STR("error", g_strerror(errno)));
 }
 
+/* The last page of an Ogg file carries the mark of its end (RFC 3533, 6), without which players do
+ * not cut what fills up the last packet: it is left to eg_muxer_finish(). */
+static bool keeps_last_page(EgFileWriter *writer)
+{
+    g_mutex_lock(&writer->lock);
+    bool is_finishing = writer->state == WRITER_FINISHING;
+    g_mutex_unlock(&writer->lock);
+    return is_finishing && writer->format == EG_FORMAT_OGG;
+}
+
 static void write_batch(EgFileWriter *writer, GQueue *batch)
 {
     /* Sound and pictures come from different threads; players like them in the order of time. */
@@ -209,7 +219,8 @@ static void write_batch(EgFileWriter *writer, GQueue *batch)
             write_frame(writer, item->media, item->frame);
         g_atomic_int_inc(&writer->progress);
     }
-    if (writer->error == NULL && eg_muxer_flush(writer->muxer, &writer->error))
+    if (writer->error == NULL &&
+        (keeps_last_page(writer) || eg_muxer_flush(writer->muxer, &writer->error)))
         set_size(writer, eg_muxer_size_bytes(writer->muxer));
     else
         drop_broken_end(writer);

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "media/decoder.h"
+#include "media/depacketizer.h"
 #include "media/encoder.h"
 #include "media/fixture.h"
 #include "media/frame.h"
@@ -209,12 +209,83 @@ static void test_sync(gconstpointer data)
     }
     g_assert_cmpfloat_with_epsilon(media->duration_s, SECONDS, 0.04);
 
-    if (g_getenv("KEEP") == NULL)
-        fixture_remove_folder(folder);
-    else
-        g_print("%s\n", path);
+    fixture_remove_folder(folder);
     for (guint i = 0; i < EG_N_MEDIA; i++)
         gst_clear_caps(&recording.caps[i]);
+    eg_loop_free(recording.loop);
+}
+
+typedef struct {
+    EgCodec codec;
+    EgFormat format;
+    const char *coder;
+} PassthroughCase;
+
+static const PassthroughCase passthrough_cases[] = {
+    {EG_CODEC_H264, EG_FORMAT_MP4,
+     "x264enc tune=zerolatency bitrate=800 key-int-max=10 ! rtph264pay"       },
+    {EG_CODEC_VP8,  EG_FORMAT_WEBM, "vp8enc deadline=1 cpu-used=8 ! rtpvp8pay"},
+    {EG_CODEC_VP9,  EG_FORMAT_WEBM, "vp9enc deadline=1 cpu-used=8 ! rtpvp9pay"},
+};
+
+static void on_room_caps(gpointer user, GstCaps *caps)
+{
+    /* The file is opened with the first. */
+    Output *output = user;
+    if (output->recording->caps[output->media] == NULL)
+        on_caps(user, caps);
+}
+
+static void on_wants_key_frame(gpointer user, bool wants)
+{
+    (void)user;
+    (void)wants;
+}
+
+/* A publisher that changes its size, as simulcast does, into a file as it is. */
+static void test_passthrough(gconstpointer data)
+{
+    static const EgDepacketizerEvents events = {
+        .caps = on_room_caps,
+        .frame = on_frame,
+        .wants_key_frame = on_wants_key_frame,
+        .failed = on_failed,
+    };
+    const PassthroughCase *test = data;
+    Recording recording = {.loop = eg_loop_new()};
+    g_autofree char *folder = fixture_make_folder();
+    Output output = {&recording, EG_MEDIA_VIDEO};
+    EgDepacketizer *depacketizer = eg_depacketizer_new(test->codec, &events, &output, NULL);
+    guint64 sequence = 0;
+    for (guint i = 0; i < SECONDS; i++) {
+        g_autofree char *pipeline = g_strdup_printf(
+            "videotestsrc num-buffers=%u ! "
+            "video/x-raw,format=I420,width=%u,height=%u,framerate=%u/1 ! %s timestamp-offset=0",
+            FPS, i == 1 ? 640 : 320, i == 1 ? 360 : 180, FPS, test->coder);
+        g_autoptr(GPtrArray) packets = fixture_packets(pipeline, sequence);
+        sequence += packets->len;
+        for (guint k = 0; k < packets->len; k++) {
+            EgPacket *packet = g_ptr_array_index(packets, k);
+            eg_depacketizer_push(depacketizer, packet,
+                                 i * EG_NS_PER_S + fixture_instant_ns(packets, packet, 90000));
+        }
+    }
+    eg_depacketizer_free(depacketizer);
+    GstBuffer *last = g_queue_peek_tail(&recording.frames[EG_MEDIA_VIDEO]);
+    GST_BUFFER_DURATION(last) = GST_SECOND / FPS;
+    g_autofree char *path = write_file(&recording, folder, test->format);
+
+    g_autoptr(FixtureMedia) media = fixture_decode(path);
+    g_assert_nonnull(media);
+    g_assert_cmpuint(media->errors, ==, 0);
+    g_assert_cmpuint(media->pictures->len, ==, SECONDS * FPS);
+    for (guint i = 0; i < media->pictures->len; i++) {
+        const FixturePicture *picture = &g_array_index(media->pictures, FixturePicture, i);
+        g_assert_cmpuint(picture->width, ==, i / FPS == 1 ? 640 : 320);
+        g_assert_cmpfloat_with_epsilon((double)picture->pts_ns / 1e9, (double)i / FPS, 0.0011);
+    }
+    fixture_remove_folder(folder);
+    gst_clear_caps(&recording.caps[EG_MEDIA_VIDEO]);
     eg_loop_free(recording.loop);
 }
 
@@ -241,6 +312,11 @@ int main(int argc, char **argv)
             test->audio == EG_CODEC_NONE ? "none" : eg_codec_info(test->audio)->name,
             test->rate_hz);
         g_test_add_data_func(name, test, test_sync);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(passthrough_cases); i++) {
+        g_autofree char *name = g_strdup_printf("/codec-chain/passthrough/%s",
+                                                eg_codec_info(passthrough_cases[i].codec)->name);
+        g_test_add_data_func(name, &passthrough_cases[i], test_passthrough);
     }
     return g_test_run();
 }
