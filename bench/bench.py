@@ -30,8 +30,9 @@ the file included, by the seconds recorded. The floor, taken right after each re
 set the same, sound too, and nothing else.
 
 Peak MB is what was resident at most, with the libraries that other programs share. *active* and *first
-content* count from the start of the program: when recording began, and the instant at which what is
-recorded first was sent. *exit* counts from SIGINT. A/V is picture less sound at each beep; *dropped* and
+content* count from the start of the program: until the log says that it records, and until the instant
+at which what is recorded first was sent. The program starts right after a key frame; the next one comes
+half a second later. *exit* counts from SIGINT. A/V is picture less sound at each beep; *dropped* and
 *twice* count the publisher's pictures. *others' cores* is how many processors were busy with what does
 not belong to the measurement."""
 

@@ -58,14 +58,12 @@ class Moments:
 @dataclasses.dataclass
 class Result:
     """Of one round of one case."""
-    media_s: float
     cpu: float             # CPU seconds per second of media, of all of its run
     cores: float           # ... while it records only
     memory_mb: float
-    sleeps: float          # per second of media
     active_s: float        # from the start of the program to "active"
     content_s: float       # ... to the instant of what is recorded first
-    first_to_active_s: float  # from the first key frame, or sound, that it could get, to "active"
+    available_s: float     # ... to the first key frame, or sound, that it could get
     finish_s: float        # from SIGINT to the exit
     offsets_ms: list       # picture less sound, at each beep
     dropped: int
@@ -107,14 +105,14 @@ def _first_content_s(recording: Recording, moments: Moments) -> float:
     return (_first_clock_s(recording) - start_s + half) % floor.LOOP_SECONDS - half
 
 
-def _first_to_active_s(case: Case, moments: Moments, content_s: float) -> float:
+def _available_s(case: Case, moments: Moments, content_s: float) -> float:
+    """When the first key frame, or sound, was sent that it could get, since the start."""
     first_s = (moments.subscribed_ns - moments.epoch_ns) / 1e9
     if case.video:
         first_s = math.ceil(first_s / KEY_FRAME_SECONDS) * KEY_FRAME_SECONDS
     start_s = (moments.start_ns - moments.epoch_ns) / 1e9
     # What is recorded may have been sent before: the clocks of logs count whole milliseconds.
-    first_s = min(first_s - start_s, content_s)
-    return (moments.active_ns - moments.start_ns) / 1e9 - first_s
+    return min(first_s - start_s, content_s)
 
 
 class Stage:
@@ -139,7 +137,7 @@ class Stage:
             self.publisher.camera("alice", codec=case.video, width=floor.WIDTH, height=floor.HEIGHT,
                                   fps=floor.FPS, busy=True)
         self.publisher.microphone("alice")
-        # The server has the track at once, but its first packets only later.
+        # Always at the same distance from key frames: right after one.
         for track in ("camera", "microphone") if case.video else ("microphone",):
             self.publisher.wait_event("sending", track=track)
         self.publisher.forget_events()
@@ -179,10 +177,9 @@ class Stage:
         content_s = _first_content_s(recording, moments)
         video = recording.video
         return Result(
-            media_s=recording.duration, cpu=usage.cpu_s / recording.duration,
-            cores=cores, memory_mb=usage.peak_mb, sleeps=usage.sleeps / recording.duration,
+            cpu=usage.cpu_s / recording.duration, cores=cores, memory_mb=usage.peak_mb,
             active_s=(moments.active_ns - moments.start_ns) / 1e9, content_s=content_s,
-            first_to_active_s=_first_to_active_s(case, moments, content_s),
+            available_s=_available_s(case, moments, content_s),
             finish_s=(moments.end_ns - moments.stopped_ns) / 1e9,
             offsets_ms=[offset * 1000 for _, offset in recording.av_offsets()],
             dropped=video.dropped if video else 0, duplicated=video.duplicated if video else 0,

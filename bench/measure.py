@@ -24,7 +24,6 @@ class Usage:
     end_ns: int
     cpu_s: float       # user and system, of all threads
     peak_mb: float     # the most memory it had (resident, with what it shares with others)
-    sleeps: int        # how often a thread of it gave up the processor to wait
 
     @property
     def seconds(self) -> float:
@@ -99,7 +98,7 @@ class Metered:
         if last["peak_kb"] <= last["least_kb"]:
             raise Failed("its memory is less than can be measured")
         return Usage(start_ns=first["start_ns"], end_ns=last["end_ns"], cpu_s=last["cpu_s"],
-                     peak_mb=last["peak_kb"] / 1024, sleeps=last["sleeps"])
+                     peak_mb=last["peak_kb"] / 1024)
 
     def close(self):
         if self._popen.poll() is None:

@@ -24,8 +24,7 @@ def main():
     write(output, pid=pid, start_ns=start_ns)
     _, status, usage = os.wait4(pid, 0)
     write(output, end_ns=time.time_ns(), exit=os.waitstatus_to_exitcode(status),
-          cpu_s=usage.ru_utime + usage.ru_stime, peak_kb=usage.ru_maxrss, least_kb=own_kb,
-          sleeps=usage.ru_nvcsw)
+          cpu_s=usage.ru_utime + usage.ru_stime, peak_kb=usage.ru_maxrss, least_kb=own_kb)
 
 
 main()

@@ -83,6 +83,8 @@ const EgElements *eg_elements(EgCodec codec)
 
 static void load(const char *description)
 {
+    if (description == NULL)
+        return;
     g_autoptr(GstElement) bin = gst_parse_bin_from_description(description, FALSE, NULL);
     if (bin != NULL)
         gst_object_ref_sink(bin);

@@ -203,7 +203,7 @@ static void drain_encoders(EgGraph *graph)
 static void end_if_complete(EgGraph *graph)
 {
     Encode *encode = graph->variant;
-    if (encode->phase != PHASE_ENDING || eg_pacer_position(encode->pacer) < encode->end_ns)
+    if (encode->phase != PHASE_ENDING || !eg_pacer_has_reached_end(encode->pacer))
         return;
     eg_pacer_finish(encode->pacer, encode->end_ns);
     eg_timer_clear(encode->pacer_timer);
@@ -339,6 +339,7 @@ static void end_encode(EgGraph *graph, gint64 end_ns)
     }
     encode->phase = PHASE_ENDING;
     encode->end_ns = MAX(end_ns, graph->origin_ns);
+    eg_pacer_set_end(encode->pacer, encode->end_ns);
     run_pacer(graph);
 }
 

@@ -156,6 +156,33 @@ static gint64 find_origin(Pass *pass)
     return origin_ns;
 }
 
+/* A microphone that is muted sends nothing, but may any time: its line is silence until then. */
+static bool has_muted_opus(const EgGraph *graph)
+{
+    for (guint i = 0; i < graph->tracks->len; i++) {
+        const EgGraphTrack *track = graph->tracks->pdata[i];
+        if (track->is_muted && track->announced_codec == EG_CODEC_OPUS)
+            return true;
+    }
+    return false;
+}
+
+static void settle_lines(EgGraph *graph)
+{
+    Pass *pass = graph->variant;
+    Line *sound = &pass->lines[EG_MEDIA_AUDIO];
+    Line *picture = &pass->lines[EG_MEDIA_VIDEO];
+    sound->is_used = !g_queue_is_empty(&sound->held);
+    picture->is_used = !g_queue_is_empty(&picture->held);
+    if (!sound->is_used && has_muted_opus(graph)) {
+        sound->is_used = true;
+        sound->codec = EG_CODEC_OPUS;
+        sound->caps =
+            gst_caps_new_simple("audio/x-opus", "channel-mapping-family", G_TYPE_INT, 0, "channels",
+                                G_TYPE_INT, 2, "rate", G_TYPE_INT, 48000, NULL);
+    }
+}
+
 static void begin(EgGraph *graph)
 {
     Pass *pass = graph->variant;
@@ -164,11 +191,10 @@ static void begin(EgGraph *graph)
     pass->phase = PHASE_RUNNING;
     eg_timer_set_after(pass->timer, FILL_NS);
 
+    settle_lines(graph);
     for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
-        Line *line = &pass->lines[media];
-        line->is_used = !g_queue_is_empty(&line->held);
-        if (line->is_used)
-            eg_graph_expect(graph, media, line->codec);
+        if (pass->lines[media].is_used)
+            eg_graph_expect(graph, media, pass->lines[media].codec);
     }
     for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
         if (pass->lines[media].is_used)

@@ -54,8 +54,9 @@ struct _EgGraphTrack {
     EgMedia media;
     bool is_muted;
     gpointer user;
-    gpointer variant; /* of the class */
-    EgCodec codec;    /* of the stream that runs; NONE between streams */
+    gpointer variant;        /* of the class */
+    EgCodec announced_codec; /* what will probably come; or NONE */
+    EgCodec codec;           /* of the stream that runs; NONE between streams */
     EgTimelineTrack *timeline;
     EgDepacketizer *depacketizer;
 };

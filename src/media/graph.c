@@ -108,6 +108,7 @@ EgGraphTrack *eg_graph_add_track(EgGraph *graph, const char *participant, EgMedi
     track->graph = graph;
     track->participant = g_strdup(participant);
     track->media = media;
+    track->announced_codec = codec;
     track->is_muted = is_muted;
     track->user = track_user;
     g_ptr_array_add(graph->tracks, track);

@@ -27,6 +27,8 @@ struct _EgPacer {
     GPtrArray *inputs; /* EgPacerInput, in the order of adding */
     bool has_started;
     bool has_finished;
+    gint64 end_ns;    /* after the origin; nothing later is put out */
+    gint64 end_frame; /* of sound: the same */
     gint64 origin_ns;
     gint64 now_ns;     /* of the last run */
     gint64 backlog_ns; /* how much further behind than usual pictures may be, since the start was */
@@ -67,6 +69,8 @@ EgPacer *eg_pacer_new(const EgPacerParams *params, const EgPacerEvents *events, 
     pacer->events = *events;
     pacer->user = user;
     pacer->inputs = g_ptr_array_new_with_free_func(free_input);
+    pacer->end_ns = G_MAXINT64;
+    pacer->end_frame = G_MAXINT64;
     return pacer;
 }
 
@@ -239,7 +243,7 @@ static gint64 picture_due(const EgPacer *pacer)
 /* True if a tick was made, or skipped. */
 static bool make_tick(EgPacer *pacer)
 {
-    if (pacer->params.fps == 0)
+    if (pacer->params.fps == 0 || tick_pts(pacer, pacer->tick) >= pacer->end_ns)
         return false;
     gint64 behind_ns = pacer->now_ns - picture_due(pacer);
     Choice choice = choose_picture(pacer);
@@ -262,7 +266,7 @@ static bool make_tick(EgPacer *pacer)
 
 static gint64 sound_due(const EgPacer *pacer)
 {
-    gint64 end = pacer->frame + pacer->params.block_frames;
+    gint64 end = MIN(pacer->frame + pacer->params.block_frames, pacer->end_frame);
     return pacer->origin_ns + frame_pts(pacer, end) + pacer->params.latency_ns;
 }
 
@@ -338,7 +342,8 @@ static bool make_block(EgPacer *pacer)
     if (pacer->params.rate_hz == 0)
         return false;
     gint64 end = pacer->frame + pacer->params.block_frames;
-    if (pacer->now_ns < sound_due(pacer) && !is_sound_complete(pacer, end))
+    if (end > pacer->end_frame ||
+        (pacer->now_ns < sound_due(pacer) && !is_sound_complete(pacer, end)))
         return false;
     put_block(pacer, pacer->params.block_frames);
     return true;
@@ -384,6 +389,23 @@ gint64 eg_pacer_run(EgPacer *pacer, gint64 now_ns)
     if (pacer->params.rate_hz > 0)
         next_ns = MIN(next_ns, sound_due(pacer));
     return next_ns;
+}
+
+void eg_pacer_set_end(EgPacer *pacer, gint64 end_ns)
+{
+    pacer->end_ns = MAX(end_ns - pacer->origin_ns, 0);
+    pacer->end_frame = (gint64)gst_util_uint64_scale_round(
+        (guint64)pacer->end_ns, pacer->params.rate_hz, (guint64)EG_NS_PER_S);
+}
+
+bool eg_pacer_has_reached_end(const EgPacer *pacer)
+{
+    if (pacer->params.fps > 0 && tick_pts(pacer, pacer->tick) < pacer->end_ns)
+        return false;
+    if (pacer->params.rate_hz == 0)
+        return true;
+    return pacer->frame + pacer->params.block_frames > pacer->end_frame &&
+           (pacer->now_ns >= sound_due(pacer) || is_sound_complete(pacer, pacer->end_frame));
 }
 
 gint64 eg_pacer_position(const EgPacer *pacer)

@@ -92,6 +92,14 @@ gint64 eg_pacer_run(EgPacer *pacer, gint64 now_ns);
  * the origin before anything was, EG_TIME_NONE before eg_pacer_start(). */
 gint64 eg_pacer_position(const EgPacer *pacer);
 
+/* Nothing of the instant `end_ns` or later will be put out by eg_pacer_run(). After
+ * eg_pacer_start(). */
+void eg_pacer_set_end(EgPacer *pacer, gint64 end_ns);
+
+/* Whether all that there can be up to that instant was put out by eg_pacer_run(), or waits for
+ * eg_pacer_finish(): the last, shorter block of sound. */
+bool eg_pacer_has_reached_end(const EgPacer *pacer);
+
 /* Puts out everything up to the instant `end_ns`, waiting for nothing: the end of audio and video
  * agree to the sample (the last block and the last picture may be shorter than the others: their
  * durations say so). */

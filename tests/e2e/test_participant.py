@@ -29,7 +29,7 @@ def test_video_codec(shared_server, publish, record, room, video):
     assert recorder.wait() == 0, recorder.error_lines
     recording = analyse(recorder.path)
     check(recording, tag=3, tone=550)
-    recording.expect_duration(6, within=0.1)
+    recording.expect_duration(6, within=0.04)
     recording.expect_size(320, 180)
     recording.expect_kinds("shown")
     recording.expect_dropped(1)
@@ -239,6 +239,7 @@ def test_screen_share(shared_server, publish, record, room):
     assert recorder.wait() == 0, recorder.error_lines
     recording = analyse(recorder.path)
     recording.expect_kinds("shown")
+    recording.expect_duration(4, within=0.04)
     assert not recording.sound.beeps, recording.report()
 
 

@@ -114,6 +114,25 @@ def test_passthrough_over_mute(shared_server, publish, record, room):
     assert any(gap.end - gap.start > 1.5 for gap in recording.sound.gaps), recording.report()
 
 
+def test_passthrough_of_a_microphone_muted_at_first(shared_server, publish, record, room):
+    """People join muted: when they speak, it is in the file."""
+    publisher = publish(shared_server)
+    publisher.join("alice", room, tag=3)
+    publisher.microphone("alice", tone_hz=550)
+    publisher.call("mute", "alice", track="microphone")
+    publisher.camera("alice")
+    recorder = record(shared_server, "--participant", "alice", "--passthrough", room=room)
+    recorder.wait_active()
+    publisher.wait_media(1)
+    publisher.call("unmute", "alice", track="microphone")
+    publisher.wait_media(4)
+    assert recorder.stop() == 0, recorder.error_lines
+    recording = analyse(recorder.path)
+    recording.expect_codecs("h264", "opus")
+    recording.expect_kinds("shown")
+    recording.expect_av_offset(at_least=3)
+
+
 @pytest.mark.parametrize("output, codec", [("out.ogg", "opus"), ("out.mp3", "mp3")])
 def test_sound_only_formats(shared_server, publish, record, room, output, codec):
     publisher = publish(shared_server)

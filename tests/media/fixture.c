@@ -274,3 +274,13 @@ void fixture_remove_folder(const char *path)
 {
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
+
+guint fixture_count_files(const char *path, const char *part)
+{
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    const char *name;
+    guint count = 0;
+    while ((name = g_dir_read_name(folder)) != NULL)
+        count += strstr(name, part) != NULL ? 1 : 0;
+    return count;
+}

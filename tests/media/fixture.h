@@ -62,3 +62,6 @@ double fixture_beep_s(const FixtureMedia *media, double level);
 /* An empty folder for this test's files, which is removed with all that is in it. */
 char *fixture_make_folder(void);
 void fixture_remove_folder(const char *path);
+
+/* The files in it that have `part` in their names. */
+guint fixture_count_files(const char *folder, const char *part);

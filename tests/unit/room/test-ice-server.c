@@ -280,6 +280,14 @@ static void test_tunnel_untrusted(void)
     tear_down(f);
 }
 
+/* What GnuTLS keeps per thread makes gcc's leak checker itself crash; addresses are still checked.
+ */
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return 1;
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
