@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "media/graph.h"
+#include "media/gst-util.h"
 #include "report/report.h"
 #include "request/filename.h"
 #include "room/token.h"
@@ -529,6 +530,9 @@ bool eg_session_start(EgSession *session, GError **error)
         return false;
     session->source = eg_source_new(session->loop, plan, session->config, token, session->log,
                                     &source_events, session);
+    /* While the server is being reached: it takes some tens of milliseconds. */
+    if (!eg_gst_init(error))
+        return false;
     advance(session, EG_SESSION_STARTING);
     return true;
 }
