@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "media/decoder.h"
 #include "media/encoder.h"
+#include "media/frame.h"
 #include "media/graph-private.h"
 #include "media/picture.h"
 
@@ -54,8 +55,10 @@ typedef struct {
 typedef struct {
     EgGraph *graph;
     EgMedia media;
+    EgGraphTrack *track; /* NULL when the stream has ended */
     EgPacerInput *input;
     EgDecoder *decoder;
+    bool awaits_key_frame; /* the decoder has fallen behind */
 } Stream;
 
 static void run_pacer(EgGraph *graph);
@@ -132,6 +135,19 @@ static void on_decoded(gpointer user, GstBuffer *buffer)
         look_for_origin(graph, stream->media, (gint64)GST_BUFFER_PTS(buffer));
     eg_pacer_input_push(stream->input, buffer);
     run_pacer(graph);
+}
+
+static void set_awaits_key_frame(Stream *stream, bool awaits)
+{
+    if (stream->track == NULL || stream->awaits_key_frame == awaits)
+        return;
+    stream->awaits_key_frame = awaits;
+    stream->graph->events.wants_key_frame(stream->graph->user, stream->track->user, awaits);
+}
+
+static void on_decoder_behind(gpointer user)
+{
+    set_awaits_key_frame(user, true);
 }
 
 static void on_decoder_failed(gpointer user, const GError *error)
@@ -354,6 +370,7 @@ static void set_live(EgGraphTrack *track)
 
 static const EgDecoderEvents decoder_events = {
     .decoded = on_decoded,
+    .wants_key_frame = on_decoder_behind,
     .failed = on_decoder_failed,
 };
 
@@ -374,6 +391,7 @@ static bool stream_started(EgGraphTrack *track, GError **error)
     Stream *stream = g_new0(Stream, 1);
     stream->graph = graph;
     stream->media = track->media;
+    stream->track = track;
     stream->input = is_video ? eg_pacer_add_video(encode->pacer)
                              : eg_pacer_add_audio(encode->pacer, EG_ROUTE_BOTH);
     if (!is_video)
@@ -394,6 +412,7 @@ static void stream_ended(EgGraphTrack *track)
     if (stream == NULL)
         return;
     Encode *encode = track->graph->variant;
+    stream->track = NULL;
     eg_pacer_input_set_live(stream->input, false);
     g_ptr_array_add(encode->ending, stream);
     eg_decoder_drain(stream->decoder, on_stream_drained, stream);
@@ -408,6 +427,8 @@ static void stream_caps(EgGraphTrack *track, GstCaps *caps)
 static void stream_frame(EgGraphTrack *track, GstBuffer *frame)
 {
     Stream *stream = track->variant;
+    if (eg_frame_is_key(frame))
+        set_awaits_key_frame(stream, false);
     eg_decoder_push(stream->decoder, frame);
 }
 
