@@ -6,8 +6,8 @@
 #include "request/codec.h"
 
 /* Frames of one stream -> pictures (I420, letterboxed into the output's size, BT.709 limited) or
- * sound (F32LE interleaved stereo). A small pipeline of its own without a
- * clock; one decoder thread. What comes out is posted to the loop, in order. */
+ * sound (F32LE interleaved stereo). A small pipeline of its own without a clock; one decoder
+ * thread. What comes out is posted to the loop, in order. */
 typedef struct _EgDecoder EgDecoder;
 
 /* On the loop's thread. */

@@ -167,8 +167,6 @@ static void free_stream(gpointer data)
     g_free(stream);
 }
 
-static void end_if_complete(EgGraph *graph);
-
 static void on_stream_drained(gpointer user)
 {
     Stream *stream = user;
