@@ -29,7 +29,9 @@ the file included, by the seconds recorded. The floor, taken right after each re
 `gst-launch-1.0` with the same material from a file, through the same decoders, scalers and encoders,
 set the same, sound too, and nothing else.
 
-Peak MB is what was resident at most, with the libraries that other programs share. *active* and *first
+Peak MB is what was resident at most, with the libraries that other programs share; *own MB* is what the
+program had written to by the end of the recording and shares with none: what one more recording beside
+others needs. *active* and *first
 content* count from the start of the program: until the log says that it records, and until the instant
 at which what is recorded first was sent. The program starts right after a key frame; the next one comes
 half a second later. *exit* counts from SIGINT. A/V is picture less sound at each beep; *dropped* and

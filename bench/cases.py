@@ -61,6 +61,7 @@ class Result:
     cpu: float             # CPU seconds per second of media, of all of its run
     cores: float           # ... while it records only
     memory_mb: float
+    own_mb: float          # ... of it, what it shares with no other process
     active_s: float        # from the start of the program to "active"
     content_s: float       # ... to the instant of what is recorded first
     available_s: float     # ... to the first key frame, or sound, that it could get
@@ -160,15 +161,16 @@ class Stage:
             begin = time.monotonic(), program.cpu_s()
             self.publisher.wait_media(self.seconds)
             cores = (program.cpu_s() - begin[1]) / (time.monotonic() - begin[0])
+            own_mb = program.own_mb()
             stopped_ns = program.send(signal.SIGINT)
             usage = program.wait()
         moments = Moments(self.publisher.epoch_ns, usage.start_ns, subscribed_ns, active_ns,
                           stopped_ns, usage.end_ns)
-        return output, usage, cores, moments, neighbours.cores()
+        return output, usage, cores, own_mb, moments, neighbours.cores()
 
     def run(self, case: Case) -> Result:
         with self._publishing(case) as room:
-            output, usage, cores, moments, neighbours = self._record(case, room)
+            output, usage, cores, own_mb, moments, neighbours = self._record(case, room)
         beside_floor = measure.Neighbours()
         bare = self.floors.run(case.name)
         neighbours = max(neighbours, beside_floor.cores())
@@ -178,7 +180,7 @@ class Stage:
         video = recording.video
         return Result(
             cpu=usage.cpu_s / recording.duration, cores=cores, memory_mb=usage.peak_mb,
-            active_s=(moments.active_ns - moments.start_ns) / 1e9, content_s=content_s,
+            own_mb=own_mb, active_s=(moments.active_ns - moments.start_ns) / 1e9, content_s=content_s,
             available_s=_available_s(case, moments, content_s),
             finish_s=(moments.end_ns - moments.stopped_ns) / 1e9,
             offsets_ms=[offset * 1000 for _, offset in recording.av_offsets()],

@@ -42,8 +42,8 @@ def _line(cells) -> str:
 
 def results_table(measured: list) -> list:
     """measured: of (case, results). Lines of Markdown."""
-    head = ["case", "cores", "CPU s per s", "floor", "ratio", "peak MB", "floor", "ratio", "active s",
-            "first content s", "exit s", "A/V ms", "p5…p95", "worst", "dropped", "twice",
+    head = ["case", "cores", "CPU s per s", "floor", "ratio", "peak MB", "floor", "ratio", "own MB",
+            "active s", "first content s", "exit s", "A/V ms", "p5…p95", "worst", "dropped", "twice",
             "others' cores"]
     lines = [_line(head), _line(["---"] + ["--:"] * (len(head) - 1))]
     for case, results in measured:
@@ -57,6 +57,7 @@ def results_table(measured: list) -> list:
             _number(_column(results, "memory_mb"), ".0f"),
             _number(_column(results, "floor_memory_mb"), ".0f"),
             _number(_ratios(results, "memory_mb", "floor_memory_mb"), ".2f"),
+            _number(_column(results, "own_mb"), ".1f"),
             _number(_column(results, "active_s"), ".2f"),
             _number(_column(results, "content_s"), ".2f"),
             _number(_column(results, "finish_s"), ".2f"),

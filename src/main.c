@@ -5,6 +5,8 @@
 
 #include "cli/outcome.h"
 #include "cli/record.h"
+#include "cli/run.h"
+#include "cli/serve.h"
 #include "version.h"
 
 static const char help[] =
@@ -14,6 +16,7 @@ static const char help[] =
     "\n"
     "Commands:\n"
     "  record     Record a participant or tracks of a room into a file\n"
+    "  serve      Take LiveKit's egress requests, from a livekit-server or over HTTP\n"
     "\n"
     "Options:\n"
     "  --help     Show this text; egress COMMAND --help shows the command's\n"
@@ -24,6 +27,8 @@ static const struct {
     int (*main)(const char *const *args);
 } commands[] = {
     {"record", eg_record_main},
+    {"serve",  eg_serve_main },
+    {"run",    eg_run_main   }, /* by serve alone */
 };
 
 int main(int argc, char **argv)

@@ -1,6 +1,7 @@
 #include "base/error.h"
 
 #include <errno.h>
+#include <string.h>
 
 typedef struct {
     EgBlame blame;
@@ -28,21 +29,27 @@ static const struct {
     const char *name;
     int http_status;
 } codes[EG_N_ERRORS] = {
-    [EG_ERROR_NONE] = {"",                    0  },
-    [EG_ERROR_CANCELED] = {"canceled",            503},
-    [EG_ERROR_INVALID_ARGUMENT] = {"invalid_argument",    400},
-    [EG_ERROR_NOT_FOUND] = {"not_found",           404},
-    [EG_ERROR_ALREADY_EXISTS] = {"already_exists",      409},
-    [EG_ERROR_PERMISSION_DENIED] = {"permission_denied",   403},
-    [EG_ERROR_UNAUTHENTICATED] = {"unauthenticated",     401},
-    [EG_ERROR_RESOURCE_EXHAUSTED] = {"resource_exhausted",  429},
-    [EG_ERROR_FAILED_PRECONDITION] = {"failed_precondition", 412},
-    [EG_ERROR_ABORTED] = {"aborted",             409},
-    [EG_ERROR_UNIMPLEMENTED] = {"unimplemented",       501},
-    [EG_ERROR_UNAVAILABLE] = {"unavailable",         503},
-    [EG_ERROR_DEADLINE_EXCEEDED] = {"deadline_exceeded",   503},
-    [EG_ERROR_DATA_LOSS] = {"data_loss",           500},
-    [EG_ERROR_INTERNAL] = {"internal",            500},
+    [EG_ERROR_NONE] = {"",                     0  },
+    [EG_ERROR_CANCELED] = {"canceled",             503},
+    [EG_ERROR_INVALID_ARGUMENT] = {"invalid_argument",     400},
+    [EG_ERROR_NOT_FOUND] = {"not_found",            404},
+    [EG_ERROR_ALREADY_EXISTS] = {"already_exists",       409},
+    [EG_ERROR_PERMISSION_DENIED] = {"permission_denied",    403},
+    [EG_ERROR_UNAUTHENTICATED] = {"unauthenticated",      401},
+    [EG_ERROR_RESOURCE_EXHAUSTED] = {"resource_exhausted",   429},
+    [EG_ERROR_FAILED_PRECONDITION] = {"failed_precondition",  412},
+    [EG_ERROR_ABORTED] = {"aborted",              409},
+    [EG_ERROR_UNIMPLEMENTED] = {"unimplemented",        501},
+    [EG_ERROR_UNAVAILABLE] = {"unavailable",          503},
+    [EG_ERROR_DEADLINE_EXCEEDED] = {"deadline_exceeded",    503},
+    [EG_ERROR_DATA_LOSS] = {"data_loss",            500},
+    [EG_ERROR_INTERNAL] = {"internal",             500},
+    [EG_ERROR_MALFORMED_REQUEST] = {"malformed_request",    400},
+    [EG_ERROR_MALFORMED_RESULT] = {"malformed_result",     500},
+    [EG_ERROR_NOT_ACCEPTABLE] = {"not_acceptable",       406},
+    [EG_ERROR_OUT_OF_RANGE] = {"out_of_range",         416},
+    [EG_ERROR_UNPROCESSABLE_ENTITY] = {"unprocessable_entity", 422},
+    [EG_ERROR_UNKNOWN] = {"unknown",              0  },
 };
 
 G_GNUC_PRINTF(4, 0)
@@ -117,6 +124,15 @@ const char *eg_error_code_name(EgErrorCode code)
 {
     g_assert(code < EG_N_ERRORS);
     return codes[code].name;
+}
+
+EgErrorCode eg_error_code_from_name(const char *name)
+{
+    for (EgErrorCode code = EG_ERROR_NONE + 1; code < EG_N_ERRORS; code++) {
+        if (strcmp(codes[code].name, name) == 0)
+            return code;
+    }
+    return EG_ERROR_UNKNOWN;
 }
 
 int eg_error_http_status(EgErrorCode code)

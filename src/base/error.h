@@ -23,6 +23,12 @@ typedef enum {
     EG_ERROR_DEADLINE_EXCEEDED,
     EG_ERROR_DATA_LOSS,
     EG_ERROR_INTERNAL,
+    EG_ERROR_MALFORMED_REQUEST,
+    EG_ERROR_MALFORMED_RESULT,
+    EG_ERROR_NOT_ACCEPTABLE,
+    EG_ERROR_OUT_OF_RANGE,
+    EG_ERROR_UNPROCESSABLE_ENTITY,
+    EG_ERROR_UNKNOWN,
     EG_N_ERRORS,
 } EgErrorCode;
 
@@ -55,5 +61,8 @@ bool eg_error_is_retryable(const GError *error);
 /* "invalid_argument": the name that psrpc puts on the wire. Never NULL. */
 const char *eg_error_code_name(EgErrorCode code);
 
-/* The HTTP status that EgressInfo.error_code carries for this code. */
+/* The code that has this name; EG_ERROR_UNKNOWN for any other text, also for "". */
+EgErrorCode eg_error_code_from_name(const char *name);
+
+/* The HTTP status that EgressInfo.error_code carries for this code; 0 if there is none to tell. */
 int eg_error_http_status(EgErrorCode code);

@@ -33,6 +33,11 @@ bool eg_loop_iterate(EgLoop *loop, bool may_block);
  * this call. `destroy` (may be NULL) is called after that, or when the loop is freed before. */
 void eg_loop_post(EgLoop *loop, EgLoopFunc func, gpointer user, GDestroyNotify destroy);
 
+/* Before the loop looks again for what is ready, it sleeps this long, so that what comes in many
+ * small pieces is found together, with one wake-up for all. What is posted ends the sleep at once;
+ * timers and sockets are late by that much at most. Once per call. */
+void eg_loop_rest(EgLoop *loop, gint64 duration_ns);
+
 /* Aborts when the calling thread is not the one that made the loop. */
 void eg_loop_assert_owner(const EgLoop *loop);
 

@@ -201,7 +201,8 @@ EgRecordOptions *eg_record_options_parse(const char *const *args, GError **error
         return NULL;
 
     g_autoptr(EgRecordOptions) options = g_new0(EgRecordOptions, 1);
-    options->config = eg_config_new();
+    g_auto(GStrv) environment = g_get_environ();
+    options->config = eg_config_new((const char *const *)environment);
     if (arguments.is_help) {
         g_set_prgname("egress record");
         options->help = g_option_context_get_help(context, TRUE, NULL);

@@ -154,8 +154,15 @@ static EgExit run(const EgRecordOptions *options, const EgPlan *plan)
     recording.progress = progress;
     g_autoptr(EgTimer) show_timer = eg_timer_new(loop, on_show_due, &recording);
     recording.show_timer = show_timer;
-    g_autoptr(EgSession) session = eg_session_new(loop, plan, options->request, options->config,
-                                                  log, &session_events, &recording);
+    const EgSessionParams session_params = {
+        .plan = plan,
+        .request = options->request,
+        .config = options->config,
+        .log = log,
+        .requested_ns = eg_wall_now_ns(),
+    };
+    g_autoptr(EgSession) session =
+        eg_session_new(loop, &session_params, &session_events, &recording);
     recording.session = session;
     eg_session_set_limit(session, options->duration_ns, EG_END_STOPPED);
 

@@ -1,20 +1,13 @@
 #include "cli/result.h"
 
-#include <stdlib.h>
-
 #include "base/time.h"
-#include "cli/info-json.h"
 #include "cli/outcome.h"
 #include "cli/progress.h"
+#include "proto/json.h"
 
 char *eg_result_json(const Livekit__EgressInfo *info)
 {
-    json_t *object = eg_message_to_json(&info->base);
-    char *text = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    char *copy = g_strdup(text);
-    free(text);
-    return copy;
+    return eg_proto_to_json_styled(&info->base, EG_JSON_ORIGINAL_NAMES);
 }
 
 static void append_codecs(GString *line, const EgPlan *plan)

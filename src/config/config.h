@@ -2,19 +2,107 @@
 
 #include "base/log.h"
 
-/* The configuration of the process, made once, immutable afterwards. */
+/* The configuration of the process, made once, immutable afterwards. Strings are NULL if not set;
+ * durations of 0 and sizes of 0 mean no limit where they are limits. Keys are LiveKit's
+ * (docs/CONFIG.md); what is ours alone is marked there. */
+
 typedef struct {
-    char *api_key;               /* NULL if not set */
-    char *api_secret;            /* NULL if not set */
-    char *ws_url;                /* NULL if not set */
+    bool is_enabled;
+    bool is_insecure; /* takes any certificate */
+    char *server_name;
+    char *ca_cert_file;
+    char *client_cert_file;
+    char *client_key_file;
+} EgTlsConfig;
+
+typedef struct {
+    char *address; /* host:port */
+    char *username;
+    char *password;
+    guint db;
+    EgTlsConfig tls;
+    char *sentinel_master_name; /* set: addresses are asked of the sentinels */
+    char *sentinel_username;
+    char *sentinel_password;
+    char **sentinel_addresses;
+    char **cluster_addresses; /* set: a cluster */
+    gint64 dial_timeout_ns;
+    guint max_redirects;
+} EgRedisConfig;
+
+/* In cores, but the memory in bytes. */
+typedef struct {
+    double max_cpu_utilization; /* share of the machine that may be given away */
+    gint64 max_memory_bytes;    /* 0: not watched */
+    gint64 memory_bytes;        /* of one egress */
+    double room_composite;
+    double audio_room_composite;
+    double sdk_audio_room_composite;
+    gint64 sdk_audio_room_composite_memory_bytes;
+    double web;
+    double audio_web;
+    double participant;
+    double track_composite;
+    double track;
+    bool uses_cgroup_memory; /* memory_source */
+    gint64 cpu_kill_grace_ns;
+    gint64 memory_kill_grace_ns;
+} EgCostConfig;
+
+/* How long or large an egress may become, by what it puts out. */
+typedef struct {
+    gint64 file_duration_ns;
+    gint64 file_size_bytes;
+    gint64 stream_duration_ns;
+    gint64 segment_duration_ns;
+    gint64 image_duration_ns;
+} EgLimitConfig;
+
+typedef struct {
+    char *api_key;
+    char *api_secret;
+    char *ws_url;
+    bool has_redis;
+    EgRedisConfig redis;
+    char *cluster_id;    /* "" or NULL: none */
+    guint http_port;     /* of the Twirp API without Redis. Ours */
+    char *http_address;  /* that it listens on; NULL: loopback. Ours */
+    guint template_port; /* 0: off */
+    guint health_port;
+    guint prometheus_port;
+    guint debug_handler_port;
+    char *state_dir; /* what must survive a crash of the service; NULL: by the environment. Ours */
+    char **webhook_urls; /* without Redis, what livekit-server's webhook.urls are. Ours */
+    gint64 io_create_timeout_ns;
+    gint64 io_update_timeout_ns;
+    gint64 io_selection_timeout_ns; /* 0: the whole timeout */
+    bool disallow_local_storage;
+    char *local_root; /* file paths of requests are relative to it and stay in it; NULL: anywhere.
+                         Ours */
+    EgCostConfig cost;
+    EgLimitConfig limits;
     guint video_encoder_threads; /* 0: the encoder decides */
     gint64 latency_ns; /* how long a late picture or sound is waited for before it is filled */
     EgLogLevel log_level;
     bool log_json;
+    GPtrArray *warnings; /* char *: keys that are not known or not supported, for the log */
 } EgConfig;
 
 /* The defaults, and over them LIVEKIT_API_KEY, LIVEKIT_API_SECRET and LIVEKIT_URL (also
- * LIVEKIT_WS_URL) of the environment. */
-EgConfig *eg_config_new(void);
+ * LIVEKIT_WS_URL) of `environment` (as g_get_environ() gives it). */
+EgConfig *eg_config_new(const char *const *environment);
+
+/* The same, and over that the YAML text `body`; `source` names it in errors ("egress.yaml"). An
+ * error names the key, the line and what would be right; a key that is not known or does nothing
+ * here is only a warning. */
+EgConfig *eg_config_parse(const char *body, const char *source, const char *const *environment,
+                          GError **error);
 void eg_config_free(EgConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgConfig, eg_config_free)
+
+/* The text of the service's configuration: `body`, else what is in the file `path`; with neither
+ * (both NULL) what EGRESS_CONFIG_BODY holds, else what is in the file that EGRESS_CONFIG_FILE
+ * names. Sets `*source` to where it came from, for eg_config_parse() (both to be freed). NULL and
+ * an error if there is none. */
+char *eg_config_find(const char *path, const char *body, const char *const *environment,
+                     char **source, GError **error);

@@ -35,13 +35,27 @@ static void unref_link(gpointer data)
     g_atomic_rc_box_release(data);
 }
 
-static void deliver_samples(Link *link)
+static void deliver_event(EgChain *chain, GstEvent *event)
+{
+    GstCaps *caps = NULL;
+    if (GST_EVENT_TYPE(event) == GST_EVENT_CAPS && chain->events.caps != NULL) {
+        gst_event_parse_caps(event, &caps);
+        chain->events.caps(chain->user, caps);
+    }
+    gst_event_unref(event);
+}
+
+static void deliver(Link *link)
 {
     while (link->chain != NULL) {
-        GstSample *sample = gst_app_sink_try_pull_sample(link->chain->sink, 0);
-        if (sample == NULL)
+        EgChain *chain = link->chain;
+        GstMiniObject *object = gst_app_sink_try_pull_object(chain->sink, 0);
+        if (object == NULL)
             return;
-        link->chain->events.sample(link->chain->user, sample);
+        if (GST_IS_EVENT(object))
+            deliver_event(chain, GST_EVENT(object));
+        else
+            chain->events.sample(chain->user, GST_SAMPLE(object));
     }
 }
 
@@ -49,13 +63,13 @@ static void on_wake(gpointer user)
 {
     Link *link = user;
     g_atomic_int_set(&link->wake_is_posted, 0);
-    deliver_samples(link);
+    deliver(link);
 }
 
 static void on_ended(gpointer user)
 {
     Link *link = user;
-    deliver_samples(link);
+    deliver(link);
     if (link->chain != NULL && !link->chain->has_failed)
         link->chain->events.ended(link->chain->user);
 }
@@ -86,6 +100,13 @@ static GstFlowReturn post_wake(GstAppSink *sink, gpointer user)
     if (g_atomic_int_compare_and_exchange(&chain->link->wake_is_posted, 0, 1))
         eg_loop_post(chain->loop, on_wake, g_atomic_rc_box_acquire(chain->link), unref_link);
     return GST_FLOW_OK;
+}
+
+/* Streaming thread. */
+static gboolean post_event(GstAppSink *sink, gpointer user)
+{
+    post_wake(sink, user);
+    return FALSE; /* it is to be handled as usual */
 }
 
 /* Streaming thread. */
@@ -126,6 +147,7 @@ static void set_up_ends(EgChain *chain, const EgChainParams *params)
                  FALSE, "max-buffers", params->max_samples_out, NULL);
     GstAppSinkCallbacks callbacks = {
         .new_sample = post_wake,
+        .new_event = post_event,
         .eos = post_ended,
     };
     gst_app_sink_set_callbacks(chain->sink, &callbacks, chain, NULL);
@@ -231,4 +253,11 @@ void eg_chain_end(EgChain *chain)
 GstElement *eg_chain_get_element(EgChain *chain, const char *name)
 {
     return gst_bin_get_by_name(GST_BIN(chain->pipeline), name);
+}
+
+void eg_chain_describe(const EgChain *chain, GString *text)
+{
+    g_autofree char *graph =
+        gst_debug_bin_to_dot_data(GST_BIN(chain->pipeline), GST_DEBUG_GRAPH_SHOW_ALL);
+    g_string_append(text, graph);
 }

@@ -14,6 +14,8 @@ typedef struct _EgChain EgChain;
 typedef struct {
     /* What comes out, (transfer full). When the loop is slow the elements wait. */
     void (*sample)(gpointer user, GstSample *sample);
+    /* What samples will be, before the first and at each change; may be NULL. */
+    void (*caps)(gpointer user, GstCaps *caps);
     void (*ended)(gpointer user);                       /* after the last sample */
     void (*failed)(gpointer user, const GError *error); /* once */
 } EgChainEvents;
@@ -48,3 +50,6 @@ void eg_chain_end(EgChain *chain);
 
 /* Named in `elements`; (transfer full), NULL if there is none. */
 GstElement *eg_chain_get_element(EgChain *chain, const char *name);
+
+/* Appends its pipeline in the language of Graphviz. */
+void eg_chain_describe(const EgChain *chain, GString *text);

@@ -202,3 +202,8 @@ guint64 eg_decoder_dropped(const EgDecoder *decoder)
 {
     return decoder->dropped;
 }
+
+void eg_decoder_describe(const EgDecoder *decoder, GString *text)
+{
+    eg_chain_describe(decoder->chain, text);
+}

@@ -45,3 +45,6 @@ void eg_decoder_push(EgDecoder *decoder, GstBuffer *frame);
 void eg_decoder_drain(EgDecoder *decoder, EgLoopFunc done, gpointer user);
 
 guint64 eg_decoder_dropped(const EgDecoder *decoder);
+
+/* Appends its pipeline in the language of Graphviz. */
+void eg_decoder_describe(const EgDecoder *decoder, GString *text);

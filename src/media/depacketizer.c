@@ -10,6 +10,7 @@
 #include "media/gst-util.h"
 #include "media/opus.h"
 #include "media/rtp-payload.h"
+#include "media/vp9-layer.h"
 
 /* A frame that needs more packets is none: 4096 packets are 5 MB. */
 #define FRAME_PACKETS_MAX 4096
@@ -20,7 +21,8 @@
 /* A depayloader that has broken is made anew, so many times without a frame in between. */
 #define REBUILDS_MAX 20
 
-#define LAYERS_MAX 8
+#define LAYERS_MAX      8
+#define INDEX_BYTES_MAX (2 + 4 * LAYERS_MAX)
 
 /* A packet of the frame that is being gathered. */
 typedef struct {
@@ -53,6 +55,7 @@ struct _EgDepacketizer {
 
     /* VP9: what the frame's layers are. */
     guint n_layers; /* of which something was received */
+    guint layers[LAYERS_MAX];
     guint layer_bytes[LAYERS_MAX];
     guint top_layer;
     guint announced_width[LAYERS_MAX];
@@ -174,8 +177,6 @@ static void put_out_picture(EgDepacketizer *depacketizer, GstBuffer *frame)
  * without which most decoders would stop after the lowest layer; RTP goes without. */
 static gsize make_vp9_index(const EgDepacketizer *depacketizer, guint8 *index)
 {
-    if (depacketizer->codec != EG_CODEC_VP9 || depacketizer->n_layers <= 1)
-        return 0;
     guint8 marker = (guint8)(0xc0 | 3 << 3 | (depacketizer->n_layers - 1));
     gsize at = 0;
     index[at++] = marker;
@@ -220,12 +221,37 @@ static gsize part_bytes(const Part *part)
     return part->packet->size_bytes - part->offset;
 }
 
+/* Takes the data of a picture of several VP9 layers; returns it as a superframe that shows the top
+ * layer. */
+static guint8 *make_superframe(EgDepacketizer *depacketizer, guint8 *data, gsize *size_bytes)
+{
+    guint8 *superframe = g_malloc(*size_bytes + depacketizer->n_layers + INDEX_BYTES_MAX);
+    gsize from = *size_bytes;
+    gsize to = 0;
+    for (guint i = 0; i < depacketizer->n_layers; i++)
+        from -= depacketizer->layer_bytes[i];
+    for (guint i = 0; i < depacketizer->n_layers; i++) {
+        gsize layer_bytes = depacketizer->layer_bytes[i];
+        guint width = depacketizer->announced_width[depacketizer->layers[i]];
+        gsize hidden_bytes = 0;
+        if (i + 1 < depacketizer->n_layers)
+            hidden_bytes = eg_vp9_hide_layer(data + from, layer_bytes, width, superframe + to);
+        if (hidden_bytes == 0)
+            memcpy(superframe + to, data + from, layer_bytes);
+        else
+            depacketizer->layer_bytes[i] = (guint)hidden_bytes;
+        from += layer_bytes;
+        to += depacketizer->layer_bytes[i];
+    }
+    *size_bytes = to + make_vp9_index(depacketizer, superframe + to);
+    g_free(data);
+    return superframe;
+}
+
 /* VP8 and VP9: one piece after the other. */
 static void join_parts(EgDepacketizer *depacketizer)
 {
-    guint8 index[2 + 4 * LAYERS_MAX];
-    gsize index_bytes = make_vp9_index(depacketizer, index);
-    gsize size_bytes = index_bytes;
+    gsize size_bytes = 0;
     for (guint i = 0; i < depacketizer->parts->len; i++)
         size_bytes += part_bytes(&g_array_index(depacketizer->parts, Part, i));
 
@@ -236,13 +262,14 @@ static void join_parts(EgDepacketizer *depacketizer)
         memcpy(data + at, part->packet->data + part->offset, part_bytes(part));
         at += part_bytes(part);
     }
-    memcpy(data + at, index, index_bytes);
-
+    bool is_known = !depacketizer->is_key || take_vpx_caps(depacketizer, data, size_bytes);
+    if (depacketizer->codec == EG_CODEC_VP9 && depacketizer->n_layers > 1)
+        data = make_superframe(depacketizer, data, &size_bytes);
     GstBuffer *frame = gst_buffer_new_wrapped(data, size_bytes);
-    if (depacketizer->is_key && !take_vpx_caps(depacketizer, data, at))
-        gst_buffer_unref(frame);
-    else
+    if (is_known)
         put_out_picture(depacketizer, frame);
+    else
+        gst_buffer_unref(frame);
 }
 
 static void on_depayloader_caps(gpointer user, GstCaps *caps)
@@ -343,8 +370,10 @@ static void note_layers(EgDepacketizer *depacketizer, const EgRtpPayload *payloa
         depacketizer->announced_width[i] = payload->layers[i].width;
         depacketizer->announced_height[i] = payload->layers[i].height;
     }
-    if (payload->starts_layer && depacketizer->n_layers < LAYERS_MAX)
+    if (payload->starts_layer && depacketizer->n_layers < LAYERS_MAX) {
+        depacketizer->layers[depacketizer->n_layers] = payload->layer;
         depacketizer->layer_bytes[depacketizer->n_layers++] = 0;
+    }
     if (depacketizer->n_layers == 0)
         return;
     depacketizer->layer_bytes[depacketizer->n_layers - 1] +=

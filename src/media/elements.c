@@ -47,6 +47,12 @@ static const EgElements mp3 = {
     .block_frames = 1152,
 };
 
+static const EgElements pcm = {
+    .encoders = {{"identity", "", 0}},
+    .encoded_caps = "audio/x-raw,format=S16LE,layout=interleaved",
+    .block_frames = 960,
+};
+
 static const EgElements vp8 = {
     .frame_caps = "video/x-vp8",
     .decoder = "vp8dec threads=1",
@@ -72,7 +78,7 @@ static const EgElements h264 = {
 static const EgElements *const elements[EG_N_CODECS] = {
     [EG_CODEC_OPUS] = &opus, [EG_CODEC_PCMU] = &pcmu, [EG_CODEC_PCMA] = &pcma,
     [EG_CODEC_AAC] = &aac,   [EG_CODEC_MP3] = &mp3,   [EG_CODEC_VP8] = &vp8,
-    [EG_CODEC_VP9] = &vp9,   [EG_CODEC_H264] = &h264,
+    [EG_CODEC_PCM] = &pcm,   [EG_CODEC_VP9] = &vp9,   [EG_CODEC_H264] = &h264,
 };
 
 const EgElements *eg_elements(EgCodec codec)

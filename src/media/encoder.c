@@ -1,5 +1,6 @@
 #include "media/encoder.h"
 
+#include <gst/video/gstvideoencoder.h>
 #include <math.h>
 
 #include "base/time.h"
@@ -80,10 +81,14 @@ static void stamp_picture(GstBuffer *frame, const GstSegment *segment)
     eg_frame_set_times(frame, pts_ns, dts_ns);
 }
 
+static void on_caps(gpointer user, GstCaps *caps)
+{
+    tell_caps(user, caps);
+}
+
 static void on_sample(gpointer user, GstSample *sample)
 {
     EgEncoder *encoder = user;
-    tell_caps(encoder, gst_sample_get_caps(sample));
     GstSegment segment = *gst_sample_get_segment(sample);
     GstBuffer *frame = gst_buffer_ref(gst_sample_get_buffer(sample));
     gst_sample_unref(sample);
@@ -190,16 +195,37 @@ static char *describe_sound(const EgAudioEncoding *encoding, const EgEncoderElem
     guint bitrate = encoding->bitrate_bps;
     if (encoding->codec == EG_CODEC_MP3)
         bitrate = mp3_bitrate_kbps(bitrate);
-    return g_strdup_printf("audioconvert ! %s name=encoder %s bitrate=%u ! capsfilter caps=%s",
-                           element->element, element->settings, bitrate,
+    g_autofree char *rate =
+        encoding->codec != EG_CODEC_PCM ? g_strdup_printf("bitrate=%u", bitrate) : g_strdup("");
+    return g_strdup_printf("audioconvert ! %s name=encoder %s %s ! capsfilter caps=%s",
+                           element->element, element->settings, rate,
                            eg_elements(encoding->codec)->encoded_caps);
+}
+
+/* Streaming thread. By itself an encoder says what it makes with the first picture that comes out,
+ * which is half a second after the first that goes in. */
+static GstPadProbeReturn say_caps(GstPad *pad, GstPadProbeInfo *info, gpointer user)
+{
+    (void)pad;
+    (void)info;
+    gst_video_encoder_negotiate(GST_VIDEO_ENCODER(user));
+    return GST_PAD_PROBE_REMOVE;
+}
+
+static void have_caps_said_early(EgEncoder *encoder)
+{
+    g_autoptr(GstElement) element = eg_chain_get_element(encoder->chain, "encoder");
+    if (!GST_IS_VIDEO_ENCODER(element))
+        return;
+    g_autoptr(GstPad) pad = gst_element_get_static_pad(element, "sink");
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, say_caps, element, NULL);
 }
 
 static EgEncoder *new_encoder(EgLoop *loop, EgCodec codec, const char *elements, GstCaps *caps,
                               const EgEncoderEvents *events, gpointer user, GError **error)
 {
     static const EgChainEvents chain_events = {
-        .sample = on_sample, .ended = on_ended, .failed = on_failed};
+        .sample = on_sample, .caps = on_caps, .ended = on_ended, .failed = on_failed};
     g_autoptr(EgEncoder) encoder = g_new0(EgEncoder, 1);
     encoder->loop = loop;
     encoder->events = *events;
@@ -211,6 +237,7 @@ static EgEncoder *new_encoder(EgLoop *loop, EgCodec codec, const char *elements,
     encoder->chain = eg_chain_new(loop, &params, &chain_events, encoder, error);
     if (encoder->chain == NULL)
         return NULL;
+    have_caps_said_early(encoder);
     return g_steal_pointer(&encoder);
 }
 
@@ -302,4 +329,9 @@ void eg_encoder_drain(EgEncoder *encoder)
     if (encoder->pushed_frames > 0)
         push_silence(encoder);
     eg_chain_end(encoder->chain);
+}
+
+void eg_encoder_describe(const EgEncoder *encoder, GString *text)
+{
+    eg_chain_describe(encoder->chain, text);
 }

@@ -41,3 +41,6 @@ guint eg_encoder_block_frames(EgCodec codec);
  * sound (priming) has PTS before that of the first block, so that the sound itself is where it was;
  * the last packet's duration ends with the sound. */
 void eg_encoder_drain(EgEncoder *encoder);
+
+/* Appends its pipeline in the language of Graphviz. */
+void eg_encoder_describe(const EgEncoder *encoder, GString *text);

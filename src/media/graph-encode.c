@@ -390,8 +390,8 @@ static bool stream_started(EgGraphTrack *track, GError **error)
     stream->graph = graph;
     stream->media = track->media;
     stream->track = track;
-    stream->input = is_video ? eg_pacer_add_video(encode->pacer)
-                             : eg_pacer_add_audio(encode->pacer, EG_ROUTE_BOTH);
+    stream->input = is_video ? eg_pacer_add_video(encode->pacer, track->rank)
+                             : eg_pacer_add_audio(encode->pacer, track->route);
     if (!is_video)
         eg_pacer_input_set_rate(stream->input, rate_hz);
     stream->decoder = eg_decoder_new(graph->loop, &decoder, &decoder_events, stream, error);
@@ -439,6 +439,21 @@ static void get_stats(const EgGraph *graph, EgGraphStats *stats)
         stats->recorded_ns = eg_pacer_position(encode->pacer) - graph->origin_ns;
 }
 
+static void describe(const EgGraph *graph, GString *text)
+{
+    const Encode *encode = graph->variant;
+    for (guint i = 0; i < graph->tracks->len; i++) {
+        const EgGraphTrack *track = graph->tracks->pdata[i];
+        const Stream *stream = track->variant;
+        if (stream != NULL)
+            eg_decoder_describe(stream->decoder, text);
+    }
+    for (int media = 0; media < EG_N_MEDIA; media++) {
+        if (encode->outputs[media].encoder != NULL)
+            eg_encoder_describe(encode->outputs[media].encoder, text);
+    }
+}
+
 const EgGraphClass eg_graph_encode = {
     .init = init_encode,
     .finish = finish_encode,
@@ -450,4 +465,5 @@ const EgGraphClass eg_graph_encode = {
     .frame = stream_frame,
     .muted = set_live,
     .get_stats = get_stats,
+    .describe = describe,
 };

@@ -11,13 +11,19 @@
  * before recording begins without it. Nothing is lost by it: what comes meanwhile is held. */
 #define FIRST_FRAMES_NS (3 * EG_NS_PER_S)
 
+/* How long the first frames are looked at before recording begins with them: they often come late
+ * and all at once, and only those that follow show when they were captured. */
+#define SETTLE_NS        (300 * EG_NS_PER_MS)
+#define SETTLED_PICTURES 5
+
 /* How often sound that does not come is filled. */
 #define FILL_NS (250 * EG_NS_PER_MS)
 
 /* Sound whose instant strays less than this from the end of the packet before is continuous: the
  * mapping of instants is still settling, or the clocks drift. It is followed by a little per
- * packet. */
+ * packet. Sound that is earlier cannot be moved: when it is so by a packet, that is left out. */
 #define CONTINUOUS_NS (40 * EG_NS_PER_MS)
+#define EARLIER_NS    (20 * EG_NS_PER_MS)
 #define FOLLOW_NS     (100 * EG_NS_PER_US)
 
 /* Frames that are held until recording begins; more than three seconds of any codec's. */
@@ -36,6 +42,7 @@ typedef struct {
     GstCaps *caps;
     GQueue held;       /* GstBuffer, until recording begins */
     bool is_used;      /* is part of the output */
+    bool is_silent;    /* what was put out last is silence of ours */
     bool is_continued; /* something was put out, up to: */
     gint64 next_ns;    /* on the output's time */
 } Line;
@@ -43,7 +50,8 @@ typedef struct {
 typedef struct {
     Phase phase;
     Line lines[EG_N_MEDIA];
-    EgTimer *timer; /* the start's limit, then silence, then the end */
+    EgTimer *timer;   /* the start's limit, then silence, then the end */
+    bool is_settling; /* nothing more is awaited: recording begins soon */
     guint64 late_frames;
     gint64 recorded_ns;
 } Pass;
@@ -98,7 +106,9 @@ static void put_silence(gpointer user, GstBuffer *packet)
 static void fill_silence(EgGraph *graph, Line *line, gint64 until_ns)
 {
     Pass *pass = graph->variant;
+    gint64 from_ns = line->next_ns;
     line->next_ns = eg_opus_fill(line->next_ns, until_ns, put_silence, graph);
+    line->is_silent |= line->next_ns > from_ns;
     pass->recorded_ns = MAX(pass->recorded_ns, line->next_ns);
     line->is_continued = true;
 }
@@ -107,17 +117,22 @@ static void put_audio(EgGraph *graph, Line *line, GstBuffer *frame, gint64 pts_n
 {
     Pass *pass = graph->variant;
     gint64 stray_ns = pts_ns - line->next_ns;
-    if (line->is_continued && stray_ns <= -CONTINUOUS_NS) {
+    gint64 duration_ns = (gint64)GST_BUFFER_DURATION(frame);
+    /* Sound that goes on cannot be moved much; behind silence it begins where it belongs: what the
+     * silence has covered is left out. */
+    gint64 late_ns = line->is_silent ? duration_ns / 2 : MAX(duration_ns, EARLIER_NS);
+    if (line->is_continued && stray_ns <= -late_ns) {
         pass->late_frames++;
         gst_buffer_unref(frame);
         return;
     }
-    if (!line->is_continued || stray_ns >= CONTINUOUS_NS)
+    if (!line->is_continued || line->is_silent || stray_ns >= CONTINUOUS_NS)
         fill_silence(graph, line, pts_ns);
     else
         pts_ns = line->next_ns + CLAMP(stray_ns, 0, FOLLOW_NS);
+    line->is_silent = false;
     pts_ns = MAX(pts_ns, line->next_ns);
-    line->next_ns = pts_ns + (gint64)GST_BUFFER_DURATION(frame);
+    line->next_ns = pts_ns + duration_ns;
     put_frame(graph, EG_MEDIA_AUDIO, frame, pts_ns);
 }
 
@@ -136,6 +151,47 @@ static void put(EgGraph *graph, EgMedia media, GstBuffer *frame)
         put_video(graph, line, frame, pts_ns);
     else
         put_audio(graph, line, frame, pts_ns);
+}
+
+/* How far apart the newest of the held pictures are; 0 if there are too few to say. */
+static gint64 picture_interval_ns(const Line *line)
+{
+    gint64 sorted[SETTLED_PICTURES];
+    const GList *newest = line->held.tail;
+
+    if (line->held.length <= SETTLED_PICTURES)
+        return 0;
+    for (guint i = 0; i < SETTLED_PICTURES; i++, newest = newest->prev) {
+        gint64 interval_ns = eg_frame_pts(newest->data) - eg_frame_pts(newest->prev->data);
+        guint at = i;
+        for (; at > 0 && sorted[at - 1] > interval_ns; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = interval_ns;
+    }
+    return sorted[SETTLED_PICTURES / 2];
+}
+
+/* The first frames, if they came late and all at once, are closer together than they can have been
+ * captured: they are spread to before those that came later. */
+static void spread_held(Pass *pass, EgMedia media)
+{
+    Line *line = &pass->lines[media];
+    gint64 interval_ns = picture_interval_ns(line);
+
+    for (GList *next = line->held.tail; next != NULL && next->prev != NULL; next = next->prev) {
+        GstBuffer *frame = next->prev->data;
+        gint64 pts_ns = eg_frame_pts(frame);
+        gint64 tolerance_ns = interval_ns / 2;
+        if (media == EG_MEDIA_AUDIO) {
+            interval_ns = (gint64)GST_BUFFER_DURATION(frame);
+            tolerance_ns = 0;
+        }
+        gint64 due_ns = eg_frame_pts(next->data) - interval_ns;
+        if (pts_ns - due_ns <= tolerance_ns)
+            continue;
+        next->prev->data = gst_buffer_make_writable(frame);
+        eg_frame_set_times(next->prev->data, due_ns, due_ns);
+    }
 }
 
 /* Recording begins with the first picture, or, so that sound need not begin in the middle of a
@@ -187,6 +243,8 @@ static void begin(EgGraph *graph)
 {
     Pass *pass = graph->variant;
     GstBuffer *frame;
+    spread_held(pass, EG_MEDIA_AUDIO);
+    spread_held(pass, EG_MEDIA_VIDEO);
     graph->origin_ns = find_origin(pass);
     pass->phase = PHASE_RUNNING;
     eg_timer_set_after(pass->timer, FILL_NS);
@@ -259,7 +317,8 @@ static void finish_pass(EgGraph *graph)
 static void start_pass(EgGraph *graph)
 {
     Pass *pass = graph->variant;
-    eg_timer_set_after(pass->timer, FIRST_FRAMES_NS);
+    if (!pass->is_settling)
+        eg_timer_set_after(pass->timer, FIRST_FRAMES_NS);
 }
 
 static void end_pass(EgGraph *graph, gint64 end_ns)
@@ -305,6 +364,10 @@ static void stream_caps(EgGraphTrack *track, GstCaps *caps)
     Line *line = &pass->lines[track->media];
     if (line->owner != track)
         return;
+    /* The server may begin with a small layer of simulcast, until the one that was asked for has
+     * its key frame. Players go by the first picture's size, so the file begins with the latter. */
+    if (pass->phase == PHASE_WAITING)
+        g_queue_clear_full(&line->held, (GDestroyNotify)gst_buffer_unref);
     gst_caps_replace(&line->caps, caps);
     if (line->is_used)
         eg_graph_put_caps(track->graph, track->media, caps);
@@ -322,8 +385,10 @@ static void stream_frame(EgGraphTrack *track, GstBuffer *frame)
         put(graph, track->media, frame);
     } else {
         g_queue_push_tail(&line->held, frame);
-        if (!is_awaited(graph))
-            begin(graph);
+        if (!pass->is_settling && !is_awaited(graph)) {
+            pass->is_settling = true;
+            eg_timer_set_after(pass->timer, SETTLE_NS);
+        }
     }
 }
 

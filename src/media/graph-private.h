@@ -17,6 +17,8 @@ typedef struct {
     void (*frame)(EgGraphTrack *track, GstBuffer *frame); /* (transfer full), PTS is the instant */
     void (*muted)(EgGraphTrack *track);
     void (*get_stats)(const EgGraph *graph, EgGraphStats *stats);
+    /* Appends its pipelines in the language of Graphviz; NULL: it has none. */
+    void (*describe)(const EgGraph *graph, GString *text);
 } EgGraphClass;
 
 extern const EgGraphClass eg_graph_encode;
@@ -53,6 +55,8 @@ struct _EgGraphTrack {
     char *participant;
     EgMedia media;
     bool is_muted;
+    EgRoute route;
+    guint rank;
     gpointer user;
     gpointer variant;        /* of the class */
     EgCodec announced_codec; /* what will probably come; or NONE */

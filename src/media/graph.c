@@ -98,18 +98,20 @@ void eg_graph_free(EgGraph *graph)
     g_free(graph);
 }
 
-EgGraphTrack *eg_graph_add_track(EgGraph *graph, const char *participant, EgMedia media,
-                                 EgCodec codec, bool is_muted, gpointer track_user)
+EgGraphTrack *eg_graph_add_track(EgGraph *graph, const EgGraphTrackParams *params,
+                                 gpointer track_user)
 {
     eg_loop_assert_owner(graph->loop);
-    if (codec != EG_CODEC_NONE)
-        eg_elements_load(codec, graph->params.processing == EG_PROCESSING_ENCODE);
+    if (params->codec != EG_CODEC_NONE)
+        eg_elements_load(params->codec, graph->params.processing == EG_PROCESSING_ENCODE);
     EgGraphTrack *track = g_new0(EgGraphTrack, 1);
     track->graph = graph;
-    track->participant = g_strdup(participant);
-    track->media = media;
-    track->announced_codec = codec;
-    track->is_muted = is_muted;
+    track->participant = g_strdup(params->participant);
+    track->media = params->media;
+    track->announced_codec = params->codec;
+    track->is_muted = params->is_muted;
+    track->route = params->route;
+    track->rank = params->rank;
     track->user = track_user;
     g_ptr_array_add(graph->tracks, track);
     return track;
@@ -208,6 +210,14 @@ void eg_graph_get_stats(const EgGraph *graph, EgGraphStats *stats)
         stats->dropped_frames += depacketizer.dropped;
     }
     graph->class->get_stats(graph, stats);
+}
+
+char *eg_graph_describe(const EgGraph *graph)
+{
+    GString *text = g_string_new(NULL);
+    if (graph->class->describe != NULL)
+        graph->class->describe(graph, text);
+    return g_string_free(text, FALSE);
 }
 
 /* The gate. */

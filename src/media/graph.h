@@ -64,10 +64,18 @@ EgGraph *eg_graph_new(EgLoop *loop, const EgGraphParams *params, const EgLog *lo
 void eg_graph_free(EgGraph *graph); /* with all its tracks */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgGraph, eg_graph_free)
 
-/* A track of `participant` (who shares one clock with that participant's other tracks). `codec` is
- * what will probably come (or NONE): it is made ready, so that the first packets need not wait. */
-EgGraphTrack *eg_graph_add_track(EgGraph *graph, const char *participant, EgMedia media,
-                                 EgCodec codec, bool is_muted, gpointer track_user);
+typedef struct {
+    const char *participant; /* its tracks share one clock */
+    EgMedia media;
+    EgCodec codec; /* that will probably come (or NONE): it is made ready, so that the first packets
+                      need not wait */
+    bool is_muted;
+    EgRoute route; /* where its sound goes, if it is mixed */
+    guint rank;    /* of its pictures: the lowest that there is is shown */
+} EgGraphTrackParams;
+
+EgGraphTrack *eg_graph_add_track(EgGraph *graph, const EgGraphTrackParams *params,
+                                 gpointer track_user);
 void eg_graph_track_start(EgGraphTrack *track, EgCodec codec, guint clock_rate_hz);
 void eg_graph_track_push(EgGraphTrack *track, EgPacket *packet);
 void eg_graph_track_report(EgGraphTrack *track, const EgSenderReport *report);
@@ -84,3 +92,6 @@ void eg_graph_start(EgGraph *graph);
 void eg_graph_finish(EgGraph *graph, gint64 end_ns);
 
 void eg_graph_get_stats(const EgGraph *graph, EgGraphStats *stats);
+
+/* All that GStreamer does in it, in the language of Graphviz; a new string. */
+char *eg_graph_describe(const EgGraph *graph);

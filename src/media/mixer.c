@@ -19,6 +19,9 @@ void eg_mixer_add(float *out, const float *in, gsize frames, EgRoute route)
         for (gsize i = 0; i < frames; i++)
             out[2 * i + 1] += 0.5F * (in[2 * i] + in[2 * i + 1]);
         break;
+    case EG_ROUTE_ALTERNATE: /* a side was chosen when the track was added */
+    default:
+        g_assert_not_reached();
     }
 }
 

@@ -20,10 +20,18 @@
 #define CADENCE_BREAK_NS    (20 * EG_NS_PER_MS)
 #define CADENCE_SLOWEST_NS  (110 * EG_NS_PER_MS)
 #define CADENCE_MOST_MISSED 4
+#define CADENCE_SURE        4 /* pictures */
 #define NEW_PICTURES        8
 #define YOUNG_PICTURES      60
 #define HYSTERESIS_NS       (4 * EG_NS_PER_MS)
 #define YOUNG_HYSTERESIS_NS (9 * EG_NS_PER_MS)
+
+/* A picture that comes this much after its tick would be out of step with the sound for everybody
+ * to see, and mostly is one of many that are only being caught up with. It is shown when for so
+ * long nothing has come that is better: the only picture in a while, or a source that is always
+ * late. */
+#define OVERDUE_NS          (100 * EG_NS_PER_MS)
+#define OVERDUE_PATIENCE_NS EG_NS_PER_S
 
 typedef struct {
     gint64 n_pictures; /* since it began */
@@ -51,6 +59,10 @@ struct _EgPictureInput {
     guint head;
     guint n_queued;
     EgPicture current; /* of the ticks that are over */
+
+    bool is_overdue;        /* all pictures since some time */
+    gint64 overdue_to_tick; /* from here on they are shown all the same */
+    EgPicture overdue;      /* the newest of before; serial 0: none */
 
     bool is_live;
     gint64 black_ns;      /* pictures of before it ceased to be live are not shown from then on */
@@ -95,6 +107,7 @@ void eg_picture_input_free(EgPictureInput *input)
     while (input->n_queued > 0)
         drop_head(input);
     gst_clear_buffer(&input->current.buffer);
+    gst_clear_buffer(&input->overdue.buffer);
     g_free(input->queue);
     g_free(input);
 }
@@ -194,6 +207,36 @@ static void enqueue(EgPictureInput *input, Queued queued)
     input->n_queued++;
 }
 
+/* True if the picture (then taken) is too late to be shown, for now. */
+static bool put_off(EgPictureInput *input, EgPicture picture, gint64 tick, gint64 next_tick)
+{
+    if ((next_tick - tick) * input->period_ns <= OVERDUE_NS) {
+        gst_clear_buffer(&input->overdue.buffer);
+        input->overdue = (EgPicture){0};
+        input->is_overdue = false;
+        return false;
+    }
+    if (!input->is_overdue) {
+        input->is_overdue = true;
+        input->overdue_to_tick = next_tick + OVERDUE_PATIENCE_NS / input->period_ns;
+    }
+    if (next_tick >= input->overdue_to_tick)
+        return false;
+    gst_clear_buffer(&input->overdue.buffer);
+    input->overdue = picture;
+    return true;
+}
+
+/* The last chance of what was put off: nothing better has come. */
+static void show_overdue(EgPictureInput *input)
+{
+    if (input->overdue.serial == 0)
+        return;
+    gst_clear_buffer(&input->current.buffer);
+    input->current = input->overdue;
+    input->overdue = (EgPicture){0};
+}
+
 void eg_picture_input_push(EgPictureInput *input, GstBuffer *buffer, guint64 serial,
                            gint64 next_tick)
 {
@@ -214,8 +257,27 @@ void eg_picture_input_push(EgPictureInput *input, GstBuffer *buffer, guint64 ser
         queued.is_late = tick < next_tick && next_tick > 0;
         queued.tick = MAX(tick, next_tick);
         input->stats->late_pictures += queued.is_late;
+        if (put_off(input, queued.picture, queued.is_late ? tick : next_tick, next_tick))
+            return;
     }
     enqueue(input, queued);
+}
+
+/* The first pictures of a stream often come late and all at once, and the timeline, which knew no
+ * better, has them as close together: they are spread to before those that came later, in their
+ * cadence. */
+static void spread_first(EgPictureInput *input)
+{
+    gint64 interval_ns = (gint64)input->cadence.interval_ns;
+
+    if (input->cadence.n_pictures < CADENCE_SURE)
+        return;
+    for (guint i = input->n_queued; i > 1; i--) {
+        EgPicture *picture = &queued_at(input, i - 2)->picture;
+        gint64 due_ns = queued_at(input, i - 1)->picture.instant_ns - interval_ns;
+        if (picture->instant_ns - due_ns > interval_ns / 2)
+            picture->instant_ns = due_ns;
+    }
 }
 
 void eg_picture_input_start(EgPictureInput *input, gint64 origin_ns)
@@ -224,6 +286,7 @@ void eg_picture_input_start(EgPictureInput *input, gint64 origin_ns)
 
     input->has_started = true;
     input->origin_ns = origin_ns;
+    spread_first(input);
     input->n_queued = 0;
     for (guint i = 0; i < n_queued; i++) {
         Queued queued = *queued_at(input, i);
@@ -280,6 +343,8 @@ void eg_picture_input_release(EgPictureInput *input, gint64 tick)
         queued_at(input, 0)->picture.buffer = NULL;
         drop_head(input);
     }
+    if (input->is_overdue && tick + 1 >= input->overdue_to_tick)
+        show_overdue(input);
 }
 
 bool eg_picture_input_is_empty(const EgPictureInput *input, gint64 tick_ns)

@@ -45,6 +45,7 @@ struct _EgPacerInput {
     EgPictureInput *pictures; /* NULL: sound */
     EgSoundInput *sound;      /* NULL: pictures */
     EgRoute route;
+    guint rank; /* of pictures */
     bool has_ended;
 };
 
@@ -119,13 +120,14 @@ static EgPacerInput *add_input(EgPacer *pacer)
     return input;
 }
 
-EgPacerInput *eg_pacer_add_video(EgPacer *pacer)
+EgPacerInput *eg_pacer_add_video(EgPacer *pacer, guint rank)
 {
     g_assert(pacer->params.fps > 0);
     EgPacerInput *input = add_input(pacer);
     gint64 kept_ns = pacer->params.latency_ns + ROOM_GRACE_NS;
     guint limit = (guint)(kept_ns * pacer->params.fps / EG_NS_PER_S) + MORE_PICTURES;
 
+    input->rank = rank;
     input->pictures =
         eg_picture_input_new(pacer->params.fps, pacer->params.hold_ns, limit, &pacer->stats);
     if (pacer->has_started)
@@ -184,11 +186,13 @@ typedef struct {
     bool is_complete;  /* no other can come for this tick */
 } Choice;
 
-/* The newest track that has a picture for the tick. Black is certain only when all tracks that may
- * send have something for later. */
+/* Of the tracks that have a picture for the tick the preferred one. Black is certain only when all
+ * tracks that may send have something for later. */
 static Choice choose_picture(const EgPacer *pacer)
 {
     gint64 tick_ns = pacer->origin_ns + tick_pts(pacer, pacer->tick);
+    Choice choice = {0};
+    guint best_rank = 0;
     guint n_live = 0;
     guint n_past = 0;
 
@@ -199,12 +203,16 @@ static Choice choose_picture(const EgPacer *pacer)
         bool is_live = eg_picture_input_is_live(input->pictures);
         bool is_past = is_live && eg_picture_input_is_past(input->pictures, pacer->tick);
         EgPicture picture = eg_picture_input_at(input->pictures, pacer->tick, tick_ns);
-        if (picture.serial != 0)
-            return (Choice){picture, is_past};
         n_live += is_live;
         n_past += is_past;
+        if (picture.serial == 0 || (choice.picture.serial != 0 && input->rank >= best_rank))
+            continue;
+        choice = (Choice){picture, is_past};
+        best_rank = input->rank;
     }
-    return (Choice){.is_complete = n_live > 0 && n_live == n_past};
+    if (choice.picture.serial == 0)
+        choice.is_complete = n_live > 0 && n_live == n_past;
+    return choice;
 }
 
 /* The buffer is new, its memory that of the picture. */

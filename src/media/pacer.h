@@ -3,6 +3,8 @@
 #include <gst/gst.h>
 #include <stdbool.h>
 
+#include "request/selection.h"
+
 /* Keeps time for what is encoded: picture n at exactly n / fps after the origin, sound in whole
  * blocks, both gapless for ever, whatever the tracks do. Passive: the caller says what time it is.
  * Session thread only; outputs come from inside eg_pacer_run() and eg_pacer_finish(). Instants are
@@ -31,18 +33,12 @@ typedef struct {
     gint64 hold_ns;     /* how long the last picture stays when nothing comes, before black */
 } EgPacerParams;
 
-typedef enum {
-    EG_ROUTE_NONE,
-    EG_ROUTE_BOTH,
-    EG_ROUTE_LEFT,
-    EG_ROUTE_RIGHT,
-} EgRoute;
-
 typedef struct {
     guint64 pictures;      /* ticks put out */
     guint64 repeated;      /* ... that showed the picture before again */
     guint64 black;         /* ... that were black */
-    guint64 late_pictures; /* that came after their tick: shown at the next, if none is newer */
+    guint64 late_pictures; /* that came after their tick: shown at the next, if none is newer; by
+                            * more than 100 ms: only if nothing better comes for a second */
     guint64
         surplus_pictures; /* never shown for a newer one: the source is faster than the output */
     guint64 skipped;      /* ticks not put out since the encoder had no room */
@@ -59,9 +55,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgPacer, eg_pacer_free)
  * may be added and pushed to before and after. */
 void eg_pacer_start(EgPacer *pacer, gint64 origin_ns);
 
-/* A track. Pictures: the newest added input that has pictures is shown (one track fills the
- * frame). Sound: all inputs are mixed, by their routes. */
-EgPacerInput *eg_pacer_add_video(EgPacer *pacer);
+/* A track. Pictures: of the inputs that have some, that of the lowest rank is shown, of several
+ * such the newest added (one track fills the frame). Sound: all inputs are mixed, by their routes.
+ */
+EgPacerInput *eg_pacer_add_video(EgPacer *pacer, guint rank);
 EgPacerInput *eg_pacer_add_audio(EgPacer *pacer, EgRoute route);
 
 /* No more will be pushed: what was pushed is still put out at its time, then the pacer frees the

@@ -158,6 +158,7 @@ bool eg_rtp_payload_parse(EgCodec codec, const guint8 *data, gsize size_bytes,
     case EG_CODEC_PCMA:
     case EG_CODEC_AAC:
     case EG_CODEC_MP3:
+    case EG_CODEC_PCM:
     case EG_N_CODECS:
         break;
     }

@@ -87,7 +87,13 @@ struct _EgTimelineTrack {
     EgStarvation starvation;
     gint64 last_arrival_ns;
     gint64 last_arrival_media_ns;
+    guint64 last_sequence; /* of the packet that arrived then */
     gint64 early_since_ns; /* since then all packets came too early to be believed */
+
+    /* Packets come so late that either the network has held them back or the media clock stood. */
+    bool is_held_back;
+    gint64 held_back_ns; /* arrival and delay of the first one that was not caught up since */
+    gint64 held_back_delay_ns;
 
     EgReportLine line;
     gint64 step_ns; /* what of the sender clock's step this track's reports have shown */

@@ -6,12 +6,23 @@
  * packets of a stream are often late or in a burst, and what is behind the pacer waits as long. */
 #define SETTLE_NS (600 * EG_NS_PER_MS)
 
-/* A packet from farther in the future, or from longer ago, is none of the media that we know. */
-#define AHEAD_LIMIT_NS  EG_NS_PER_S
-#define BEHIND_LIMIT_NS (3 * EG_NS_PER_S)
+/* A packet from farther in the future, or from longer ago, is none of the media that we know. But
+ * what comes as a retransmission may be as old as the network was away. */
+#define AHEAD_LIMIT_NS            EG_NS_PER_S
+#define BEHIND_LIMIT_NS           (3 * EG_NS_PER_S)
+#define RECOVERED_BEHIND_LIMIT_NS (60 * EG_NS_PER_S)
 
-/* After so long without packets (muted), what comes need not join exactly. */
-#define RESUME_NS (3 * EG_NS_PER_S)
+/* Media that goes on where it was, but from longer ago: the network has held it back, if it comes
+ * faster than it was sent; or the sender's media clock stood still, if for so long it does not. */
+#define CONTINUED_NS       EG_NS_PER_S
+#define HELD_BACK_PROOF_NS (100 * EG_NS_PER_MS)
+#define CATCH_UP_NS        (25 * EG_NS_PER_MS)
+
+/* After so long without packets (muted), what comes need not join exactly: unless it was the
+ * network that was away, as packets that are missing show. A few go unnoticed. */
+#define RESUME_NS       (3 * EG_NS_PER_S)
+#define RESUME_MEDIA_NS (2 * EG_NS_PER_S)
+#define OUTAGE_PACKETS  8
 
 /* Successive frames keep at least this distance when the mapping goes back. */
 #define LEAST_STEP_NS EG_NS_PER_MS
@@ -119,11 +130,33 @@ static gint64 media_time(const EgTimelineTrack *track, gint64 ticks)
     return seconds * EG_NS_PER_S + rest * EG_NS_PER_S / track->rate_hz;
 }
 
-static bool is_other_media(const EgTimelineTrack *track, gint64 media_ns, gint64 arrival_ns)
+/* Whether a packet that comes far too late does so since the network has held it back. */
+static bool is_held_back(EgTimelineTrack *track, gint64 media_ns, gint64 arrival_ns)
 {
-    gint64 ahead_ns = media_ns + track->shift_ns - arrival_ns;
+    gint64 delay_ns = arrival_ns - media_ns;
 
-    return track->has_instant && (ahead_ns > AHEAD_LIMIT_NS || ahead_ns < -BEHIND_LIMIT_NS);
+    if (ABS(media_ns - track->last_media_ns) > CONTINUED_NS)
+        return false;
+    if (!track->is_held_back || delay_ns < track->held_back_delay_ns - CATCH_UP_NS) {
+        track->is_held_back = true;
+        track->held_back_ns = arrival_ns;
+        track->held_back_delay_ns = delay_ns;
+    }
+    return arrival_ns - track->held_back_ns < HELD_BACK_PROOF_NS;
+}
+
+static bool is_other_media(EgTimelineTrack *track, const EgPacket *packet, gint64 media_ns)
+{
+    gint64 ahead_ns = media_ns + track->shift_ns - packet->arrival_ns;
+
+    if (!track->has_instant)
+        return false;
+    if (packet->is_recovered)
+        return ahead_ns > AHEAD_LIMIT_NS || ahead_ns < -RECOVERED_BEHIND_LIMIT_NS;
+    if (ahead_ns < -BEHIND_LIMIT_NS)
+        return !is_held_back(track, media_ns, packet->arrival_ns);
+    track->is_held_back = false;
+    return ahead_ns > AHEAD_LIMIT_NS;
 }
 
 /* What was known of the media clock is void; what is known of the sender's clock stays. */
@@ -134,6 +167,7 @@ static void start_anew(EgTimelineTrack *track, const EgPacket *packet)
     eg_delay_window_reset(&track->delays);
     eg_report_line_reset(&track->line);
     track->starvation.is_active = false;
+    track->is_held_back = false;
     track->n_pending = 0;
     track->drift_delay_ns = EG_NO_DELAY;
     track->has_instant = false;
@@ -178,17 +212,28 @@ static gint64 map_next(EgTimelineTrack *track, gint64 media_ns, gint64 arrival_n
     return track->last_instant_ns;
 }
 
+/* Whether the packet is the first after a pause of the sender. */
+static bool is_resuming(const EgTimelineTrack *track, const EgPacket *packet, gint64 media_ns)
+{
+    gint64 missing = (gint64)(packet->sequence - track->last_sequence) - 1;
+
+    return packet->arrival_ns - track->last_arrival_ns >= RESUME_NS &&
+           media_ns - track->last_arrival_media_ns >= RESUME_MEDIA_NS && missing < OUTAGE_PACKETS;
+}
+
 static void observe(EgTimelineTrack *track, const EgPacket *packet, gint64 media_ns)
 {
     gint64 arrival_ns = packet->arrival_ns;
 
-    if (track->has_instant && arrival_ns - track->last_arrival_ns >= RESUME_NS) {
+    /* A retransmission says when it was asked for, what was held back says for how long: they count
+     * only where there is nothing else. */
+    if (track->has_instant && (packet->is_recovered || track->is_held_back))
+        return;
+    if (track->has_instant && is_resuming(track, packet, media_ns)) {
         eg_track_resume(track);
         track->settled_ns = arrival_ns + SETTLE_NS;
     }
-    /* A retransmission says when it was asked for; it counts only where there is nothing else. */
-    if (packet->is_recovered && track->delays.min_ns != EG_NO_DELAY)
-        return;
+    track->last_sequence = packet->sequence;
     if (eg_track_observe(track, arrival_ns, media_ns))
         track->settled_ns = arrival_ns + 1; /* the gap is there already: join behind it */
     eg_track_check_resumed(track, arrival_ns);
@@ -199,7 +244,7 @@ gint64 eg_timeline_track_map(EgTimelineTrack *track, const EgPacket *packet)
     gint64 ticks = unwrap(track, packet->timestamp);
     gint64 media_ns = media_time(track, ticks);
 
-    if (is_other_media(track, media_ns, packet->arrival_ns)) {
+    if (is_other_media(track, packet, media_ns)) {
         start_anew(track, packet);
         ticks = 0;
         media_ns = 0;

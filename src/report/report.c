@@ -1,38 +1,33 @@
 #include "report/report.h"
 
-#include <string.h>
+#include <glib/gstdio.h>
 
 #include "base/error.h"
+#include "proto/message.h"
+#include "proto/redact.h"
+#include "sink/file-name.h"
+
+/* What LiveKit says of an egress that has reached its limit; psrpc has no code for it. */
+#define LIMIT_TEXT        "Session limit reached"
+#define LIMIT_HTTP_STATUS 413
 
 struct _EgReport {
     Livekit__EgressInfo *info;
 };
 
-/* protobuf-c frees with free(), which is what g_free() is; an unset string is its shared "". */
-static void set_string(char **field, const char *value)
-{
-    if (*field != protobuf_c_empty_string)
-        g_free(*field);
-    *field = value != NULL && *value != '\0' ? g_strdup(value) : (char *)protobuf_c_empty_string;
-}
-
-/* A deep copy, by the way of the wire. */
-static ProtobufCMessage *copy_message(const ProtobufCMessage *message)
-{
-    gsize size = protobuf_c_message_get_packed_size(message);
-    g_autofree guint8 *bytes = g_malloc(size);
-    protobuf_c_message_pack(message, bytes);
-    return protobuf_c_message_unpack(message->descriptor, NULL, size, bytes);
-}
-
 static const struct {
     Rpc__StartEgressRequest__RequestCase in;
     Livekit__EgressInfo__RequestCase out;
 } request_cases[] = {
+    {RPC__START_EGRESS_REQUEST__REQUEST_ROOM_COMPOSITE,
+     LIVEKIT__EGRESS_INFO__REQUEST_ROOM_COMPOSITE                                                 },
+    {RPC__START_EGRESS_REQUEST__REQUEST_WEB,             LIVEKIT__EGRESS_INFO__REQUEST_WEB        },
     {RPC__START_EGRESS_REQUEST__REQUEST_PARTICIPANT,     LIVEKIT__EGRESS_INFO__REQUEST_PARTICIPANT},
     {RPC__START_EGRESS_REQUEST__REQUEST_TRACK_COMPOSITE,
      LIVEKIT__EGRESS_INFO__REQUEST_TRACK_COMPOSITE                                                },
     {RPC__START_EGRESS_REQUEST__REQUEST_TRACK,           LIVEKIT__EGRESS_INFO__REQUEST_TRACK      },
+    {RPC__START_EGRESS_REQUEST__REQUEST_EGRESS,          LIVEKIT__EGRESS_INFO__REQUEST_EGRESS     },
+    {RPC__START_EGRESS_REQUEST__REQUEST_REPLAY,          LIVEKIT__EGRESS_INFO__REQUEST_REPLAY     },
 };
 
 static void echo_request(Livekit__EgressInfo *info, const Rpc__StartEgressRequest *request)
@@ -41,15 +36,66 @@ static void echo_request(Livekit__EgressInfo *info, const Rpc__StartEgressReques
         if (request->request_case != request_cases[i].in)
             continue;
         /* The members of both unions are message pointers, so any of them stands for all. */
+        ProtobufCMessage *echo = eg_proto_copy(&request->participant->base);
+        eg_redact_message(echo);
         info->request_case = request_cases[i].out;
-        info->participant = (Livekit__ParticipantEgressRequest *)(gpointer)copy_message(
-            &request->participant->base);
+        info->participant = (Livekit__ParticipantEgressRequest *)(gpointer)echo;
     }
 }
 
-static Livekit__FileInfo *file_of(EgReport *report)
+static void add_file(Livekit__EgressInfo *info, const EgOutput *output)
 {
-    return report->info->file_results[0];
+    Livekit__FileInfo *file = g_new(Livekit__FileInfo, 1);
+    livekit__file_info__init(file);
+    eg_proto_set_string(&file->filename, output->path_template);
+    info->file_results = g_renew(Livekit__FileInfo *, info->file_results, info->n_file_results + 1);
+    info->file_results[info->n_file_results++] = file;
+}
+
+static void add_stream(Livekit__EgressInfo *info, const EgOutput *output)
+{
+    Livekit__StreamInfo *stream = g_new(Livekit__StreamInfo, 1);
+    g_autofree char *url = eg_redact_url(output->url);
+    livekit__stream_info__init(stream);
+    eg_proto_set_string(&stream->url, url);
+    info->stream_results =
+        g_renew(Livekit__StreamInfo *, info->stream_results, info->n_stream_results + 1);
+    info->stream_results[info->n_stream_results++] = stream;
+}
+
+/* By EgOutputKind. */
+static void (*const add_result[])(Livekit__EgressInfo *info, const EgOutput *output) = {
+    [EG_OUTPUT_FILE] = add_file,
+    [EG_OUTPUT_WEBSOCKET] = add_stream,
+};
+
+/* Old clients read the one result that there is from another field. */
+static void mirror_result(Livekit__EgressInfo *info)
+{
+    switch (info->result_case) {
+    case LIVEKIT__EGRESS_INFO__RESULT_FILE:
+        livekit__file_info__free_unpacked(info->file, NULL);
+        break;
+    case LIVEKIT__EGRESS_INFO__RESULT_STREAM:
+        livekit__stream_info_list__free_unpacked(info->stream, NULL);
+        break;
+    case LIVEKIT__EGRESS_INFO__RESULT_SEGMENTS:
+    case LIVEKIT__EGRESS_INFO__RESULT__NOT_SET:
+    case _LIVEKIT__EGRESS_INFO__RESULT__CASE_IS_INT_SIZE:
+    default:
+        break;
+    }
+    info->result_case = LIVEKIT__EGRESS_INFO__RESULT__NOT_SET;
+    if (info->n_file_results == 1 && info->n_stream_results == 0) {
+        info->result_case = LIVEKIT__EGRESS_INFO__RESULT_FILE;
+        info->file = (Livekit__FileInfo *)(gpointer)eg_proto_copy(&info->file_results[0]->base);
+    } else if (info->n_stream_results > 0 && info->n_file_results == 0) {
+        Livekit__StreamInfoList list = LIVEKIT__STREAM_INFO_LIST__INIT;
+        list.n_info = info->n_stream_results;
+        list.info = info->stream_results;
+        info->result_case = LIVEKIT__EGRESS_INFO__RESULT_STREAM;
+        info->stream = (Livekit__StreamInfoList *)(gpointer)eg_proto_copy(&list.base);
+    }
 }
 
 EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *request, gint64 now_ns)
@@ -58,21 +104,25 @@ EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *reque
     Livekit__EgressInfo *info = g_new(Livekit__EgressInfo, 1);
     livekit__egress_info__init(info);
     report->info = info;
-    set_string(&info->egress_id, plan->egress_id);
-    set_string(&info->room_id, plan->room_id);
-    set_string(&info->room_name, plan->room_name);
+    eg_proto_set_string(&info->egress_id, plan->egress_id);
+    eg_proto_set_string(&info->room_id, plan->room_id);
+    eg_proto_set_string(&info->room_name, plan->room_name);
     info->status = LIVEKIT__EGRESS_STATUS__EGRESS_STARTING;
     info->source_type = LIVEKIT__EGRESS_SOURCE_TYPE__EGRESS_SOURCE_TYPE_SDK;
     info->retry_count = (gint32)plan->retry_count;
     info->started_at = now_ns;
     info->updated_at = now_ns;
     echo_request(info, request);
+    for (guint i = 0; i < plan->n_outputs; i++)
+        add_result[plan->outputs[i].kind](info, &plan->outputs[i]);
+    mirror_result(info);
+    return report;
+}
 
-    info->n_file_results = 1;
-    info->file_results = g_new(Livekit__FileInfo *, 1);
-    info->file_results[0] = g_new(Livekit__FileInfo, 1);
-    livekit__file_info__init(info->file_results[0]);
-    set_string(&info->file_results[0]->filename, plan->file.path_template);
+EgReport *eg_report_new_from_info(const Livekit__EgressInfo *info)
+{
+    EgReport *report = g_new0(EgReport, 1);
+    report->info = (Livekit__EgressInfo *)(gpointer)eg_proto_copy(&info->base);
     return report;
 }
 
@@ -91,27 +141,84 @@ const Livekit__EgressInfo *eg_report_info(const EgReport *report)
 
 void eg_report_set_room(EgReport *report, const char *room_name, const char *room_sid)
 {
-    set_string(&report->info->room_name, room_name);
-    set_string(&report->info->room_id, room_sid);
+    eg_proto_set_string(&report->info->room_name, room_name);
+    eg_proto_set_string(&report->info->room_id, room_sid);
 }
 
 void eg_report_set_file(EgReport *report, const char *path)
 {
-    set_string(&file_of(report)->filename, path);
-    set_string(&file_of(report)->location, path);
+    Livekit__EgressInfo *info = report->info;
+    for (gsize i = 0; i < info->n_file_results; i++) {
+        eg_proto_set_string(&info->file_results[i]->filename, path);
+        eg_proto_set_string(&info->file_results[i]->location, path);
+    }
+    mirror_result(info);
+}
+
+/* An unfinished file first: a finished one beside it is of another recording. */
+static void locate_file(Livekit__FileInfo *file)
+{
+    g_autofree char *recording = eg_file_recording_name(file->filename);
+    const char *const candidates[] = {recording, file->filename};
+    GStatBuf status;
+    for (gsize i = 0; i < G_N_ELEMENTS(candidates); i++) {
+        if (g_stat(candidates[i], &status) == 0) {
+            eg_proto_set_string(&file->location, candidates[i]);
+            file->size = status.st_size;
+            return;
+        }
+    }
+    eg_proto_set_string(&file->location, "");
+    file->size = 0;
+}
+
+void eg_report_locate_files(EgReport *report)
+{
+    Livekit__EgressInfo *info = report->info;
+    for (gsize i = 0; i < info->n_file_results; i++) {
+        if (*info->file_results[i]->location != '\0')
+            locate_file(info->file_results[i]);
+    }
+    mirror_result(info);
 }
 
 void eg_report_set_active(EgReport *report, gint64 now_ns)
 {
-    report->info->status = LIVEKIT__EGRESS_STATUS__EGRESS_ACTIVE;
-    report->info->updated_at = now_ns;
-    file_of(report)->started_at = now_ns;
+    Livekit__EgressInfo *info = report->info;
+    info->status = LIVEKIT__EGRESS_STATUS__EGRESS_ACTIVE;
+    info->updated_at = now_ns;
+    for (gsize i = 0; i < info->n_file_results; i++)
+        info->file_results[i]->started_at = now_ns;
+    for (gsize i = 0; i < info->n_stream_results; i++)
+        info->stream_results[i]->started_at = now_ns;
+    mirror_result(info);
 }
 
-void eg_report_set_file_size(EgReport *report, guint64 size_bytes, gint64 duration_ns)
+void eg_report_set_progress(EgReport *report, guint64 size_bytes, gint64 duration_ns)
 {
-    file_of(report)->size = (gint64)size_bytes;
-    file_of(report)->duration = duration_ns;
+    Livekit__EgressInfo *info = report->info;
+    for (gsize i = 0; i < info->n_file_results; i++) {
+        info->file_results[i]->size = (gint64)size_bytes;
+        info->file_results[i]->duration = duration_ns;
+    }
+    for (gsize i = 0; i < info->n_stream_results; i++)
+        info->stream_results[i]->duration = duration_ns;
+    mirror_result(info);
+}
+
+/* Of outputs that have begun and not ended. */
+static void end_results(Livekit__EgressInfo *info, gint64 now_ns)
+{
+    for (gsize i = 0; i < info->n_file_results; i++) {
+        Livekit__FileInfo *file = info->file_results[i];
+        if (file->started_at != 0 && file->ended_at == 0)
+            file->ended_at = now_ns;
+    }
+    for (gsize i = 0; i < info->n_stream_results; i++) {
+        Livekit__StreamInfo *stream = info->stream_results[i];
+        if (stream->started_at != 0 && stream->ended_at == 0)
+            stream->ended_at = now_ns;
+    }
 }
 
 static void set_reason(Livekit__EgressInfo *info, EgEndReason reason)
@@ -119,30 +226,40 @@ static void set_reason(Livekit__EgressInfo *info, EgEndReason reason)
     if (reason == EG_END_NONE)
         return;
     g_autofree char *details = g_strdup_printf("End reason: %s", eg_end_reason_name(reason));
-    set_string(&info->details, details);
+    eg_proto_set_string(&info->details, details);
 }
 
 void eg_report_set_ending(EgReport *report, EgEndReason reason, gint64 now_ns)
 {
     report->info->status = LIVEKIT__EGRESS_STATUS__EGRESS_ENDING;
     report->info->updated_at = now_ns;
-    if (file_of(report)->started_at != 0)
-        file_of(report)->ended_at = now_ns;
+    end_results(report->info, now_ns);
     set_reason(report->info, reason);
+    mirror_result(report->info);
 }
 
 void eg_report_set_ended(EgReport *report, Livekit__EgressStatus status, EgEndReason reason,
                          const GError *error, gint64 now_ns)
 {
     Livekit__EgressInfo *info = report->info;
+    bool is_failed = status == LIVEKIT__EGRESS_STATUS__EGRESS_FAILED;
     info->status = status;
     info->updated_at = now_ns;
     info->ended_at = now_ns;
-    if (file_of(report)->started_at != 0 && file_of(report)->ended_at == 0)
-        file_of(report)->ended_at = now_ns;
+    end_results(info, now_ns);
     set_reason(info, reason);
-    if (error != NULL) {
-        set_string(&info->error, error->message);
-        info->error_code = eg_error_http_status(eg_error_code(error));
+    for (gsize i = 0; i < info->n_stream_results; i++) {
+        info->stream_results[i]->status = is_failed ? LIVEKIT__STREAM_INFO__STATUS__FAILED
+                                                    : LIVEKIT__STREAM_INFO__STATUS__FINISHED;
+        if (is_failed && error != NULL)
+            eg_proto_set_string(&info->stream_results[i]->error, error->message);
     }
+    if (error != NULL) {
+        eg_proto_set_string(&info->error, error->message);
+        info->error_code = eg_error_http_status(eg_error_code(error));
+    } else if (status == LIVEKIT__EGRESS_STATUS__EGRESS_LIMIT_REACHED) {
+        eg_proto_set_string(&info->error, LIMIT_TEXT);
+        info->error_code = LIMIT_HTTP_STATUS;
+    }
+    mirror_result(info);
 }

@@ -4,12 +4,15 @@
 #include "request/plan.h"
 #include "source/source.h"
 
-/* The EgressInfo of one egress, and its only writer. Session thread only. Instants are wall-clock
+/* The EgressInfo of one egress, and its only writer. One thread only. Instants are wall-clock
  * nanoseconds since the Unix epoch. */
 typedef struct _EgReport EgReport;
 
-/* Status STARTING, with what the plan knows. `request` is echoed (copied). */
+/* Status STARTING, with what the plan knows. `request` is echoed (copied), without its secrets. */
 EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *request, gint64 now_ns);
+
+/* To go on where another process has stopped; copied. */
+EgReport *eg_report_new_from_info(const Livekit__EgressInfo *info);
 void eg_report_free(EgReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgReport, eg_report_free)
 
@@ -18,8 +21,13 @@ const Livekit__EgressInfo *eg_report_info(const EgReport *report);
 
 void eg_report_set_room(EgReport *report, const char *room_name, const char *room_sid);
 void eg_report_set_file(EgReport *report, const char *path);
+
+/* For a recording that has not ended in order: says where what there is of its files really is,
+ * which may be under an unfinished name, or nowhere. Looks at the disk. */
+void eg_report_locate_files(EgReport *report);
+
 void eg_report_set_active(EgReport *report, gint64 now_ns);
-void eg_report_set_file_size(EgReport *report, guint64 size_bytes, gint64 duration_ns);
+void eg_report_set_progress(EgReport *report, guint64 size_bytes, gint64 duration_ns);
 void eg_report_set_ending(EgReport *report, EgEndReason reason, gint64 now_ns);
 
 /* The final state; the error (may be NULL) gives text and code. */

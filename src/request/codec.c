@@ -9,6 +9,7 @@ static const EgCodecInfo codecs[EG_N_CODECS] = {
     [EG_CODEC_VP8] = {"VP8",  EG_MEDIA_VIDEO, "video/VP8",  90000},
     [EG_CODEC_VP9] = {"VP9",  EG_MEDIA_VIDEO, "video/VP9",  90000},
     [EG_CODEC_H264] = {"H264", EG_MEDIA_VIDEO, "video/H264", 90000},
+    [EG_CODEC_PCM] = {"PCM",  EG_MEDIA_AUDIO, NULL,         0    },
 };
 
 static const char *const media_names[EG_N_MEDIA] = {

@@ -21,6 +21,7 @@ typedef enum {
     EG_CODEC_VP8,
     EG_CODEC_VP9,
     EG_CODEC_H264,
+    EG_CODEC_PCM, /* S16LE; as it is streamed: 48 kHz stereo */
     EG_N_CODECS,
 } EgCodec;
 

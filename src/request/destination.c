@@ -51,15 +51,23 @@ static bool check_file(const char *path, EgDestinationRule rule, GError **error)
     return true;
 }
 
-/* Where the codecs decide, each format that may come out. */
-static bool check_formats(const EgPlan *plan, const EgFilenameFacts *facts, EgDestinationRule rule,
-                          GError **error)
+/* Where the codecs decide, any in which something can be that rooms send. */
+static bool may_come(const EgOutput *output, EgFormat format)
+{
+    if (output->format != EG_FORMAT_NONE)
+        return output->format == format;
+    return eg_format_holds_sent(format, EG_MEDIA_AUDIO) ||
+           eg_format_holds_sent(format, EG_MEDIA_VIDEO);
+}
+
+static bool check_formats(const EgOutput *output, const EgFilenameFacts *facts,
+                          EgDestinationRule rule, GError **error)
 {
     for (guint i = EG_FORMAT_NONE + 1; i < EG_N_FORMATS; i++) {
-        if (plan->file.format != EG_FORMAT_NONE && plan->file.format != (EgFormat)i)
+        if (!may_come(output, (EgFormat)i))
             continue;
         g_autofree char *path =
-            eg_filename_expand(plan->file.path_template, (EgFormat)i, facts, error);
+            eg_filename_expand(output->path_template, (EgFormat)i, facts, error);
         if (path == NULL || !check_file(path, rule, error))
             return false;
     }
@@ -68,15 +76,19 @@ static bool check_formats(const EgPlan *plan, const EgFilenameFacts *facts, EgDe
 
 bool eg_destination_check(const EgPlan *plan, EgDestinationRule rule, GError **error)
 {
-    const char *template = plan->file.path_template;
+    const EgOutput *output = &plan->outputs[0];
+    if (output->kind != EG_OUTPUT_FILE)
+        return true;
+    const char *template = output->path_template;
     g_autofree char *folder = eg_filename_fixed_folder(template);
     if (!check_folder(folder, error))
         return false;
 
+    g_autofree const char **named = eg_selection_named_tracks(&plan->selection);
     EgFilenameFacts facts = {
         .room_name = plan->room_name,
         .publisher_identity = plan->selection.identity,
-        .track_id = plan->selection.track_id,
+        .track_id = named[0] != NULL && named[1] == NULL ? named[0] : NULL,
         .retry_count = plan->retry_count,
     };
     if (!eg_filename_is_known(template, &facts))
@@ -84,5 +96,5 @@ bool eg_destination_check(const EgPlan *plan, EgDestinationRule rule, GError **e
     /* "rec" for the folder rec, not for rec.mp4 beside it. */
     if (g_file_test(template, G_FILE_TEST_IS_DIR))
         return check_file(template, rule, error);
-    return check_formats(plan, &facts, rule, error);
+    return check_formats(output, &facts, rule, error);
 }

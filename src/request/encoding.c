@@ -163,12 +163,16 @@ static bool apply_options(const EgEncodingRequest *request, EgPlan *plan, GError
 static bool requested_format(const EgEncodingRequest *request, const EgPlan *plan, EgFormat *format,
                              GError **error)
 {
+    if (plan->outputs[0].kind == EG_OUTPUT_WEBSOCKET) {
+        *format = EG_FORMAT_RAW;
+        return true;
+    }
     for (gsize i = 0; i < G_N_ELEMENTS(file_types); i++) {
         if (file_types[i].type != request->file_type)
             continue;
-        *format = file_types[i].format != EG_FORMAT_NONE
-                      ? file_types[i].format
-                      : eg_format_from_filename(plan->file.path_template);
+        *format = file_types[i].format;
+        if (*format == EG_FORMAT_NONE && !request->is_by_codec)
+            *format = eg_format_from_filename(plan->outputs[0].path_template);
         return true;
     }
     eg_request_invalid(error, "file_type", "%d is none", (int)request->file_type);
@@ -184,38 +188,35 @@ static void set_incompatible(GError **error, const char *field, EgFormat format,
                  codecs);
 }
 
-/* A participant into a format without pictures means its sound; a video track asked for by name
- * would be dropped, which nobody can want. */
+/* A participant into a format without pictures means its sound; a picture that is asked for by
+ * name would be dropped, which nobody can want. */
 static bool settle_video_in_audio_format(EgPlan *plan, EgFormat format, GError **error)
 {
-    if (plan->selection.identity != NULL) {
-        plan->selection.has_video = false;
+    if (plan->selection.lifetime == EG_LIFETIME_PARTICIPANT) {
+        g_array_set_size(plan->selection.video, 0);
         return true;
     }
     g_autofree char *codecs = eg_format_describe_codecs(format);
     eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
-                 "no supported codec is compatible with all outputs: format %s holds %s, but there "
-                 "is a video_track_id; mp4 and webm hold both",
+                 "no supported codec is compatible with all outputs: format %s holds %s, but a "
+                 "picture is asked for; mp4 and webm hold both",
                  eg_format_info(format)->name, codecs);
-    return false;
-}
-
-static bool holds_sent_codec(EgFormat format, EgMedia media)
-{
-    for (guint i = EG_CODEC_NONE + 1; i < EG_N_CODECS; i++) {
-        const EgCodecInfo *info = eg_codec_info((EgCodec)i);
-        if (info->media == media && info->mime != NULL && eg_format_holds(format, (EgCodec)i))
-            return true;
-    }
     return false;
 }
 
 static bool settle_passthrough(EgPlan *plan, EgFormat format, GError **error)
 {
-    plan->file.format = format;
+    if (plan->selection.lifetime == EG_LIFETIME_ROOM) {
+        eg_request_invalid(error, "passthrough",
+                           "what is sent in a room is mixed; single tracks and the tracks of one "
+                           "participant can be left as they are");
+        return false;
+    }
+    plan->outputs[0].format = format;
     if (format == EG_FORMAT_NONE)
         return true;
-    if (plan->selection.has_audio && !holds_sent_codec(format, EG_MEDIA_AUDIO)) {
+    if (eg_selection_has(&plan->selection, EG_MEDIA_AUDIO) &&
+        !eg_format_holds_sent(format, EG_MEDIA_AUDIO)) {
         g_autofree char *codecs = eg_format_describe_codecs(format);
         eg_request_invalid(error, "preset",
                            "PASSTHROUGH into %s, which holds %s, but rooms send Opus; "
@@ -223,9 +224,8 @@ static bool settle_passthrough(EgPlan *plan, EgFormat format, GError **error)
                            eg_format_info(format)->name, codecs);
         return false;
     }
-    /* One track by id may turn out to be either. */
-    return plan->selection.track_id != NULL || !plan->selection.has_video ||
-           holds_sent_codec(format, EG_MEDIA_VIDEO) ||
+    return !eg_selection_has(&plan->selection, EG_MEDIA_VIDEO) ||
+           eg_format_holds_sent(format, EG_MEDIA_VIDEO) ||
            settle_video_in_audio_format(plan, format, error);
 }
 
@@ -244,8 +244,9 @@ static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
 {
     EgSelection *selection = &plan->selection;
     if (format == EG_FORMAT_NONE)
-        format = eg_format_for_encoding(selection->has_audio, plan->audio.codec,
-                                        selection->has_video, plan->video.codec);
+        format =
+            eg_format_for_encoding(eg_selection_has(selection, EG_MEDIA_AUDIO), plan->audio.codec,
+                                   eg_selection_has(selection, EG_MEDIA_VIDEO), plan->video.codec);
     if (format == EG_FORMAT_NONE) {
         eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
                      "no supported file output type is compatible with the selected codecs: no "
@@ -255,15 +256,15 @@ static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
                                                         : "video");
         return false;
     }
-    plan->file.format = format;
-    if (selection->has_video && plan->video.codec == EG_CODEC_NONE &&
+    plan->outputs[0].format = format;
+    if (eg_selection_has(selection, EG_MEDIA_VIDEO) && plan->video.codec == EG_CODEC_NONE &&
         eg_format_default_codec(format, EG_MEDIA_VIDEO) == EG_CODEC_NONE &&
         !settle_video_in_audio_format(plan, format, error))
         return false;
-    if (selection->has_audio &&
+    if (eg_selection_has(selection, EG_MEDIA_AUDIO) &&
         !settle_codec(format, EG_MEDIA_AUDIO, "audio_codec", &plan->audio.codec, error))
         return false;
-    if (selection->has_video &&
+    if (eg_selection_has(selection, EG_MEDIA_VIDEO) &&
         !settle_codec(format, EG_MEDIA_VIDEO, "video_codec", &plan->video.codec, error))
         return false;
 
@@ -272,15 +273,18 @@ static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
         return false;
     }
 
-    if (!selection->has_audio)
+    if (!eg_selection_has(selection, EG_MEDIA_AUDIO))
         plan->audio = (EgAudioEncoding){0};
-    if (!selection->has_video)
+    if (!eg_selection_has(selection, EG_MEDIA_VIDEO))
         plan->video = (EgVideoEncoding){0};
     if (plan->video.codec != EG_CODEC_H264)
         plan->video.profile = EG_PROFILE_NONE;
-    /* Opus has no other rate (RFC 7845); what was asked for is meant for AAC. */
-    if (plan->audio.codec == EG_CODEC_OPUS)
+    /* Opus has no other rate (RFC 7845), nor has what is streamed raw; what was asked for is meant
+     * for AAC. */
+    if (plan->audio.codec == EG_CODEC_OPUS || plan->audio.codec == EG_CODEC_PCM)
         plan->audio.rate_hz = 48000;
+    if (plan->audio.codec == EG_CODEC_PCM)
+        plan->audio.bitrate_bps = 16 * plan->audio.rate_hz * plan->audio.channels;
     return true;
 }
 

@@ -2,13 +2,14 @@
 
 #include "request/plan.h"
 
-/* From what a request says of encoding and output to what the plan holds. Only for plan.c. */
+/* From what a request says of encoding and output to what the plan holds. Only for plan*.c. */
 typedef struct {
     /* As the request has it. */
     bool has_preset;
     Livekit__EncodingOptionsPreset preset;
     const Livekit__EncodingOptions *advanced; /* or NULL */
     Livekit__EncodedFileType file_type;
+    bool is_by_codec; /* the name of the file says nothing of its format */
 } EgEncodingRequest;
 
 /* Settles processing, format, codecs and numbers of `plan`, whose selection, path template and (for

@@ -215,18 +215,28 @@ static char *make_name(const EgFilenameFacts *facts, gsize limit)
     return g_string_free(name, FALSE);
 }
 
+/* The length of a name without an extension that is known, but not that of the format. */
+static gsize replaced_at(const char *name, EgFormat format)
+{
+    const char *dot = strrchr(name, '.');
+    if (dot == NULL || g_ascii_strcasecmp(dot, eg_format_info(format)->extension) == 0)
+        return strlen(name);
+    for (gsize i = 0; i < G_N_ELEMENTS(replaced_extensions); i++) {
+        if (g_ascii_strcasecmp(dot, replaced_extensions[i]) == 0)
+            return (gsize)(dot - name);
+    }
+    return strlen(name);
+}
+
 /* Consumes `name`. */
 static char *with_extension(char *name, EgFormat format)
 {
     g_autofree char *owned = name;
     const char *extension = eg_format_info(format)->extension;
-    char *dot = strrchr(owned, '.');
+    const char *dot = strrchr(owned, '.');
     if (dot != NULL && g_ascii_strcasecmp(dot, extension) == 0)
         return g_steal_pointer(&owned);
-    for (gsize i = 0; dot != NULL && *dot != '\0' && i < G_N_ELEMENTS(replaced_extensions); i++) {
-        if (g_ascii_strcasecmp(dot, replaced_extensions[i]) == 0)
-            *dot = '\0';
-    }
+    owned[replaced_at(owned, format)] = '\0';
     return g_strconcat(owned, extension, NULL);
 }
 
@@ -271,6 +281,13 @@ char *eg_filename_expand(const char *template, EgFormat format, const EgFilename
     }
     eg_request_invalid(error, "filepath", "has a name that is too long");
     return NULL;
+}
+
+bool eg_filename_is_renamed(const char *template, EgFormat format)
+{
+    const char *slash = strrchr(template, '/');
+    const char *name = slash != NULL ? slash + 1 : template;
+    return replaced_at(name, format) < strlen(name);
 }
 
 bool eg_filename_is_known(const char *template, const EgFilenameFacts *facts)

@@ -30,6 +30,9 @@ bool eg_filename_check(const char *template, GError **error);
 char *eg_filename_expand(const char *template, EgFormat format, const EgFilenameFacts *facts,
                          GError **error);
 
+/* Whether eg_filename_expand() replaces an extension that the template has. */
+bool eg_filename_is_renamed(const char *template, EgFormat format);
+
 /* Whether every fact that the template asks for is there: its path is known now. */
 bool eg_filename_is_known(const char *template, const EgFilenameFacts *facts);
 

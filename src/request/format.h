@@ -9,12 +9,13 @@ typedef enum {
     EG_FORMAT_WEBM,
     EG_FORMAT_OGG,
     EG_FORMAT_MP3,
+    EG_FORMAT_RAW, /* no file: sound as it is streamed, without a container */
     EG_N_FORMATS,
 } EgFormat;
 
 typedef struct {
     const char *name;      /* "mp4" */
-    const char *extension; /* ".mp4" */
+    const char *extension; /* ".mp4"; "" if it is of no file */
     /* What it can hold, ended by EG_CODEC_NONE; what is encoded to when the codec is free is the
      * first of its kind. */
     EgCodec codecs[8];
@@ -23,6 +24,9 @@ typedef struct {
 /* Never NULL; EG_FORMAT_NONE is called "none" and holds nothing. */
 const EgFormatInfo *eg_format_info(EgFormat format);
 bool eg_format_holds(EgFormat format, EgCodec codec);
+
+/* Whether it holds a codec of that kind that rooms send. */
+bool eg_format_holds_sent(EgFormat format, EgMedia media);
 
 /* The codec to encode to; EG_CODEC_NONE if the format has none of that kind (video in OGG). */
 EgCodec eg_format_default_codec(EgFormat format, EgMedia media);

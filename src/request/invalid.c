@@ -16,3 +16,8 @@ void eg_request_invalid(GError **error, const char *field, const char *reason, .
     eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
                  "request has missing or invalid field: %s (%s)", field, text);
 }
+
+void eg_request_unimplemented(GError **error, const char *text)
+{
+    eg_error_set(error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST, "%s", text);
+}

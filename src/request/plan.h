@@ -2,29 +2,11 @@
 
 #include "config/config.h"
 #include "request/format.h"
+#include "request/selection.h"
 #include "rpc_egress.pb-c.h"
 
 /* Everything that was decided about an egress, once, from request and config. Immutable; nobody
  * after it asks which kind of request it was. */
-
-typedef enum {
-    EG_TRACK_SOURCE_UNKNOWN, /* the numbers of livekit.TrackSource */
-    EG_TRACK_SOURCE_CAMERA,
-    EG_TRACK_SOURCE_MICROPHONE,
-    EG_TRACK_SOURCE_SCREEN_SHARE,
-    EG_TRACK_SOURCE_SCREEN_SHARE_AUDIO,
-} EgTrackSource;
-
-/* What of the room is recorded. Either `identity` (tracks come and go) or track ids. */
-typedef struct {
-    char *identity;       /* a participant's, or NULL */
-    bool screen_share;    /* with identity: its screen share instead of camera and microphone */
-    char *audio_track_id; /* or NULL */
-    char *video_track_id; /* or NULL */
-    char *track_id;       /* one track of either kind, or NULL */
-    bool has_audio;       /* sound is recorded, or may be: both are true with `track_id` */
-    bool has_video;       /* false also where the format holds none: a participant into OGG */
-} EgSelection;
 
 typedef enum {
     EG_PROCESSING_NONE,
@@ -57,24 +39,38 @@ typedef struct {
     guint channels;
 } EgAudioEncoding;
 
-typedef struct {
-    EgFormat format;     /* NONE: by the codecs that are sent, eg_format_for_codecs() */
-    char *path_template; /* see request/filename.h */
-} EgFileOutput;
+typedef enum {
+    EG_OUTPUT_NONE,
+    EG_OUTPUT_FILE,
+    EG_OUTPUT_WEBSOCKET, /* raw sound */
+} EgOutputKind;
 
 typedef struct {
+    EgOutputKind kind;
+    EgFormat format;     /* NONE: by the codecs that are sent, eg_format_for_codecs() */
+    char *path_template; /* of a file, see request/filename.h */
+    char *url;           /* of a stream, as it was given: with its secrets */
+} EgOutput;
+
+typedef struct {
+    const char *type; /* of the request, for metrics: "participant"; static */
     char *egress_id;
     char *room_name;
-    char *room_id; /* may be NULL */
-    char *ws_url;  /* ws, wss, http or https */
-    char *token;   /* that joins the room; NULL: make one of the config's key and secret */
+    char *room_id;       /* may be NULL */
+    char *ws_url;        /* ws, wss, http or https */
+    char *token;         /* that joins the room; NULL: make one of the config's key and secret */
+    const char *subject; /* see eg_plan_subject() */
     EgSelection selection;
     EgProcessing processing;
     EgVideoEncoding video;
     EgAudioEncoding audio;
-    EgFileOutput file; /* every egress of this version has exactly one output, a file */
+    EgOutput *outputs;
+    guint n_outputs;          /* in this version always 1 */
+    gint64 limit_duration_ns; /* 0: none */
+    gint64 limit_size_bytes;  /* of a file; 0: none */
     guint retry_count;
     double cpu_cost; /* cores, for admission */
+    gint64 memory_cost_bytes;
 } EgPlan;
 
 /* Validates the request and settles every choice. An error names the field and what would be

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "room/ice-relay.h"
 #include "room/ice-server.h"
 
 #include <nice/agent.h>
@@ -25,8 +26,12 @@
  * chance. */
 #define UDP_ONLY_NS (1500 * EG_NS_PER_MS)
 
+/* libnice wakes up every 20 ms until it has had nothing to do for this long: while it connects, an
+ * answer may take so long to come; afterwards there is nothing to wait for. */
+#define CONNECTING_IDLE_MS 5000
+#define READY_IDLE_MS      50
+
 #define MAX_REMOTE_CANDIDATES 64
-#define MAX_TURN_SERVERS      8
 
 typedef enum {
     STATE_NONE,
@@ -35,28 +40,18 @@ typedef enum {
     STATE_LOST,
 } State;
 
-typedef struct {
-    NiceRelayType type;
-    char *host;
-    guint16 port;
-    char *username;
-    char *credential;
-    EgTurnTunnel *tunnel; /* that host and port are those of; NULL: none */
-} Relay;
-
 struct _EgIce {
     const EgLog *log;
     EgIceEvents events;
     gpointer user;
-    EgLoop *loop;
     GMainContext *context;
 
     NiceAgent *agent;
-    GArray *relays; /* Relay */
-    guint stream;   /* the newest; checks go on here */
-    guint sending;  /* the stream that datagrams go out on; 0: none yet */
-    guint retired;  /* the one before, which still receives; 0: none */
-    char *ufrag;    /* of ours, of `stream` */
+    EgIceRelays *relays;
+    guint stream;  /* the newest; checks go on here */
+    guint sending; /* the stream that datagrams go out on; 0: none yet */
+    guint retired; /* the one before, which still receives; 0: none */
+    char *ufrag;   /* of ours, of `stream` */
     char *password;
     char *remote_ufrag; /* NULL: not started */
     char *remote_password;
@@ -147,11 +142,13 @@ static void on_connect_timeout(gpointer user)
 static void on_state_changed(NiceAgent *agent, guint stream, guint component, guint state,
                              gpointer user)
 {
-    (void)agent;
     (void)component;
     EgIce *ice = user;
     if (stream != ice->stream)
         return;
+    /* Nothing better can be found any more. */
+    if (state == NICE_COMPONENT_STATE_READY)
+        g_object_set(agent, "idle-timeout", READY_IDLE_MS, NULL);
     if (state == NICE_COMPONENT_STATE_CONNECTED || state == NICE_COMPONENT_STATE_READY)
         ice->new_state = STATE_CONNECTED;
     /* Before it is connected this only says that no candidate known so far has worked. */
@@ -207,77 +204,12 @@ static void on_receive(NiceAgent *agent, guint stream, guint component, guint si
     ice->events.datagram(ice->user, (guint8 *)data, size_bytes);
 }
 
-static void clear_relay(gpointer data)
-{
-    Relay *relay = data;
-    g_free(relay->host);
-    g_free(relay->username);
-    g_free(relay->credential);
-    eg_turn_tunnel_free(relay->tunnel);
-}
-
-/* libnice knows no TLS. */
-static bool add_tunnel(EgIce *ice, Relay *relay)
-{
-    g_autoptr(GError) error = NULL;
-    relay->tunnel = eg_turn_tunnel_new(ice->loop, ice->log, relay->host, relay->port, &error);
-    if (relay->tunnel == NULL) {
-        eg_warn(ice->log, "turn server ignored", EG_STR("error", error->message));
-        return false;
-    }
-    g_free(relay->host);
-    relay->host = g_strdup("127.0.0.1");
-    relay->port = eg_turn_tunnel_port(relay->tunnel);
-    return true;
-}
-
-/* What cannot be used is left out with a warning: there may be other ways. */
-static void add_server(EgIce *ice, const EgIceServer *server)
-{
-    static const NiceRelayType relay_types[] = {
-        [EG_ICE_SERVER_TURN_UDP] = NICE_RELAY_TYPE_TURN_UDP,
-        [EG_ICE_SERVER_TURN_TCP] = NICE_RELAY_TYPE_TURN_TCP,
-        [EG_ICE_SERVER_TURN_TLS] = NICE_RELAY_TYPE_TURN_TCP,
-    };
-    EgIceServerUrl url;
-    if (server->url == NULL || !eg_ice_server_parse(server->url, &url)) {
-        eg_warn(ice->log, "ice server ignored", EG_STR("url", server->url));
-        return;
-    }
-    if (url.type == EG_ICE_SERVER_STUN) {
-        /* libnice takes one; the last wins, and one is as good as another. */
-        g_object_set(ice->agent, "stun-server", url.host, "stun-server-port", (guint)url.port,
-                     NULL);
-        g_free(url.host);
-        return;
-    }
-    if (ice->relays->len == MAX_TURN_SERVERS) {
-        g_free(url.host);
-        return;
-    }
-    Relay relay = {
-        .type = relay_types[url.type],
-        .host = url.host,
-        .port = url.port,
-        .username = g_strdup(server->username != NULL ? server->username : ""),
-        .credential = g_strdup(server->credential != NULL ? server->credential : ""),
-    };
-    if (url.type == EG_ICE_SERVER_TURN_TLS && !add_tunnel(ice, &relay))
-        clear_relay(&relay);
-    else
-        g_array_append_val(ice->relays, relay);
-}
-
 /* A stream of its own for each start and restart: fresh sockets on the interfaces as they now are,
  * while the old ones go on receiving. */
 static bool add_stream(EgIce *ice, GError **error)
 {
     ice->stream = nice_agent_add_stream(ice->agent, 1);
-    for (guint i = 0; i < ice->relays->len; i++) {
-        const Relay *relay = &g_array_index(ice->relays, Relay, i);
-        nice_agent_set_relay_info(ice->agent, ice->stream, COMPONENT, relay->host, relay->port,
-                                  relay->username, relay->credential, relay->type);
-    }
+    eg_ice_relays_use(ice->relays, ice->agent, ice->stream, COMPONENT);
     g_clear_pointer(&ice->ufrag, g_free);
     g_clear_pointer(&ice->password, g_free);
     if (!nice_agent_attach_recv(ice->agent, ice->stream, COMPONENT, ice->context, on_receive,
@@ -316,10 +248,8 @@ EgIce *eg_ice_new(EgLoop *loop, const EgLog *log, const EgIceServer *servers, gs
     ice->log = log;
     ice->events = *events;
     ice->user = user;
-    ice->loop = loop;
     ice->context = g_main_context_ref(eg_loop_context(loop));
-    ice->relays = g_array_new(FALSE, FALSE, sizeof(Relay));
-    g_array_set_clear_func(ice->relays, clear_relay);
+    ice->relays = eg_ice_relays_new(loop, log);
     ice->remote_candidates = g_ptr_array_new_with_free_func(g_free);
     ice->local_candidates = g_queue_new();
     ice->tell_timer = eg_timer_new(loop, tell, ice);
@@ -329,12 +259,13 @@ EgIce *eg_ice_new(EgLoop *loop, const EgLog *log, const EgIceServer *servers, gs
 
     ice->agent =
         nice_agent_new_full(ice->context, NICE_COMPATIBILITY_RFC5245,
-                            NICE_AGENT_OPTION_ICE_TRICKLE | NICE_AGENT_OPTION_CONSENT_FRESHNESS);
+                            NICE_AGENT_OPTION_REGULAR_NOMINATION | NICE_AGENT_OPTION_ICE_TRICKLE |
+                                NICE_AGENT_OPTION_CONSENT_FRESHNESS);
     g_object_set(ice->agent, "controlling-mode", TRUE, "upnp", FALSE, NULL);
     g_signal_connect(ice->agent, "component-state-changed", G_CALLBACK(on_state_changed), ice);
     g_signal_connect(ice->agent, "new-candidate-full", G_CALLBACK(on_new_candidate), ice);
     for (gsize i = 0; i < n_servers; i++)
-        add_server(ice, &servers[i]);
+        eg_ice_relays_add(ice->relays, ice->agent, &servers[i]);
     if (!add_stream(ice, error))
         return NULL;
     return g_steal_pointer(&ice);
@@ -356,7 +287,7 @@ static void free_agent(EgIce *ice)
             nice_agent_attach_recv(ice->agent, streams[i], COMPONENT, ice->context, NULL, NULL);
     }
     /* TURN servers are told that their allocations can go, which takes a round trip. */
-    if (ice->relays->len > 0)
+    if (!eg_ice_relays_is_empty(ice->relays))
         nice_agent_close_async(ice->agent, on_agent_closed, NULL);
     else
         g_object_unref(ice->agent);
@@ -373,7 +304,7 @@ void eg_ice_free(EgIce *ice)
     eg_timer_free(ice->tcp_timer);
     g_queue_free_full(ice->local_candidates, g_free);
     g_ptr_array_unref(ice->remote_candidates);
-    g_array_unref(ice->relays);
+    eg_ice_relays_free(ice->relays);
     g_main_context_unref(ice->context);
     g_free(ice->ufrag);
     g_free(ice->password);
@@ -419,6 +350,7 @@ static void use_loopback_if_alone(EgIce *ice)
 
 static bool start(EgIce *ice, GError **error)
 {
+    g_object_set(ice->agent, "idle-timeout", CONNECTING_IDLE_MS, NULL);
     use_loopback_if_alone(ice);
     if (!nice_agent_set_remote_credentials(ice->agent, ice->stream, ice->remote_ufrag,
                                            ice->remote_password) ||

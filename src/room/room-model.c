@@ -80,6 +80,7 @@ static void publish(EgRoom *room, const EgParticipant *participant, const Liveki
     publication->sid = g_strdup(info->sid);
     publication->participant_sid = g_strdup(participant->sid);
     publication->identity = g_strdup(participant->identity);
+    publication->participant_kind = participant->kind;
     publication->is_muted = info->muted;
     fill_publication(publication, info);
     g_hash_table_insert(room->publications, publication->sid, publication);

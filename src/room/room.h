@@ -27,7 +27,8 @@ typedef struct {
     char *name;
     char *participant_sid;
     char *identity;
-    EgMedia media; /* NONE: data */
+    guint participant_kind; /* livekit.ParticipantInfo.Kind */
+    EgMedia media;          /* NONE: data */
     EgTrackSource source;
     EgCodec codec; /* that will be sent to us; NONE: none that we take, `mime` names it, or not
                       known yet, then `mime` is empty */

@@ -28,7 +28,7 @@ struct _EgSrtp {
 
 /* Fails when another library of the process has done it before, which is as good; if it failed
  * otherwise, no session can be created. */
-static void init_library(void)
+void eg_srtp_prepare(void)
 {
     static gsize once = 0;
     if (g_once_init_enter(&once)) {
@@ -66,7 +66,7 @@ EgSrtp *eg_srtp_new(const EgSrtpKeys *keys, GError **error)
 {
     g_autoptr(EgSrtp) srtp = g_new0(EgSrtp, 1);
     srtp->streams = g_hash_table_new_full(NULL, NULL, NULL, free_stream);
-    init_library();
+    eg_srtp_prepare();
     srtp->receive = new_session(keys, keys->receive, ssrc_any_inbound);
     srtp->send = new_session(keys, keys->send, ssrc_any_outbound);
     if (srtp->receive == NULL || srtp->send == NULL) {

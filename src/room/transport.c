@@ -13,6 +13,15 @@
 #define REPORT_INTERVAL_NS (1 * EG_NS_PER_S)
 #define DTLS_TIMEOUT_NS    (30 * EG_NS_PER_S)
 #define MAX_RTCP_BYTES     1200
+
+/* Most of what a packet costs is to wake up for it, so once a while has passed since the streams
+ * began, packets are collected for as long as one of sound lasts. Before, the instants at which
+ * they arrive are what time is made of. A burst is taken as it comes, for it would fill the buffer
+ * of the socket. */
+#define COLLECT_NS       (20 * EG_NS_PER_MS)
+#define COLLECT_AFTER_NS (5 * EG_NS_PER_S)
+#define BURST_PACKETS    64
+
 #define N_PAYLOAD_TYPES    128
 #define NO_PAYLOAD_TYPE    0xff
 #define MAX_UFRAG_CHARS    256
@@ -39,6 +48,11 @@ struct _EgTransport {
     guint32 ssrc; /* ours, as the sender of RTCP */
     char *cname;
     gint64 report_due_ns;
+    gint64 collect_from_ns; /* see COLLECT_NS */
+    guint n_collected;      /* packets since `collected_ns` */
+    gint64 collected_ns;
+
+    GSource *prepare_source;
 
     EgTimer *timer;
     gint64 timer_ns; /* when it will fire */
@@ -261,6 +275,18 @@ static void receive_rtcp(EgTransport *transport, guint8 *data, gsize size_bytes,
         transport->n_ignored++;
 }
 
+static void collect(EgTransport *transport, gint64 now_ns)
+{
+    if (now_ns < transport->collect_from_ns)
+        return;
+    if (now_ns - transport->collected_ns >= COLLECT_NS / 2) {
+        transport->collected_ns = now_ns;
+        transport->n_collected = 0;
+    }
+    transport->n_collected++;
+    eg_loop_rest(transport->loop, transport->n_collected < BURST_PACKETS ? COLLECT_NS : 0);
+}
+
 /* RFC 7983 tells apart what shares the port; STUN has been taken out by ICE. */
 static void on_datagram(gpointer user, guint8 *data, gsize size_bytes)
 {
@@ -276,6 +302,7 @@ static void on_datagram(gpointer user, guint8 *data, gsize size_bytes)
             receive_rtcp(transport, data, size_bytes, now_ns);
         else
             receive_rtp(transport, data, size_bytes, now_ns);
+        collect(transport, now_ns);
     } else {
         transport->n_ignored++;
     }
@@ -356,6 +383,14 @@ static void on_timer(gpointer user)
     leave(transport);
 }
 
+/* When there is nothing else to do, which there is not until the server's offer has come. */
+static gboolean prepare_srtp(gpointer user)
+{
+    (void)user;
+    eg_srtp_prepare();
+    return G_SOURCE_REMOVE;
+}
+
 /* What the user calls */
 
 EgTransport *eg_transport_new(EgLoop *loop, const EgLog *log, const EgIceServer *servers,
@@ -382,6 +417,9 @@ EgTransport *eg_transport_new(EgLoop *loop, const EgLog *log, const EgIceServer 
     transport->cname = g_strdup_printf("%08x%08x", g_random_int(), g_random_int());
     transport->timer = eg_timer_new(loop, on_timer, transport);
     transport->timer_ns = G_MAXINT64;
+    transport->prepare_source = g_idle_source_new();
+    g_source_set_callback(transport->prepare_source, prepare_srtp, NULL, NULL);
+    g_source_attach(transport->prepare_source, eg_loop_context(loop));
 
     transport->dtls = eg_dtls_new(send_dtls, transport, error);
     if (transport->dtls == NULL)
@@ -394,6 +432,8 @@ EgTransport *eg_transport_new(EgLoop *loop, const EgLog *log, const EgIceServer 
 
 static void destroy(EgTransport *transport)
 {
+    g_source_destroy(transport->prepare_source);
+    g_source_unref(transport->prepare_source);
     eg_timer_free(transport->timer);
     eg_ice_free(transport->ice);
     eg_dtls_free(transport->dtls);
@@ -496,6 +536,7 @@ EgReceiver *eg_transport_add_receiver(EgTransport *transport, const EgReceiverPa
         return NULL;
     EgReceiver *receiver = eg_receiver_new(params, events, user, wake_now, transport);
     g_ptr_array_add(transport->receivers, receiver);
+    transport->collect_from_ns = eg_now_ns() + COLLECT_AFTER_NS;
     g_hash_table_insert(transport->routes, ssrc, receiver);
     if (has_rtx)
         g_hash_table_insert(transport->routes, rtx_ssrc, receiver);

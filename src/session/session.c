@@ -8,14 +8,16 @@
 #include "media/graph.h"
 #include "media/gst-util.h"
 #include "report/report.h"
-#include "request/filename.h"
 #include "room/token.h"
 #include "session/description.h"
-#include "sink/sink.h"
+#include "session/outputs.h"
 
 /* Longer than this nothing that works needs to put out what is in flight and to close a file; the
  * time to finish an MP4 (a copy of the file) is not counted. */
 #define DRAIN_NS (30 * EG_NS_PER_S)
+
+/* How often the size of the file is looked at, if it is limited. */
+#define SIZE_INTERVAL_NS EG_NS_PER_S
 
 /* Of the Opus that sound becomes which no container takes as it is. */
 #define SPEECH_BITRATE_BPS 64000
@@ -35,14 +37,14 @@ struct _EgSession {
     EgReport *report;
     EgSource *source;
     EgGraph *graph;
-    EgSink *sink;
+    EgOutputs *outputs; /* when there is something to put out */
     EgDescription *description;
-    char *path; /* of the file */
 
     gint64 limit_ns; /* of the recording's duration; 0: none */
     EgEndReason limit_reason;
     gint64 origin_ns; /* monotonic; of the recording's first media */
     EgTimer *limit_timer;
+    EgTimer *size_timer;  /* looks whether the file has become too large */
     EgTimer *end_timer;   /* carries an end out of the callback that told it */
     EgTimer *drain_timer; /* the deadline of ENDING */
     EgTimer *ended_timer; /* tells `ended` */
@@ -86,14 +88,24 @@ static bool is_final(const EgSession *session)
     return states[session->state].is_final;
 }
 
+/* What is known of the file; NULL if there is none. */
+static const Livekit__FileInfo *file_of(const EgSession *session)
+{
+    const Livekit__EgressInfo *info = eg_report_info(session->report);
+    if (info->n_file_results == 0 || *info->file_results[0]->location == '\0')
+        return NULL;
+    return info->file_results[0];
+}
+
 /* The one place where the state changes. */
 static void advance(EgSession *session, EgSessionState next)
 {
     g_assert((states[session->state].next & (1u << next)) != 0);
+    const Livekit__FileInfo *file = states[next].is_final ? file_of(session) : NULL;
     session->state = next;
     eg_info(session->log, eg_session_state_name(next),
             EG_STR("error", session->error != NULL ? session->error->message : NULL),
-            EG_STR("path", states[next].is_final ? session->path : NULL));
+            EG_STR("path", file != NULL ? file->location : NULL));
     if (states[next].is_final)
         eg_timer_set(session->ended_timer, 0);
     session->events.changed(session->user, next);
@@ -105,19 +117,20 @@ static void collect_stats(EgSession *session)
         eg_source_get_stats(session->source, &session->receiver_stats);
     if (session->graph != NULL)
         eg_graph_get_stats(session->graph, &session->graph_stats);
-    if (session->sink != NULL)
-        eg_sink_get_stats(session->sink, &session->sink_stats);
+    if (session->outputs != NULL)
+        eg_outputs_get_stats(session->outputs, &session->sink_stats);
 }
 
 static void release(EgSession *session)
 {
     collect_stats(session);
     eg_timer_clear(session->limit_timer);
+    eg_timer_clear(session->size_timer);
     eg_timer_clear(session->drain_timer);
     eg_timer_clear(session->end_timer);
     g_clear_pointer(&session->source, eg_source_free);
     g_clear_pointer(&session->graph, eg_graph_free);
-    g_clear_pointer(&session->sink, eg_sink_free);
+    g_clear_pointer(&session->outputs, eg_outputs_free);
 }
 
 static void log_stats(EgSession *session)
@@ -138,8 +151,10 @@ static void end(EgSession *session, EgSessionState final)
 {
     release(session);
     log_stats(session);
-    eg_report_set_file_size(session->report, session->sink_stats.size_bytes,
-                            session->sink_stats.duration_ns);
+    eg_report_set_progress(session->report, session->sink_stats.size_bytes,
+                           session->sink_stats.duration_ns);
+    if (final == EG_SESSION_FAILED)
+        eg_report_locate_files(session->report);
     eg_report_set_ended(session->report, states[final].status, session->end_reason, session->error,
                         eg_wall_now_ns());
     advance(session, final);
@@ -170,6 +185,14 @@ static void end_unstarted(EgSession *session)
     end(session, EG_SESSION_ABORTED);
 }
 
+/* What is cut short by the end of the service is a failure, however well it was finished. */
+static void note_kill(EgSession *session, EgEndReason reason)
+{
+    if (reason == EG_END_KILLED && session->error == NULL)
+        eg_error_set(&session->error, EG_ERROR_PERMISSION_DENIED, EG_BLAME_SERVICE,
+                     "server is shutting down");
+}
+
 /* Has all that is on the way put out up to the instant `end_ns`, the output finished, and then the
  * final state. */
 static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
@@ -177,6 +200,7 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
     if (session->state != EG_SESSION_STARTING && session->state != EG_SESSION_ACTIVE)
         return;
     session->end_reason = reason;
+    note_kill(session, reason);
     if (session->state == EG_SESSION_STARTING) {
         end_unstarted(session);
         return;
@@ -187,7 +211,7 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
     if (session->graph != NULL)
         eg_graph_finish(session->graph, end_ns);
     else
-        eg_sink_drain(session->sink);
+        eg_outputs_drain(session->outputs);
 }
 
 /* Remembers why the egress has to end; it begins to from the loop, since who tells it is in the
@@ -214,6 +238,17 @@ static void on_limit_due(gpointer user)
     begin_ending(session, session->limit_reason, session->origin_ns + session->limit_ns);
 }
 
+static void on_size_due(gpointer user)
+{
+    EgSession *session = user;
+    EgSinkStats stats;
+    eg_outputs_get_stats(session->outputs, &stats);
+    if (stats.size_bytes >= (guint64)session->plan->limit_size_bytes)
+        begin_ending(session, EG_END_LIMIT, eg_now_ns());
+    else
+        eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
+}
+
 static void on_drain_timeout(gpointer user)
 {
     EgSession *session = user;
@@ -228,14 +263,14 @@ static void on_ended_due(gpointer user)
     session->events.ended(session->user);
 }
 
-/* The sink's side. */
+/* The outputs' side. */
 
-static void on_sink_drained(gpointer user)
+static void on_outputs_drained(gpointer user)
 {
     end_in_order(user);
 }
 
-static void on_sink_failed(gpointer user, const GError *error)
+static void on_outputs_failed(gpointer user, const GError *error)
 {
     EgSession *session = user;
     if (session->error == NULL)
@@ -244,54 +279,24 @@ static void on_sink_failed(gpointer user, const GError *error)
     end(session, EG_SESSION_FAILED);
 }
 
-static const EgSinkEvents sink_events = {
-    .drained = on_sink_drained,
-    .failed = on_sink_failed,
+static const EgSinkEvents output_events = {
+    .drained = on_outputs_drained,
+    .failed = on_outputs_failed,
 };
 
 /* The graph's side. */
 
-static EgFormat format_of(const EgSession *session, const EgGraphOutput *output)
+static bool open_outputs(EgSession *session, const EgGraphOutput *output, GError **error)
 {
-    if (session->plan->file.format != EG_FORMAT_NONE)
-        return session->plan->file.format;
-    return eg_format_for_codecs(output->audio_codec, output->video_codec);
-}
-
-static bool check_codec(EgFormat format, EgCodec codec, GError **error)
-{
-    if (codec == EG_CODEC_NONE || eg_format_holds(format, codec))
-        return true;
-    g_autofree char *holds = eg_format_describe_codecs(format);
-    eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
-                 "format %s incompatible with codec %s: it holds %s", eg_format_info(format)->name,
-                 eg_codec_info(codec)->name, holds);
-    return false;
-}
-
-static bool open_sink(EgSession *session, const EgGraphOutput *output, GError **error)
-{
-    EgFormat format = format_of(session, output);
-    if (!check_codec(format, output->audio_codec, error) ||
-        !check_codec(format, output->video_codec, error))
-        return false;
-    EgFilenameFacts facts;
-    eg_description_get_facts(session->description, &facts);
-    facts.subject = eg_plan_subject(session->plan);
-    facts.retry_count = session->plan->retry_count;
-    facts.wall_ns = eg_wall_now_ns();
-    session->path = eg_filename_expand(session->plan->file.path_template, format, &facts, error);
-    if (session->path == NULL)
-        return false;
-    EgSinkParams params = {
+    const EgOutputsParams params = {
+        .plan = session->plan,
+        .description = session->description,
+        .report = session->report,
         .log = session->log,
-        .format = format,
-        .path = session->path,
-        .audio = output->audio_caps,
-        .video = output->video_caps,
     };
-    session->sink = eg_sink_new(EG_SINK_FILE, session->loop, &params, &sink_events, session, error);
-    return session->sink != NULL;
+    session->outputs =
+        eg_outputs_new(session->loop, &params, output, &output_events, session, error);
+    return session->outputs != NULL;
 }
 
 static void on_ready(gpointer user, const EgGraphOutput *output)
@@ -300,23 +305,24 @@ static void on_ready(gpointer user, const EgGraphOutput *output)
     g_autoptr(GError) error = NULL;
     if (session->state != EG_SESSION_STARTING)
         return;
-    if (!open_sink(session, output, &error)) {
+    if (!open_outputs(session, output, &error)) {
         end_soon(session, EG_END_FAILURE, error);
         return;
     }
-    eg_report_set_file(session->report, session->path);
     eg_report_set_active(session->report, eg_wall_now_ns());
     session->origin_ns = output->origin_ns;
     if (session->limit_ns > 0)
         eg_timer_set(session->limit_timer, session->origin_ns + session->limit_ns);
+    if (session->plan->limit_size_bytes > 0)
+        eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
     advance(session, EG_SESSION_ACTIVE);
 }
 
 static void on_frame(gpointer user, EgMedia media, GstBuffer *frame)
 {
     EgSession *session = user;
-    if (session->sink != NULL)
-        eg_sink_push(session->sink, media, frame);
+    if (session->outputs != NULL)
+        eg_outputs_push(session->outputs, media, frame);
     else
         gst_buffer_unref(frame);
 }
@@ -330,7 +336,7 @@ static void on_wants_key_frame(gpointer user, gpointer track, bool wants)
 static void on_graph_drained(gpointer user)
 {
     EgSession *session = user;
-    eg_sink_drain(session->sink);
+    eg_outputs_drain(session->outputs);
 }
 
 /* What the graph has put out until now is still worth finishing. */
@@ -343,7 +349,7 @@ static void on_graph_failed(gpointer user, const GError *error)
     g_clear_pointer(&session->source, eg_source_free);
     g_clear_pointer(&session->graph, eg_graph_free);
     if (session->state == EG_SESSION_ENDING)
-        eg_sink_drain(session->sink);
+        eg_outputs_drain(session->outputs);
     else
         begin_ending(session, EG_END_FAILURE, eg_now_ns());
 }
@@ -377,15 +383,14 @@ static void adapt(EgGraphParams *params, const EgPublication *publication)
 static bool open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
 {
     const EgPlan *plan = session->plan;
-    bool may_publish = plan->selection.identity != NULL;
     EgGraphParams params = {
         .processing = plan->processing,
         .video = plan->video,
         .audio = plan->audio,
         .video_threads = session->config->video_encoder_threads,
         .latency_ns = session->config->latency_ns,
-        .may_have_audio = may_publish && plan->selection.has_audio,
-        .may_have_video = may_publish && plan->selection.has_video,
+        .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),
+        .may_have_video = eg_selection_is_open(&plan->selection, EG_MEDIA_VIDEO),
     };
     adapt(&params, facts->publication);
     session->graph =
@@ -404,14 +409,21 @@ static void on_found(gpointer user, const EgSourceFacts *facts)
 }
 
 static gpointer on_track_added(gpointer user, EgSourceTrack *track,
-                               const EgPublication *publication)
+                               const EgPublication *publication, const EgPlacement *placement)
 {
     EgSession *session = user;
     eg_description_add(session->description, publication);
     if (session->graph == NULL)
         return NULL;
-    return eg_graph_add_track(session->graph, publication->participant_sid, publication->media,
-                              publication->codec, publication->is_muted, track);
+    const EgGraphTrackParams params = {
+        .participant = publication->participant_sid,
+        .media = publication->media,
+        .codec = publication->codec,
+        .is_muted = publication->is_muted,
+        .route = placement->route,
+        .rank = placement->rank,
+    };
+    return eg_graph_add_track(session->graph, &params, track);
 }
 
 static void on_tracks_complete(gpointer user)
@@ -451,9 +463,11 @@ static void on_stream_ended(gpointer user, gpointer track)
 
 static void on_muted(gpointer user, gpointer track, bool is_muted)
 {
-    (void)user;
+    EgSession *session = user;
     if (track != NULL)
         eg_graph_track_set_muted(track, is_muted);
+    if (session->outputs != NULL)
+        eg_outputs_set_muted(session->outputs, is_muted);
 }
 
 static void on_track_removed(gpointer user, gpointer track, const EgPublication *publication)
@@ -482,20 +496,22 @@ static const EgSourceEvents source_events = {
     .ended = on_source_ended,
 };
 
-EgSession *eg_session_new(EgLoop *loop, const EgPlan *plan, const Rpc__StartEgressRequest *request,
-                          const EgConfig *config, const EgLog *log, const EgSessionEvents *events,
-                          gpointer user)
+EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
+                          const EgSessionEvents *events, gpointer user)
 {
     EgSession *session = g_new0(EgSession, 1);
     session->loop = loop;
-    session->plan = plan;
-    session->config = config;
-    session->log = log;
+    session->plan = params->plan;
+    session->config = params->config;
+    session->log = params->log;
     session->events = *events;
     session->user = user;
-    session->report = eg_report_new(plan, request, eg_wall_now_ns());
+    session->report = eg_report_new(params->plan, params->request, params->requested_ns);
     session->description = eg_description_new();
+    session->limit_ns = params->plan->limit_duration_ns;
+    session->limit_reason = EG_END_LIMIT;
     session->limit_timer = eg_timer_new(loop, on_limit_due, session);
+    session->size_timer = eg_timer_new(loop, on_size_due, session);
     session->end_timer = eg_timer_new(loop, on_end_due, session);
     session->drain_timer = eg_timer_new(loop, on_drain_timeout, session);
     session->ended_timer = eg_timer_new(loop, on_ended_due, session);
@@ -508,13 +524,13 @@ void eg_session_free(EgSession *session)
         return;
     release(session);
     eg_timer_free(session->limit_timer);
+    eg_timer_free(session->size_timer);
     eg_timer_free(session->end_timer);
     eg_timer_free(session->drain_timer);
     eg_timer_free(session->ended_timer);
     eg_description_free(session->description);
     eg_report_free(session->report);
     g_clear_error(&session->error);
-    g_free(session->path);
     g_free(session);
 }
 
@@ -539,8 +555,18 @@ bool eg_session_start(EgSession *session, GError **error)
 
 void eg_session_set_limit(EgSession *session, gint64 duration_ns, EgEndReason reason)
 {
+    if (duration_ns == 0 || (session->limit_ns != 0 && session->limit_ns <= duration_ns))
+        return;
     session->limit_ns = duration_ns;
     session->limit_reason = reason;
+}
+
+void eg_session_fail(EgSession *session, const GError *error)
+{
+    eg_loop_assert_owner(session->loop);
+    if (session->state == EG_SESSION_NONE)
+        advance(session, EG_SESSION_STARTING);
+    end_soon(session, EG_END_FAILURE, error);
 }
 
 void eg_session_stop(EgSession *session, EgEndReason reason)
@@ -565,6 +591,21 @@ EgSessionState eg_session_state(const EgSession *session)
     return session->state;
 }
 
+bool eg_session_is_final(const EgSession *session)
+{
+    return is_final(session);
+}
+
+EgEndReason eg_session_end_reason(const EgSession *session)
+{
+    return session->end_reason;
+}
+
+char *eg_session_describe_graph(const EgSession *session)
+{
+    return session->graph != NULL ? eg_graph_describe(session->graph) : g_strdup("");
+}
+
 const Livekit__EgressInfo *eg_session_info(const EgSession *session)
 {
     return eg_report_info(session->report);
@@ -578,6 +619,7 @@ const GError *eg_session_error(const EgSession *session)
 void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
 {
     eg_loop_assert_owner(session->loop);
+    const Livekit__FileInfo *file = file_of(session);
     collect_stats(session);
     *progress = (EgSessionProgress){
         .state = session->state,
@@ -585,7 +627,7 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
         .size_bytes = session->sink_stats.size_bytes,
         .lost_packets = session->receiver_stats.lost,
         .skipped_pictures = session->graph_stats.pacer.skipped,
-        .path = session->path,
+        .path = file != NULL ? file->filename : NULL,
         .description = eg_description_text(session->description),
     };
 }

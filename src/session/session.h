@@ -37,34 +37,49 @@ typedef struct {
     guint64 size_bytes;
     guint64 lost_packets;
     guint64 skipped_pictures;
-    const char *path;        /* of the file; NULL while it is not known */
+    const char *path;        /* of the finished file; NULL while it is not known */
     const char *description; /* what is being recorded, for people; valid until the next call */
 } EgSessionProgress;
 
-/* `plan`, `config` and `log` must outlive the session; `request` is echoed in the report. */
-EgSession *eg_session_new(EgLoop *loop, const EgPlan *plan, const Rpc__StartEgressRequest *request,
-                          const EgConfig *config, const EgLog *log, const EgSessionEvents *events,
-                          gpointer user);
+typedef struct {
+    const EgPlan *plan;                     /* these four must outlive the session */
+    const Rpc__StartEgressRequest *request; /* echoed in the report */
+    const EgConfig *config;
+    const EgLog *log;
+    gint64 requested_ns; /* when the request was taken, since the Unix epoch */
+} EgSessionParams;
+
+EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
+                          const EgSessionEvents *events, gpointer user);
 void eg_session_free(EgSession *session);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSession, eg_session_free)
 
-/* Ends the recording when it is that long (to the frame), with that reason. Before it starts. */
+/* Ends the recording when it is that long (to the frame), with that reason; the shorter one of this
+ * and the plan's limit counts. 0: none. Before it starts. */
 void eg_session_set_limit(EgSession *session, gint64 duration_ns, EgEndReason reason);
 
 /* Begins. What can be known at once is an error here (destination, token), and nothing comes after;
  * everything else ends in a final state. */
 bool eg_session_start(EgSession *session, GError **error);
 
-/* Finishes the output in order. Again, or when it is ending already: nothing. */
+/* Ends it as failed, for what eg_session_start() has returned. */
+void eg_session_fail(EgSession *session, const GError *error);
+
+/* Finishes the outputs in order. Again, or when it is ending already: nothing. */
 void eg_session_stop(EgSession *session, EgEndReason reason);
 
 /* Gives up at once: unfinished files keep what they have under their unfinished names. */
 void eg_session_abort(EgSession *session);
 
 EgSessionState eg_session_state(const EgSession *session);
+bool eg_session_is_final(const EgSession *session);
+EgEndReason eg_session_end_reason(const EgSession *session); /* NONE until it is ending */
 const Livekit__EgressInfo *eg_session_info(const EgSession *session);
 
 /* Why it failed; NULL if it has not. */
 const GError *eg_session_error(const EgSession *session);
 void eg_session_get_progress(EgSession *session, EgSessionProgress *progress);
+
+/* What GStreamer does in it, in the language of Graphviz; a new string. */
+char *eg_session_describe_graph(const EgSession *session);
 const char *eg_session_state_name(EgSessionState state);

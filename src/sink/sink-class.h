@@ -8,7 +8,8 @@ typedef struct {
     gsize instance_bytes;
     /* Opens the destination. On failure nothing is left but what `free` can handle. */
     bool (*open)(EgSink *sink, const EgSinkParams *params, GError **error);
-    void (*push)(EgSink *sink, EgMedia media, GstBuffer *frame); /* any thread; (transfer full) */
+    void (*push)(EgSink *sink, EgMedia media, GstBuffer *frame);    /* (transfer full) */
+    void (*set_muted)(EgSink *sink, bool is_muted, gint64 from_ns); /* NULL: nobody is told */
     void (*drain)(EgSink *sink);
     void (*get_stats)(const EgSink *sink, EgSinkStats *stats); /* any thread */
     void (*free)(EgSink *sink); /* what the kind has; sink.c frees the instance */
@@ -23,4 +24,5 @@ struct _EgSink {
 };
 
 extern const EgSinkClass eg_sink_file;
+extern const EgSinkClass eg_sink_websocket;
 extern const EgSinkClass eg_sink_null;

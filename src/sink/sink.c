@@ -2,6 +2,7 @@
 
 static const EgSinkClass *const classes[EG_N_SINKS] = {
     [EG_SINK_FILE] = &eg_sink_file,
+    [EG_SINK_WEBSOCKET] = &eg_sink_websocket,
     [EG_SINK_NULL] = &eg_sink_null,
 };
 
@@ -36,6 +37,13 @@ void eg_sink_free(EgSink *sink)
 void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame)
 {
     sink->class->push(sink, media, frame);
+}
+
+void eg_sink_set_muted(EgSink *sink, bool is_muted, gint64 from_ns)
+{
+    eg_loop_assert_owner(sink->loop);
+    if (sink->class->set_muted != NULL)
+        sink->class->set_muted(sink, is_muted, from_ns);
 }
 
 void eg_sink_drain(EgSink *sink)

@@ -12,7 +12,8 @@ typedef struct _EgSink EgSink;
 typedef enum {
     EG_SINK_NONE,
     EG_SINK_FILE,
-    EG_SINK_NULL, /* counts; for tests and measurements */
+    EG_SINK_WEBSOCKET, /* raw sound to whoever listens */
+    EG_SINK_NULL,      /* counts; for tests and measurements */
     EG_N_SINKS,
 } EgSinkKind;
 
@@ -23,7 +24,8 @@ typedef struct {
      * `out.mp4`; what a crash has left of an earlier one becomes `out-recovered.mp4`, beside the
      * recording. */
     const char *path;
-    GstCaps *audio; /* of the coded frames; NULL: none. Borrowed */
+    const char *url; /* of a stream; with its secrets, which are not logged */
+    GstCaps *audio;  /* of the coded frames; NULL: none. Borrowed */
     GstCaps *video;
 } EgSinkParams;
 
@@ -49,10 +51,14 @@ EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
 void eg_sink_free(EgSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSink, eg_sink_free)
 
-/* Any thread; (transfer full). Never blocks: what does not fit into the bounded queue (32 MB) is a
- * failure of the destination. Times as in media/frame.h, from 0; frames of one kind in decoding
- * order. A kind that says nothing for long holds up nothing. */
+/* Session thread; (transfer full). Never blocks: what does not fit into the bounded queue (32 MB)
+ * is a failure of the destination. Times as in media/frame.h, from 0; frames of one kind in
+ * decoding order. A kind that says nothing for long holds up nothing. */
 void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame);
+
+/* Tells whoever listens, where there is a way to, that the track that is heard is muted, or is not
+ * any more, from the instant `from_ns` (PTS) on: in front of the first frame of then. */
+void eg_sink_set_muted(EgSink *sink, bool is_muted, gint64 from_ns);
 
 /* Ends the output; then `drained` or `failed`, at the latest when nothing was written for a minute.
  * A file is copied once, which takes seconds for a long one. */

@@ -16,6 +16,9 @@
  * half a second of retransmissions. */
 #define GIVE_UP_NS (400 * EG_NS_PER_MS)
 
+/* One who publishes a camera that cannot be recorded may be about to publish a microphone. */
+#define ALTERNATIVE_NS (3 * EG_NS_PER_S)
+
 typedef enum {
     SEARCH_NONE,
     SEARCH_JOINING, /* not in the room yet */
@@ -33,12 +36,15 @@ struct _EgSource {
     gpointer user;
     EgRoom *room;
     EgTimer *search_timer;
+    EgTimer *refusal_timer; /* while nothing but what was refused is there */
+    GError *refusal;        /* why the last of it was */
     Search search;
     char *room_name;
     char *room_sid;
     char *participant_sid;      /* of the identity, while it is in the room */
     GPtrArray *publications;    /* const EgPublication *: everything that is published */
     GHashTable *tracks;         /* sid -> EgSourceTrack: what is recorded */
+    GHashTable *sides;          /* identity -> EgRoute: of those whose sides alternate */
     GPtrArray *lost;            /* Lost: tracks that went with a connection and may come back */
     bool has_received;          /* something of a track */
     EgReceiverStats past_stats; /* of tracks that are gone */
@@ -64,6 +70,7 @@ static const char *const end_reasons[EG_N_ENDS] = {
     [EG_END_KILLED] = "Process killed",
     [EG_END_SOURCE_CLOSED] = "Source closed",
     [EG_END_LIMIT] = "Session limit reached",
+    [EG_END_CPU] = "CPU exhausted",
     [EG_END_FAILURE] = "Failure",
     [EG_END_DUPLICATE_IDENTITY] = "Duplicate identity",
 };
@@ -94,27 +101,57 @@ static void end(EgSource *source, EgEndReason reason, const GError *error)
         return;
     source->search = SEARCH_ENDED;
     eg_timer_clear(source->search_timer);
+    eg_timer_clear(source->refusal_timer);
     source->events.ended(source->user, reason, error);
 }
 
-static bool is_screen_share(EgTrackSource kind)
+/* Whether what is recorded is named track by track, and ends with the last of them. */
+static bool is_by_track(const EgSource *source)
 {
-    return kind == EG_TRACK_SOURCE_SCREEN_SHARE || kind == EG_TRACK_SOURCE_SCREEN_SHARE_AUDIO;
+    return source->plan->selection.lifetime == EG_LIFETIME_TRACKS;
 }
 
-/* Whether the plan names this publication. */
+/* The rule by which the plan names this publication; NULL if it does not. */
+static const EgRule *find_rule(const EgSource *source, const EgPublication *publication,
+                               guint *rank)
+{
+    const EgCandidate candidate = {
+        .track_id = publication->sid,
+        .identity = publication->identity,
+        .kind = (gint)publication->participant_kind,
+        .media = publication->media,
+        .source = publication->source,
+    };
+    return eg_selection_match(&source->plan->selection, &candidate, rank);
+}
+
 static bool is_selected(const EgSource *source, const EgPublication *publication)
 {
-    const EgSelection *selection = &source->plan->selection;
-    if (publication->media == EG_MEDIA_NONE ||
-        !(publication->media == EG_MEDIA_VIDEO ? selection->has_video : selection->has_audio))
-        return false;
-    if (selection->identity != NULL)
-        return strcmp(publication->identity, selection->identity) == 0 &&
-               is_screen_share(publication->source) == selection->screen_share;
-    return g_strcmp0(publication->sid, selection->track_id) == 0 ||
-           g_strcmp0(publication->sid, selection->audio_track_id) == 0 ||
-           g_strcmp0(publication->sid, selection->video_track_id) == 0;
+    return find_rule(source, publication, NULL) != NULL;
+}
+
+/* Left or right, by turns; somebody who comes back has the side that they had. */
+static EgRoute alternate_side(EgSource *source, const char *identity)
+{
+    gpointer side = g_hash_table_lookup(source->sides, identity);
+    if (side == NULL) {
+        bool is_left = g_hash_table_size(source->sides) % 2 == 0;
+        side = GINT_TO_POINTER(is_left ? EG_ROUTE_LEFT : EG_ROUTE_RIGHT);
+        g_hash_table_insert(source->sides, g_strdup(identity), side);
+    }
+    return (EgRoute)GPOINTER_TO_INT(side);
+}
+
+/* One that is not selected any more by a rule (it was lost and is back) goes where all would. */
+static EgPlacement find_placement(EgSource *source, const EgPublication *publication)
+{
+    EgPlacement placement = {.route = EG_ROUTE_BOTH};
+    const EgRule *rule = find_rule(source, publication, &placement.rank);
+    if (rule != NULL && rule->route == EG_ROUTE_ALTERNATE)
+        placement.route = alternate_side(source, publication->identity);
+    else if (rule != NULL && rule->route != EG_ROUTE_NONE)
+        placement.route = rule->route;
+    return placement;
 }
 
 static const EgPublication *find_publication(const EgSource *source, const char *sid)
@@ -134,10 +171,9 @@ static char *describe_missing(const EgSource *source)
     const EgSelection *selection = &source->plan->selection;
     if (selection->identity != NULL && source->participant_sid == NULL)
         return g_strdup_printf("participant %s", selection->identity);
-    const char *sids[] = {selection->track_id, selection->audio_track_id,
-                          selection->video_track_id};
-    for (gsize i = 0; i < G_N_ELEMENTS(sids); i++) {
-        if (sids[i] != NULL && find_publication(source, sids[i]) == NULL)
+    g_autofree const char **sids = eg_selection_named_tracks(selection);
+    for (gsize i = 0; sids[i] != NULL; i++) {
+        if (find_publication(source, sids[i]) == NULL)
             return g_strdup_printf("track %s", sids[i]);
     }
     return NULL;
@@ -161,7 +197,8 @@ static void add_track(EgSource *source, const EgPublication *publication)
     EgSourceTrack *track = g_new0(EgSourceTrack, 1);
     track->source = source;
     track->sid = g_strdup(publication->sid);
-    track->user = source->events.track_added(source->user, track, publication);
+    EgPlacement placement = find_placement(source, publication);
+    track->user = source->events.track_added(source->user, track, publication, &placement);
     g_hash_table_insert(source->tracks, track->sid, track);
     eg_info(source->log, "track added", EG_STR("trackID", publication->sid),
             EG_STR("identity", publication->identity), EG_STR("mime", publication->mime));
@@ -206,7 +243,7 @@ static void announce_found(EgSource *source)
     const EgSelection *selection = &source->plan->selection;
     const EgPublication *audio = NULL;
     const EgPublication *video = NULL;
-    for (guint i = 0; selection->identity == NULL && i < source->publications->len; i++) {
+    for (guint i = 0; is_by_track(source) && i < source->publications->len; i++) {
         const EgPublication *publication = source->publications->pdata[i];
         if (is_selected(source, publication) && publication->media == EG_MEDIA_VIDEO)
             video = publication;
@@ -227,14 +264,37 @@ static void announce_found(EgSource *source)
     source->events.found(source->user, &facts);
 }
 
+/* Sound that is asked of a camera would be waited for in vain. */
+static bool check_media(const EgSource *source, GError **error)
+{
+    g_autofree const char **sids = eg_selection_named_tracks(&source->plan->selection);
+    for (gsize i = 0; sids[i] != NULL; i++) {
+        const EgPublication *publication = find_publication(source, sids[i]);
+        if (is_selected(source, publication))
+            continue;
+        bool is_video = publication->media == EG_MEDIA_VIDEO;
+        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                     "track %s is %s, and only its %s asked for", sids[i],
+                     is_video ? "a video track" : "an audio track",
+                     is_video ? "sound was" : "pictures were");
+        return false;
+    }
+    return true;
+}
+
 /* Called when something has appeared: once all that the plan names is there, recording begins. */
 static void look(EgSource *source)
 {
+    g_autoptr(GError) error = NULL;
     if (source->search != SEARCH_WAITING)
         return;
     g_autofree char *missing = describe_missing(source);
     if (missing != NULL)
         return;
+    if (!check_media(source, &error)) {
+        end(source, EG_END_FAILURE, error);
+        return;
+    }
     announce_found(source);
     for (guint i = 0; source->search == SEARCH_FOUND && i < source->publications->len; i++) {
         const EgPublication *publication = source->publications->pdata[i];
@@ -335,7 +395,7 @@ static void on_unpublished(gpointer user, const EgPublication *publication)
     if (track == NULL)
         return;
     remove_track(source, track, publication);
-    if (source->plan->selection.identity != NULL || source->search == SEARCH_ENDED)
+    if (!is_by_track(source) || source->search == SEARCH_ENDED)
         return;
     if (publication->is_lost)
         remember_lost(source, publication);
@@ -392,12 +452,23 @@ static void on_subscription_failed(gpointer user, gpointer data, const GError *e
     const EgPublication *publication = find_publication(source, track->sid);
     eg_warn(source->log, "track cannot be recorded", EG_STR("trackID", track->sid),
             EG_STR("error", error->message));
-    if (source->plan->selection.identity == NULL ||
-        (!source->has_received && g_hash_table_size(source->tracks) == 1)) {
+    if (is_by_track(source)) {
         end(source, EG_END_FAILURE, error);
         return;
     }
     remove_track(source, track, publication);
+    if (source->plan->selection.lifetime == EG_LIFETIME_PARTICIPANT && !source->has_received) {
+        g_clear_error(&source->refusal);
+        source->refusal = g_error_copy(error);
+        eg_timer_set_after(source->refusal_timer, ALTERNATIVE_NS);
+    }
+}
+
+static void on_refusal_due(gpointer user)
+{
+    EgSource *source = user;
+    if (!source->has_received && g_hash_table_size(source->tracks) == 0)
+        end(source, EG_END_FAILURE, source->refusal);
 }
 
 static void on_reconnecting(gpointer user)
@@ -453,8 +524,10 @@ EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config
     source->user = user;
     source->search = SEARCH_JOINING;
     source->search_timer = eg_timer_new(loop, on_search_timeout, source);
+    source->refusal_timer = eg_timer_new(loop, on_refusal_due, source);
     source->publications = g_ptr_array_new();
     source->tracks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_track);
+    source->sides = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     source->lost = g_ptr_array_new_with_free_func(free_lost);
     EgRoomParams params = {.url = plan->ws_url, .token = token, .give_up_ns = GIVE_UP_NS};
     source->room = eg_room_new(loop, log, &params, &room_events, source);
@@ -467,7 +540,10 @@ void eg_source_free(EgSource *source)
         return;
     eg_room_free(source->room);
     eg_timer_free(source->search_timer);
+    eg_timer_free(source->refusal_timer);
+    g_clear_error(&source->refusal);
     g_hash_table_unref(source->tracks);
+    g_hash_table_unref(source->sides);
     g_ptr_array_unref(source->lost);
     g_ptr_array_unref(source->publications);
     g_free(source->participant_sid);

@@ -20,10 +20,17 @@ typedef enum {
     EG_END_KILLED,             /* "Process killed" */
     EG_END_SOURCE_CLOSED,      /* "Source closed": room, participant or tracks are gone */
     EG_END_LIMIT,              /* "Session limit reached" */
+    EG_END_CPU,                /* "CPU exhausted" */
     EG_END_FAILURE,            /* "Failure" */
     EG_END_DUPLICATE_IDENTITY, /* another one has taken over: end without a word */
     EG_N_ENDS,
 } EgEndReason;
+
+/* Where a track goes in the output. */
+typedef struct {
+    EgRoute route; /* of sound: LEFT, RIGHT or BOTH */
+    guint rank;    /* of pictures: of the tracks that have some, the one with the lowest is shown */
+} EgPlacement;
 
 /* What is known of the source once it was found; for file names and reports. */
 typedef struct {
@@ -37,7 +44,8 @@ typedef struct {
     /* Once: what is to be recorded is there (a participant perhaps without any track yet). */
     void (*found)(gpointer user, const EgSourceFacts *facts);
     /* A track that is to be recorded will send. Returns what the callbacks below are given. */
-    gpointer (*track_added)(gpointer user, EgSourceTrack *track, const EgPublication *publication);
+    gpointer (*track_added)(gpointer user, EgSourceTrack *track, const EgPublication *publication,
+                            const EgPlacement *placement);
     /* Once, after `found` and the tracks that there are then. */
     void (*tracks_complete)(gpointer user);
     /* Its stream starts; may start again with another codec, always after stream_ended. */

@@ -73,6 +73,39 @@ def test_offset_where_the_flash_was_dropped(record):
     assert all(offset == pytest.approx(-0.040, abs=0.001) for _, offset in offsets)
 
 
+def test_one_picture_of_long_ago(record):
+    """Between two beeps, and only once: no beep tells."""
+    recording = analyse(record(vf="split[a][b];[a][b]freezeframes=first=100:last=100:replace=40"))
+    assert recording.av_offset_ms()["worst"] == pytest.approx(0, abs=1)
+    assert fails(recording.expect_av_offset)
+    assert not fails(recording.expect_av_offset, worst_ms=2001)
+    at, offset = recording.picture_offsets()[100]
+    assert (at, offset) == (pytest.approx(100 / 30, abs=1e-3), pytest.approx(2, abs=1e-3))
+
+
+def test_one_picture_late_at_a_beep(record):
+    """One in a hundred and eighty: not all are off because that one was measured at a beep."""
+    recording = analyse(record(vf="split[a][b];[a][b]freezeframes=first=90:last=92:replace=88"))
+    recording.expect_av_offset()
+    assert fails(recording.expect_av_offset, worst_ms=60)
+
+
+def test_beep_that_is_cut_off_tells_nothing(record):
+    """Where the sound begins within a beep, that seems to begin there."""
+    recording = analyse(record(af="asetnsamples=48,volume=0:enable='between(t,2,2.015)'"))
+    assert len(recording.sound.beeps) == 6
+    assert [round(at) for at, _ in recording.av_offsets()] == [0, 1, 3, 4, 5]
+    recording.expect_av_offset(p95_ms=1, worst_ms=1)
+
+
+def test_what_is_held_tells_nothing(record):
+    """A picture that stands still is judged where it first appears."""
+    recording = analyse(record(vf="split[a][b];[a][b]freezeframes=first=60:last=119:replace=59"))
+    recording.expect_kinds("shown", "frozen", "shown")
+    recording.expect_av_offset(p95_ms=1)
+    assert len(recording.picture_offsets()) == 120
+
+
 def test_dropped_frames(record):
     recording = analyse(record(vf="select='not(between(n,50,54)+eq(n,100))'"))
     assert recording.video.dropped == 6

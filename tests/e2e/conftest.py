@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from publisher import Publisher  # noqa: E402
 from recorder import Recorder  # noqa: E402
 from server import Ports, Server  # noqa: E402
+from service import Egress, Listener, Redis, Service  # noqa: E402
 
 
 def pytest_configure(config):
@@ -84,3 +85,42 @@ def small_disk(tmp_path):
             stack.callback(subprocess.run, ["umount", "--lazy", folder], check=True)
             return folder
         yield make
+
+
+@pytest.fixture
+def fleet(ports, tmp_path):
+    """Redis, livekit-server, one egress service and a listener for livekit-server's webhooks:
+    fleet(...) starts them and returns an object that has them all; arguments are the service's
+    configuration."""
+    class Fleet:
+        def __init__(self, stack, **config):
+            self._stack = stack
+            self.hooks = stack.enter_context(contextlib.closing(Listener(ports)))
+            self.redis = stack.enter_context(contextlib.closing(Redis(tmp_path, ports)))
+            self.server = Server(tmp_path, ports, redis={"address": self.redis.address},
+                                 webhook={"api_key": "devkey", "urls": [self.hooks.url]})
+            stack.callback(self.server.stop)
+            self.egress = Egress(self.server.url)
+            self.service = self.add_service(**config)
+
+        def add_service(self, name="service", **config):
+            return self._stack.enter_context(contextlib.closing(
+                Service(tmp_path, ports, self.server, redis=self.redis, name=name, **config)))
+
+    with contextlib.ExitStack() as stack:
+        yield lambda **config: Fleet(stack, **config)
+
+
+@pytest.fixture
+def standalone(ports, tmp_path, shared_server):
+    """A service without Redis, beside a livekit-server that knows nothing of it."""
+    class Standalone:
+        def __init__(self, stack, **config):
+            self.hooks = stack.enter_context(contextlib.closing(Listener(ports)))
+            self.server = shared_server
+            self.service = stack.enter_context(contextlib.closing(
+                Service(tmp_path, ports, shared_server, webhook_urls=[self.hooks.url], **config)))
+            self.egress = Egress(self.service.url)
+
+    with contextlib.ExitStack() as stack:
+        yield lambda **config: Standalone(stack, **config)

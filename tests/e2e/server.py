@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -28,6 +29,11 @@ class Ports:
         port = self._next
         self._next += count
         return port
+
+
+def as_yaml(config: dict) -> str:
+    """JSON is YAML, but for keys that are numbers."""
+    return re.sub(r'"(\d+)":', r"\1:", json.dumps(config))
 
 
 class Server:
@@ -59,7 +65,7 @@ class Server:
     def start(self):
         with open(self.log_path, "ab") as log:
             self._popen = subprocess.Popen(
-                [os.environ["LIVEKIT_SERVER"], "--config-body", json.dumps(self.config)],
+                [os.environ["LIVEKIT_SERVER"], "--config-body", as_yaml(self.config)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while not self._answers():
@@ -81,12 +87,9 @@ class Server:
         self._popen.wait()
 
     def stop(self):
+        """Asked politely, it would wait for everybody to leave."""
         if self._popen.poll() is None:
-            self._popen.terminate()
-            try:
-                self._popen.wait(10)
-            except subprocess.TimeoutExpired:
-                self.kill()
+            self.kill()
 
     def call(self, function):
         """Runs `await function(LiveKitAPI)`."""
@@ -105,9 +108,11 @@ class Server:
         self.call(lambda c: c.room.remove_participant(
             api.RoomParticipantIdentity(room=room, identity=identity)))
 
-    def token(self, room: str, identity: str, ttl_s=3600) -> str:
+    def token(self, room: str, identity: str, ttl_s=3600, publishes=False) -> str:
+        """For a recorder, or for one who publishes."""
         import datetime
-        grants = api.VideoGrants(room_join=True, room=room, can_subscribe=True, can_publish=False,
-                                 hidden=True, recorder=True)
+        grants = api.VideoGrants(room_join=True, room=room, can_subscribe=True,
+                                 can_publish=publishes, hidden=not publishes,
+                                 recorder=not publishes)
         return (api.AccessToken(API_KEY, API_SECRET).with_identity(identity).with_grants(grants)
                 .with_ttl(datetime.timedelta(seconds=ttl_s)).to_jwt())

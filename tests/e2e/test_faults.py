@@ -80,6 +80,31 @@ def test_network_away_for_seconds(shared_server, publish, record, room):
     recording.expect_constant_rate(30)
     recording.expect_duration(14, within=1.5)
     recording.expect_ends_together()
+    recording.expect_in_order()
+    spans = recording.video.spans()
+    black = [span for span in spans if span.kind == "black"]
+    assert len(black) == 1 and recording.end - black[0].end > 6, recording.report()
+    assert spans[-1].kind == "shown", recording.report()
+    recording.expect_av_offset()
+
+
+def test_network_away_without_transcoding(shared_server, publish, record, room):
+    """Pictures keep their instants, also those that are sent again only afterwards."""
+    publisher = publish(shared_server)
+    lively(publisher, room)
+    with Link() as link:
+        recorder = record(shared_server, "--participant", "alice", "--passthrough", room=room,
+                          wrapper=link.wrapper)
+        recorder.wait_active()
+        publisher.wait_media(2)
+        link.cut()
+        publisher.wait_media(4)
+        link.heal()
+        publisher.wait_media(5)
+        assert recorder.stop() == 0, recorder.error_lines
+    recording = analyse(recorder.path)
+    recording.expect_finished_mp4()
+    recording.expect_in_order()
     assert recording.video.spans()[-1].kind == "shown", recording.report()
     recording.expect_av_offset()
 

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
-    EgFormat format = (EgFormat)(EG_FORMAT_NONE + 1 + data[0] % (EG_N_FORMATS - 1));
+    EgFormat format = (EgFormat)(EG_FORMAT_NONE + 1 + data[0] % (EG_FORMAT_RAW - 1)); /* of files */
     g_autofree char *text = g_malloc0(size);
     memcpy(text, data + 1, size - 1);
     const char *at = text;

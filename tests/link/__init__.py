@@ -8,6 +8,7 @@
         link.heal()
 
 The program itself takes the place of the wrapper, so that signals and its exit code are its own.
+What holds from its first packet on is given to the link: Link(first=["loss 1 udp"]).
 """
 import json
 import os
@@ -19,11 +20,12 @@ import time
 
 
 class Link:
-    def __init__(self, seed=1):
+    def __init__(self, seed=1, first=()):
         self._folder = tempfile.mkdtemp(prefix="link-")
         self._control = os.path.join(self._folder, "control")
         self.wrapper = [sys.executable, os.path.dirname(os.path.abspath(__file__)),
-                        "--control", self._control, "--seed", str(seed)]
+                        "--control", self._control, "--seed", str(seed),
+                        *(part for command in first for part in ("--first", command))]
 
     def __enter__(self):
         return self
@@ -47,7 +49,8 @@ class Link:
         return tell(self._control, *words)
 
     def loss(self, fraction, protocol="all", direction="both") -> dict:
-        """Loses packets at random: of udp, tcp or all; down (to the program), up, or both."""
+        """Loses packets at random: of udp, tcp or all; down (to the program), up, or both. With a
+        port, as udp:3478, those from and to it."""
         return self.tell("loss", fraction, protocol, direction)
 
     def delay(self, ms, jitter_ms=0) -> dict:

@@ -1,7 +1,7 @@
 """Runs a program behind a link that loses, delays or cuts on command, or sends such a command.
 
-    python3 tests/link --control SOCKET [--seed N] PROGRAM [ARG…]
-    python3 tests/link --tell SOCKET loss 0.05 [udp|tcp|all] [down|up|both]
+    python3 tests/link --control SOCKET [--seed N] [--first COMMAND]… PROGRAM [ARG…]
+    python3 tests/link --tell SOCKET loss 0.05 [udp|tcp|all][:PORT] [down|up|both]
     python3 tests/link --tell SOCKET delay MS [JITTER_MS]
     python3 tests/link --tell SOCKET cut | heal | stats
 
@@ -27,6 +27,8 @@ def main() -> int:
     what.add_argument("--control", metavar="SOCKET", help="where to take commands")
     what.add_argument("--tell", metavar="SOCKET", help="send a command to a link that runs")
     parser.add_argument("--seed", type=int, default=1, help="of what is lost and when")
+    parser.add_argument("--first", metavar="COMMAND", action="append", default=[],
+                        help="holds before the program starts")
     parser.add_argument("words", nargs=argparse.REMAINDER, help="the program, or the command")
     options = parser.parse_args()
     if not options.words:
@@ -35,7 +37,7 @@ def main() -> int:
         if options.tell:
             print(json.dumps(tell(options.tell, *options.words)))
             return 0
-        namespaces.enter(options.control, options.seed)
+        namespaces.enter(options.control, options.seed, options.first)
         try:
             os.execvp(options.words[0], options.words)
         except OSError as error:

@@ -19,7 +19,7 @@ class Forwarder:
     """Between near, where the server is, and far, where the program is. Lives as long as the process
     that a pidfd stands for."""
 
-    def __init__(self, near, far, control, seed, watch):
+    def __init__(self, near, far, control, seed, commands, watch):
         self._sockets = {"down": self._open(near), "up": self._open(far)}  # where frames come from
         self._random = {name: random.Random(f"{seed} {name}") for name in self._sockets}
         self._control_path = control
@@ -28,6 +28,8 @@ class Forwarder:
         self._number = 0
         self._counts = {f"{name}_{fate}": 0 for name in self._sockets for fate in ("passed", "lost")}
         self._heal()
+        for command in commands:
+            self._obey(command.split())
         self._selector = selectors.DefaultSelector()
         for name, end in self._sockets.items():
             self._selector.register(end, selectors.EVENT_READ, lambda name=name: self._receive(name))
@@ -52,7 +54,7 @@ class Forwarder:
 
     def _heal(self):
         self._is_cut = False
-        self._loss = {}       # fraction by (direction, number of the protocol)
+        self._loss = {}       # fraction by (direction, number of the protocol, port or None)
         self._delay = self._jitter = 0.0
 
     def run(self):
@@ -83,7 +85,7 @@ class Forwarder:
             # Trouble is somewhere far off: the next hop always answers.
             self._send(direction, frame)
         elif kind == _IPV4 and len(frame) > 33:
-            loss = self._loss.get((direction, frame[23]), 0.0)
+            loss = self._loss and self._loss_of(direction, frame)
             if self._is_cut or (loss and self._random[direction].random() < loss):
                 self._counts[f"{direction}_lost"] += 1
                 return
@@ -94,6 +96,14 @@ class Forwarder:
                 heapq.heappush(self._late, (time.monotonic() + late, self._number, direction, frame))
             else:
                 self._send(direction, frame)
+
+    def _loss_of(self, direction, frame):
+        """That of the packet's protocol, or of one of its ports, whichever is more."""
+        protocol, ports = frame[23], 14 + (frame[14] & 15) * 4
+        found = [None]
+        if protocol in _PROTOCOLS["tcp"] + _PROTOCOLS["udp"]:
+            found += [int.from_bytes(frame[at:at + 2], "big") for at in (ports, ports + 2)]
+        return max(self._loss.get((direction, protocol, port), 0.0) for port in found)
 
     def _send(self, direction, frame):
         to = self._sockets["up" if direction == "down" else "down"]
@@ -120,9 +130,10 @@ class Forwarder:
             fraction, protocol, direction = arguments + ["1", "all", "both"][len(arguments):]
             if not 0 <= float(fraction) <= 1:
                 raise ValueError(f"a loss of {fraction}; it is 0 to 1")
+            protocol, _, port = protocol.partition(":")
             for way in _DIRECTIONS[direction]:
                 for number in _PROTOCOLS[protocol]:
-                    self._loss[way, number] = float(fraction)
+                    self._loss[way, number, int(port) if port else None] = float(fraction)
         elif command == "delay":
             self._delay = float(arguments[0]) / 1000
             self._jitter = float(arguments[1]) / 1000 if len(arguments) > 1 else 0.0

@@ -59,8 +59,8 @@ def _addresses():
     return f"{base}.{(index & 63) * 4 + 1}", f"{base}.{(index & 63) * 4 + 2}"
 
 
-def enter(control, seed):
-    """Puts this process behind a link."""
+def enter(control, seed, commands):
+    """Puts this process behind a link, which has obeyed these commands."""
     program = os.getpid()
     ready_read, ready_write = os.pipe()
     go_read, go_write = os.pipe()
@@ -70,7 +70,7 @@ def enter(control, seed):
         os.close(ready_read)
         os.close(go_write)
         os.close(failed_read)
-        _run_middle(program, control, seed, ready_write, go_read, failed_write)
+        _run_middle(program, control, seed, commands, ready_write, go_read, failed_write)
     os.close(ready_write)
     os.close(go_read)
     os.close(failed_write)
@@ -95,7 +95,7 @@ def enter(control, seed):
         raise SetupError(problem or "the link's forwarder has not started")
 
 
-def _run_middle(program, control, seed, ready, go, failed):
+def _run_middle(program, control, seed, commands, ready, go, failed):
     """The forwarder's process. It is nobody's child, so that the program has none that it does not
     know of."""
     if os.fork() != 0:
@@ -111,7 +111,7 @@ def _run_middle(program, control, seed, ready, go, failed):
         if os.read(go, 2) == b"go":
             _up("near")
             _up("far")
-            link = forwarder.Forwarder("near", "far", control, seed, watch)
+            link = forwarder.Forwarder("near", "far", control, seed, commands, watch)
             os.close(failed)
             failed = None
             # Whoever reads what the program writes is not to wait for us.

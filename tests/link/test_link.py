@@ -104,6 +104,32 @@ def test_loss_of_one_protocol_one_way(link, echo):
     assert ping(link, echo, lambda: link.loss(0.9, "tcp")) == (2000, False)
 
 
+def test_loss_of_a_port(link, echo):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((SERVER, 0))
+        others = other.getsockname()[1]
+    assert ping(link, echo, lambda: link.loss(1, f"udp:{others}"), count=50) == (50, False)
+    assert ping(link, echo, lambda: link.loss(1, f"tcp:{echo}"), count=50) == (50, False)
+    assert ping(link, echo, lambda: link.loss(1, f"udp:{echo}"), count=20, wait=0.3)[0] == 0
+
+
+def test_loss_from_the_start(echo):
+    with Link(first=["loss 1 udp", "delay 1"]) as link:
+        assert ping(link, echo, count=20, wait=0.3)[0] == 0
+        program = start(link, "import sys; sys.stdin.readline()")
+        link.wait_up()
+        with pytest.raises(ValueError):
+            link.loss(1, "udp:x")
+        program.communicate("\n", timeout=10)
+
+
+def test_wrong_first_command():
+    with Link(first=["dance"]) as link:
+        done = subprocess.run([*link.wrapper, "true"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "dance" in done.stderr
+
+
 def test_statistics(link, echo):
     program = start(link, PINGER + "sys.stdin.read()", echo, 500, 0.0005, 0.2)
     assert program.stdout.readline() == "started\n"

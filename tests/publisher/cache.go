@@ -81,7 +81,7 @@ func cacheFolder() (string, error) {
 // makeMedia makes one loop from the command line, and prints where it is.
 func makeMedia(arguments []string) error {
 	flags := flag.NewFlagSet("make-media", flag.ContinueOnError)
-	codec := flags.String("codec", "h264", "h264, vp8, vp9 or opus")
+	codec := flags.String("codec", "h264", "h264, h265, vp8, vp9 or opus")
 	width := flags.Int("width", 640, "pixels")
 	height := flags.Int("height", 360, "pixels")
 	fps := flags.Int("fps", 30, "frames per second")

@@ -9,10 +9,9 @@ import (
 
 // Readers of the few containers in which the encoded loops are kept.
 
-// readAnnexB splits an H.264 byte stream with access unit delimiters (ITU-T H.264 annex B) into its
-// pictures. The delimiters themselves are left out.
-func readAnnexB(data []byte) [][]byte {
-	const delimiter = 9
+// readAnnexB splits a byte stream with access unit delimiters (annex B of ITU-T H.264 and H.265) into
+// its pictures. The delimiters themselves are left out.
+func readAnnexB(data []byte, isDelimiter func(unit []byte) bool) [][]byte {
 	startCode := []byte{0, 0, 1}
 	var pictures [][]byte
 	var picture []byte
@@ -30,7 +29,7 @@ func readAnnexB(data []byte) [][]byte {
 		if len(unit) == 0 {
 			continue
 		}
-		if unit[0]&0x1f == delimiter {
+		if isDelimiter(unit) {
 			if picture != nil {
 				pictures = append(pictures, picture)
 			}

@@ -30,7 +30,26 @@ var videoCodecs = map[string]videoCodec{
 			return append(arguments, "-crf", "23")
 		},
 		isKey: isH264Key,
-		read:  func(data []byte) ([][]byte, error) { return readAnnexB(data), nil },
+		read: func(data []byte) ([][]byte, error) {
+			return readAnnexB(data, func(unit []byte) bool { return unit[0]&0x1f == 9 }), nil
+		},
+	},
+	"h265": {
+		extension: "h265",
+		encoder: func(s videoSpec) []string {
+			arguments := []string{"-c:v", "libx265", "-preset", "ultrafast", "-tune", "zerolatency", "-x265-params",
+				fmt.Sprintf("log-level=error:keyint=%d:min-keyint=%[1]d:open-gop=0:scenecut=0:aud=1:repeat-headers=1:"+
+					"frame-threads=1:pools=1", s.gop()),
+				"-f", "hevc"}
+			if s.busy {
+				return append(arguments, "-b:v", s.busyRate())
+			}
+			return append(arguments, "-crf", "26")
+		},
+		isKey: isH265Key,
+		read: func(data []byte) ([][]byte, error) {
+			return readAnnexB(data, func(unit []byte) bool { return unit[0]>>1&0x3f == 35 }), nil
+		},
 	},
 	"vp8": {
 		extension: "ivf",
@@ -64,8 +83,21 @@ func libvpxArguments(s videoSpec) []string {
 
 func isH264Key(picture []byte) bool {
 	const idr = 5
+	return hasUnit(picture, func(header byte) bool { return header&0x1f == idr })
+}
+
+func isH265Key(picture []byte) bool {
+	const firstIDR, lastIDR = 19, 20
+	return hasUnit(picture, func(header byte) bool {
+		kind := header >> 1 & 0x3f
+		return kind >= firstIDR && kind <= lastIDR
+	})
+}
+
+// hasUnit tells whether one of the picture's units has such a first byte.
+func hasUnit(picture []byte, wanted func(header byte) bool) bool {
 	for _, unit := range bytes.Split(picture, []byte{0, 0, 0, 1}) {
-		if len(unit) > 0 && unit[0]&0x1f == idr {
+		if len(unit) > 0 && wanted(unit[0]) {
 			return true
 		}
 	}

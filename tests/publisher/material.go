@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"strings"
 )
 
 // material is one loop of encoded media.
@@ -55,11 +56,11 @@ func (s videoSpec) check() error {
 	_, known := videoCodecs[s.codec]
 	switch {
 	case !known:
-		return fmt.Errorf("unknown video codec %q; it is h264, vp8 or vp9", s.codec)
+		return fmt.Errorf("unknown video codec %q; it is h264, h265, vp8 or vp9", s.codec)
 	case s.width < 160 || s.height < 90 || s.width > 3840 || s.height > 2160:
 		return fmt.Errorf("a picture of %dx%d; it is 160x90 to 3840x2160", s.width, s.height)
-	case s.codec == "h264" && (s.width%2 != 0 || s.height%2 != 0):
-		return fmt.Errorf("H.264 4:2:0 has no odd size like %dx%d", s.width, s.height)
+	case strings.HasPrefix(s.codec, "h26") && (s.width%2 != 0 || s.height%2 != 0):
+		return fmt.Errorf("%s of 4:2:0 has no odd size like %dx%d", s.codec, s.width, s.height)
 	case s.fps < 2 || s.fps*loopSeconds > 1<<counterBits:
 		return fmt.Errorf("%d frames per second; it is 2 to %d", s.fps, 1<<counterBits/loopSeconds)
 	case s.tag < 0 || s.tag >= 1<<tagBits:

@@ -150,7 +150,7 @@ func TestG711(t *testing.T) {
 func TestAnnexB(t *testing.T) {
 	stream := []byte{0, 0, 0, 1, 9, 0x10, 0, 0, 0, 1, 0x67, 1, 0, 0, 0, 1, 0x68, 2, 0, 0, 1, 0x65, 3, 4,
 		0, 0, 0, 1, 9, 0x30, 0, 0, 1, 0x41, 5}
-	pictures := readAnnexB(stream)
+	pictures := readAnnexB(stream, func(unit []byte) bool { return unit[0] == 9 })
 	if len(pictures) != 2 || !isH264Key(pictures[0]) || isH264Key(pictures[1]) {
 		t.Fatalf("%x", pictures)
 	}

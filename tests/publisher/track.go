@@ -54,6 +54,7 @@ type layer struct {
 var capabilities = map[string]webrtc.RTPCodecCapability{
 	"h264": {MimeType: webrtc.MimeTypeH264, ClockRate: 90000,
 		SDPFmtpLine: "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f"},
+	"h265": {MimeType: webrtc.MimeTypeH265, ClockRate: 90000},
 	"vp8":  {MimeType: webrtc.MimeTypeVP8, ClockRate: 90000},
 	"vp9":  {MimeType: webrtc.MimeTypeVP9, ClockRate: 90000, SDPFmtpLine: "profile-id=0"},
 	"opus": {MimeType: webrtc.MimeTypeOpus, ClockRate: opusRate, Channels: 2, SDPFmtpLine: "minptime=10;useinbandfec=1"},
@@ -65,6 +66,8 @@ func payloaderOf(codec string) rtp.Payloader {
 	switch codec {
 	case "h264":
 		return &codecs.H264Payloader{}
+	case "h265":
+		return &codecs.H265Payloader{}
 	case "vp8":
 		return &codecs.VP8Payloader{EnablePictureID: true}
 	case "vp9":

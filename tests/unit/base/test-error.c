@@ -56,27 +56,37 @@ static void test_codes(void)
         const char *name;
         int http_status;
     } cases[] = {
-        {EG_ERROR_NONE,                "",                    0  },
-        {EG_ERROR_CANCELED,            "canceled",            503},
-        {EG_ERROR_INVALID_ARGUMENT,    "invalid_argument",    400},
-        {EG_ERROR_NOT_FOUND,           "not_found",           404},
-        {EG_ERROR_ALREADY_EXISTS,      "already_exists",      409},
-        {EG_ERROR_PERMISSION_DENIED,   "permission_denied",   403},
-        {EG_ERROR_UNAUTHENTICATED,     "unauthenticated",     401},
-        {EG_ERROR_RESOURCE_EXHAUSTED,  "resource_exhausted",  429},
-        {EG_ERROR_FAILED_PRECONDITION, "failed_precondition", 412},
-        {EG_ERROR_ABORTED,             "aborted",             409},
-        {EG_ERROR_UNIMPLEMENTED,       "unimplemented",       501},
-        {EG_ERROR_UNAVAILABLE,         "unavailable",         503},
-        {EG_ERROR_DEADLINE_EXCEEDED,   "deadline_exceeded",   503},
-        {EG_ERROR_DATA_LOSS,           "data_loss",           500},
-        {EG_ERROR_INTERNAL,            "internal",            500},
+        {EG_ERROR_NONE,                 "",                     0  },
+        {EG_ERROR_CANCELED,             "canceled",             503},
+        {EG_ERROR_INVALID_ARGUMENT,     "invalid_argument",     400},
+        {EG_ERROR_NOT_FOUND,            "not_found",            404},
+        {EG_ERROR_ALREADY_EXISTS,       "already_exists",       409},
+        {EG_ERROR_PERMISSION_DENIED,    "permission_denied",    403},
+        {EG_ERROR_UNAUTHENTICATED,      "unauthenticated",      401},
+        {EG_ERROR_RESOURCE_EXHAUSTED,   "resource_exhausted",   429},
+        {EG_ERROR_FAILED_PRECONDITION,  "failed_precondition",  412},
+        {EG_ERROR_ABORTED,              "aborted",              409},
+        {EG_ERROR_UNIMPLEMENTED,        "unimplemented",        501},
+        {EG_ERROR_UNAVAILABLE,          "unavailable",          503},
+        {EG_ERROR_DEADLINE_EXCEEDED,    "deadline_exceeded",    503},
+        {EG_ERROR_DATA_LOSS,            "data_loss",            500},
+        {EG_ERROR_INTERNAL,             "internal",             500},
+        {EG_ERROR_MALFORMED_REQUEST,    "malformed_request",    400},
+        {EG_ERROR_MALFORMED_RESULT,     "malformed_result",     500},
+        {EG_ERROR_NOT_ACCEPTABLE,       "not_acceptable",       406},
+        {EG_ERROR_OUT_OF_RANGE,         "out_of_range",         416},
+        {EG_ERROR_UNPROCESSABLE_ENTITY, "unprocessable_entity", 422},
+        {EG_ERROR_UNKNOWN,              "unknown",              0  },
     };
     g_assert_cmpuint(G_N_ELEMENTS(cases), ==, EG_N_ERRORS);
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_assert_cmpstr(eg_error_code_name(cases[i].code), ==, cases[i].name);
         g_assert_cmpint(eg_error_http_status(cases[i].code), ==, cases[i].http_status);
+        const EgErrorCode read = eg_error_code_from_name(cases[i].name);
+        g_assert_cmpint(read, ==,
+                        cases[i].code == EG_ERROR_NONE ? EG_ERROR_UNKNOWN : cases[i].code);
     }
+    g_assert_cmpint(eg_error_code_from_name("upstream_server_error"), ==, EG_ERROR_UNKNOWN);
 }
 
 static void test_errno(void)

@@ -75,6 +75,9 @@ static void test_post_nested(Fixture *f, gconstpointer user)
     (void)user;
     Letter x = {f, 'x'};
     eg_loop_post(f->loop, post_again, &x, NULL);
+    /* In a later turn, so that it cannot keep others waiting. */
+    g_assert_true(eg_loop_iterate(f->loop, false));
+    g_assert_cmpstr(f->calls->str, ==, "()");
     drain(f);
     g_assert_cmpstr(f->calls->str, ==, "()x");
 }
@@ -194,6 +197,45 @@ static void test_timer_frees_itself(Fixture *f, gconstpointer user)
     eg_timer_free(NULL);
 }
 
+static gpointer post_one(gpointer data)
+{
+    static Letter letter;
+    letter = (Letter){data, 'p'};
+    eg_loop_post(letter.fixture->loop, append, &letter, NULL);
+    return NULL;
+}
+
+/* What is posted ends a rest: this one would take longer than any test may. */
+static void test_rest_ends_by_post(Fixture *f, gconstpointer user)
+{
+    (void)user;
+    eg_loop_rest(f->loop, 3600 * EG_NS_PER_S);
+    GThread *thread = g_thread_new("poster", post_one, f);
+    eg_loop_iterate(f->loop, true);
+    g_thread_join(thread);
+    g_assert_cmpstr(f->calls->str, ==, "p");
+
+    /* Also what was posted before it began. */
+    eg_loop_rest(f->loop, 3600 * EG_NS_PER_S);
+    post_one(f);
+    eg_loop_iterate(f->loop, true);
+    g_assert_cmpstr(f->calls->str, ==, "pp");
+}
+
+/* Nothing else does, and there is only one. */
+static void test_rest(Fixture *f, gconstpointer user)
+{
+    (void)user;
+    f->timer = eg_timer_new(f->loop, on_due, f);
+    f->n_left = 1;
+    eg_timer_set(f->timer, 0);
+    f->due_ns = eg_now_ns() + 2 * EG_NS_PER_MS;
+    eg_loop_rest(f->loop, 3600 * EG_NS_PER_S);
+    eg_loop_rest(f->loop, 2 * EG_NS_PER_MS);
+    g_assert_true(eg_loop_iterate(f->loop, false));
+    g_assert_cmpstr(f->calls->str, ==, "t");
+}
+
 static gpointer assert_owner(gpointer data)
 {
     eg_loop_assert_owner(data);
@@ -224,6 +266,8 @@ int main(int argc, char **argv)
     ADD("default-context", test_default_context);
     ADD("timer", test_timer);
     ADD("timer-frees-itself", test_timer_frees_itself);
+    ADD("rest", test_rest);
+    ADD("rest-ends-by-post", test_rest_ends_by_post);
     ADD("owner", test_owner);
 #undef ADD
     return g_test_run();

@@ -39,8 +39,8 @@ static void test_participant(void)
     g_assert_cmpstr(plan->ws_url, ==, "ws://h");
     g_assert_cmpstr(plan->room_name, ==, "r");
     g_assert_cmpstr(plan->selection.identity, ==, "alice");
-    g_assert_false(plan->selection.screen_share);
-    g_assert_cmpint(plan->file.format, ==, EG_FORMAT_MP4);
+    g_assert_cmpint(g_array_index(plan->selection.video, EgRule, 0).share, ==, EG_SHARE_NO);
+    g_assert_cmpint(plan->outputs[0].format, ==, EG_FORMAT_MP4);
     g_assert_cmpint(plan->processing, ==, EG_PROCESSING_ENCODE);
     g_assert_cmpuint(plan->video.height, ==, 720);
 }
@@ -73,7 +73,9 @@ static void test_kinds(void)
         g_assert_cmpint(options->request->request_case, ==, cases[i].request_case);
         g_autoptr(EgPlan) plan = plan_of(options);
         g_assert_cmpint(plan->processing, ==, cases[i].processing);
-        g_assert_cmpint(plan->selection.screen_share, ==, i == 0);
+        if (plan->selection.identity != NULL)
+            g_assert_cmpint(g_array_index(plan->selection.video, EgRule, 0).share, ==,
+                            i == 0 ? EG_SHARE_YES : EG_SHARE_NO);
     }
 }
 

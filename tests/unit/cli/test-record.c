@@ -117,13 +117,9 @@ static void on_timer(gpointer user)
         complete(user);
 }
 
-EgSession *eg_session_new(EgLoop *loop, const EgPlan *plan, const Rpc__StartEgressRequest *request,
-                          const EgConfig *config, const EgLog *log, const EgSessionEvents *events,
-                          gpointer user)
+EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
+                          const EgSessionEvents *events, gpointer user)
 {
-    (void)request;
-    (void)config;
-    (void)log;
     EgSession *session = g_new0(EgSession, 1);
     session->loop = loop;
     session->events = *events;
@@ -131,7 +127,7 @@ EgSession *eg_session_new(EgLoop *loop, const EgPlan *plan, const Rpc__StartEgre
     session->timer = eg_timer_new(loop, on_timer, session);
     livekit__egress_info__init(&session->info);
     livekit__file_info__init(&session->file);
-    session->info.egress_id = plan->egress_id;
+    session->info.egress_id = params->plan->egress_id;
     session->info.n_file_results = 1;
     session->info.file_results = session->files;
     session->files[0] = &session->file;

@@ -1,11 +1,6 @@
 #include "cli/result.h"
 
-#include <jansson.h>
-#include <math.h>
-#include <stdlib.h>
-
 #include "base/time.h"
-#include "cli/info-json.h"
 
 static char *str(const char *text)
 {
@@ -44,40 +39,12 @@ static void test_json(void)
     g_assert_cmpstr(text, ==, expected);
 }
 
-static void test_json_numbers(void)
-{
-    static const struct {
-        double interval;
-        const char *text;
-    } cases[] = {
-        // clang-format off
-        {2.5, "{'width':-3,'video_codec':77,'key_frame_interval':2.5}"},
-        {0, "{'width':-3,'video_codec':77}"},
-        {(double)INFINITY, "{'width':-3,'video_codec':77,'key_frame_interval':'Infinity'}"},
-        {(double)-INFINITY, "{'width':-3,'video_codec':77,'key_frame_interval':'-Infinity'}"},
-        {(double)NAN, "{'width':-3,'video_codec':77,'key_frame_interval':'NaN'}"},
-    };
-    // clang-format on
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        Livekit__EncodingOptions options = LIVEKIT__ENCODING_OPTIONS__INIT;
-        options.width = -3;
-        options.video_codec = 77; /* unknown numbers stay numbers */
-        options.key_frame_interval = cases[i].interval;
-        json_t *object = eg_message_to_json(&options.base);
-        char *text = json_dumps(object, JSON_COMPACT);
-        g_autofree char *quoted = g_strdelimit(g_strdup(cases[i].text), "'", '"');
-        g_assert_cmpstr(text, ==, quoted);
-        free(text);
-        json_decref(object);
-    }
-}
-
 static void test_summary(void)
 {
     EgPlan encode = {
         .processing = EG_PROCESSING_ENCODE,
         .video = {.codec = EG_CODEC_H264, .width = 1280, .height = 720},
-        .audio = {.codec = EG_CODEC_AAC},
+        .audio = {.codec = EG_CODEC_AAC        },
     };
     EgPlan sound = {.processing = EG_PROCESSING_ENCODE, .audio = {.codec = EG_CODEC_OPUS}};
     EgPlan passthrough = {.processing = EG_PROCESSING_PASSTHROUGH};
@@ -114,7 +81,6 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cli/result/json", test_json);
-    g_test_add_func("/cli/result/json-numbers", test_json_numbers);
     g_test_add_func("/cli/result/summary", test_summary);
     return g_test_run();
 }

@@ -423,7 +423,8 @@ static void test_svc(void)
     g_assert_cmpint(caps_int(receiver, 0, "height"), ==, 180);
     g_assert_true(is_key(receiver, 0));
     g_assert_false(is_key(receiver, 1));
-    static const guint8 whole[] = {0x82, 0x49, 0x83, 0x42, 0x00, 0x00, 0x00, 0x86,
+    /* The lower one is not shown. */
+    static const guint8 whole[] = {0x80, 0x49, 0x83, 0x42, 0x00, 0x00, 0x00, 0x86,
                                    0x01, 0x02, 0x03, 0x04, 0xd9, 7,    0,    0,
                                    0,    5,    0,    0,    0,    0xd9};
     g_assert_cmpuint(gst_buffer_get_size(frame_at(receiver, 0)), ==, sizeof whole);

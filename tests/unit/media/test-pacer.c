@@ -78,7 +78,7 @@ static void test_cadence(gconstpointer data)
     g_autoptr(Bench) bench = bench_new(&params);
     g_autoptr(GRand) random = g_rand_new_with_seed(7);
     g_autoptr(GArray) instants = g_array_new(FALSE, FALSE, sizeof(gint64));
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
     double interval_ns = 1e9 / test->source_fps / (1 + test->ppm / 1e6);
     gint64 n_pictures = (gint64)((double)(test->seconds * S) / interval_ns);
 
@@ -146,7 +146,7 @@ static void assert_moving(const Bench *bench, gint64 first, gint64 end)
 static void test_nothing_before_start(void)
 {
     g_autoptr(Bench) bench = bench_new_stopped(&pictures_only);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     bench_push_picture(bench, input, -100 * MS, 1);
     bench_push_picture(bench, input, -20 * MS, 2);
@@ -165,6 +165,24 @@ static void test_nothing_before_start(void)
     g_assert_cmpint(eg_pacer_position(bench->pacer), ==, BENCH_ORIGIN_NS + 66666666);
 }
 
+/* The first pictures came late, all at once: what is first shown is nevertheless what is due then,
+ * not the oldest of them. */
+static void test_late_beginning(void)
+{
+    g_autoptr(Bench) bench = bench_new_stopped(&pictures_only);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
+
+    for (guint32 tick = 0; tick < 6; tick++) /* as the timeline has them: 1 ms apart */
+        bench_push_picture(bench, input, 5 * S / 30 + (tick + 1) * MS, tick + 1);
+    for (guint32 tick = 6; tick < 15; tick++)
+        bench_push_picture(bench, input, tick * S / 30, tick + 1);
+    bench->now_ns = BENCH_ORIGIN_NS + 500 * MS;
+    eg_pacer_start(bench->pacer, BENCH_ORIGIN_NS + 5 * S / 30);
+    bench_run(bench);
+    for (gint64 tick = 0; tick < 9; tick++)
+        g_assert_cmpint(shown_at(bench, tick), ==, tick + 6);
+}
+
 /* A tick is made with the next picture's coming, else after the latency. */
 static void test_eager(void)
 {
@@ -175,7 +193,7 @@ static void test_eager(void)
     bench_advance(bench, 500 * MS);
     g_assert_cmpuint(bench->pictures->len, ==, 1);
 
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
     show(bench, input, 15, 90);
     for (gint64 tick = 16; tick < 89; tick++) {
         const BenchPicture *picture = bench_picture(bench, (guint)tick);
@@ -193,7 +211,7 @@ static void test_eager(void)
 static void test_memory_is_shared(void)
 {
     g_autoptr(Bench) bench = bench_new(&pictures_only);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
     guint32 id = 7;
     g_autoptr(GstBuffer) picture = gst_buffer_new_memdup(&id, sizeof(id));
     GstMapInfo map;
@@ -212,7 +230,7 @@ static void test_memory_is_shared(void)
 static void test_hold(void)
 {
     g_autoptr(Bench) bench = bench_new(&pictures_only);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     show(bench, input, 0, 30);
     bench_advance(bench, 10 * S);
@@ -231,7 +249,7 @@ static void test_hold(void)
 static void test_mute(void)
 {
     g_autoptr(Bench) bench = bench_new(&pictures_only);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     show(bench, input, 0, 30); /* now it is 1.017 s */
     eg_pacer_input_set_live(input, false);
@@ -249,7 +267,7 @@ static void test_mute(void)
 static void test_end(void)
 {
     g_autoptr(Bench) bench = bench_new(&pictures_only);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     show(bench, input, 0, 30);
     eg_pacer_input_set_live(input, false);
@@ -264,10 +282,10 @@ static void test_end(void)
 static void test_newest(void)
 {
     g_autoptr(Bench) bench = bench_new(&pictures_only);
-    EgPacerInput *camera = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *camera = eg_pacer_add_video(bench->pacer, 0);
     show(bench, camera, 0, 30);
 
-    EgPacerInput *screen = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *screen = eg_pacer_add_video(bench->pacer, 0);
     show(bench, camera, 30, 60); /* nothing of the screen yet */
     for (guint32 tick = 60; tick < 90; tick++) {
         show(bench, camera, tick, tick + 1);
@@ -282,22 +300,109 @@ static void test_newest(void)
     g_assert_cmpuint(bench_stats(bench).black, ==, 0);
 }
 
-/* A picture that comes after its tick is shown at the next one that is free. */
+/* What is preferred is shown while it has pictures, in whatever order the tracks came. */
+static void test_rank(void)
+{
+    g_autoptr(Bench) bench = bench_new(&pictures_only);
+    EgPacerInput *screen = eg_pacer_add_video(bench->pacer, 0);
+    EgPacerInput *camera = eg_pacer_add_video(bench->pacer, 1);
+    EgPacerInput *other = eg_pacer_add_video(bench->pacer, 2);
+
+    show(bench, camera, 0, 30); /* nothing of the screen yet */
+    for (guint32 tick = 30; tick < 60; tick++) {
+        show(bench, camera, tick, tick + 1);
+        bench_push_picture(bench, screen, (gint64)tick * S / 30, 1000 + tick);
+        bench_push_picture(bench, other, (gint64)tick * S / 30, 2000 + tick);
+    }
+    eg_pacer_input_set_live(screen, false);
+    show(bench, camera, 60, 90);
+    eg_pacer_input_set_live(screen, true);
+    for (guint32 tick = 90; tick < 120; tick++) {
+        show(bench, camera, tick, tick + 1);
+        bench_push_picture(bench, screen, (gint64)tick * S / 30, 1000 + tick);
+    }
+    eg_pacer_input_end(screen);
+    show(bench, camera, 120, 150);
+    assert_moving(bench, 0, 30);
+    for (gint64 tick = 30; tick < 60; tick++)
+        g_assert_cmpint(shown_at(bench, tick), ==, 1000 + tick);
+    assert_moving(bench, 63, 90);
+    for (gint64 tick = 90; tick < 120; tick++)
+        g_assert_cmpint(shown_at(bench, tick), ==, 1000 + tick);
+    assert_moving(bench, 123, 149);
+    g_assert_cmpuint(bench_stats(bench).black, ==, 0);
+}
+
+/* A picture that comes a little after its tick is shown at the next one that is free. */
 static void test_late(void)
 {
     g_autoptr(Bench) bench = bench_new(&pictures_only);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
+
+    show(bench, input, 0, 30);
+    bench_advance(bench, 33 * S / 30 + 501 * MS); /* tick 33 was made */
+    bench_push_picture(bench, input, 30 * S / 30, 99);
+    bench_push_picture(bench, input, 31 * S / 30, 32);
+    show(bench, input, 70, 80);
+    assert_shown(bench, 30, 34, 30);
+    assert_shown(bench, 34, 70, 32);
+    EgPacerStats stats = bench_stats(bench);
+    g_assert_cmpuint(stats.late_pictures, ==, 2);
+    g_assert_cmpuint(stats.surplus_pictures, ==, 0);
+}
+
+/* The network was away, and what it had kept comes all at once: none of that is shown as if it were
+ * of now. */
+static void test_caught_up(void)
+{
+    g_autoptr(Bench) bench = bench_new(&pictures_only);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
+
+    show(bench, input, 0, 30);
+    bench_advance(bench, 60 * S / 30 + 517 * MS); /* tick 60 was made */
+    for (guint32 tick = 30; tick < 75; tick++)
+        bench_push_picture(bench, input, tick * S / 30, tick + 1);
+    show(bench, input, 75, 150);
+    assert_moving(bench, 0, 30);
+    assert_shown(bench, 30, 61, 30);
+    assert_moving(bench, 62, 149);
+    g_assert_cmpuint(bench_stats(bench).late_pictures, ==, 61 - 30);
+}
+
+/* The only picture in a while comes far too late: after a second it is clear that it is the best.
+ */
+static void test_overdue(void)
+{
+    g_autoptr(Bench) bench = bench_new(&pictures_only);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     show(bench, input, 0, 30);
     bench_advance(bench, 45 * S / 30 + 501 * MS); /* tick 45 was made */
     bench_push_picture(bench, input, 30 * S / 30, 31);
     bench_push_picture(bench, input, 31 * S / 30, 32);
-    show(bench, input, 70, 80);
-    assert_shown(bench, 30, 46, 30);
-    assert_shown(bench, 46, 70, 32);
-    EgPacerStats stats = bench_stats(bench);
-    g_assert_cmpuint(stats.late_pictures, ==, 2);
-    g_assert_cmpuint(stats.surplus_pictures, ==, 0);
+    bench_advance(bench, 85 * S / 30 + 501 * MS);
+    show(bench, input, 86, 100);
+    assert_shown(bench, 30, 76, 30);
+    assert_shown(bench, 76, 86, 32); /* a second after tick 46, which it would have had */
+    assert_moving(bench, 86, 99);
+    g_assert_cmpuint(bench_stats(bench).late_pictures, ==, 2);
+}
+
+/* A source that is always late is shown late, after a second. */
+static void test_always_late(void)
+{
+    g_autoptr(Bench) bench = bench_new(&pictures_only);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
+
+    for (guint32 tick = 0; tick < 120; tick++) {
+        bench_advance(bench, tick * S / 30 + 801 * MS);
+        bench_push_picture(bench, input, tick * S / 30, tick + 1);
+        bench_run(bench);
+    }
+    /* Tick 24 is over when the first one comes. */
+    assert_shown(bench, 10, 40, 0);
+    for (gint64 tick = 40; tick < 120; tick++)
+        g_assert_cmpint(shown_at(bench, tick), >, tick - 12);
 }
 
 /* An encoder that stops for 300 ms costs nothing, for 2 s the pictures that waited longer than half
@@ -305,7 +410,7 @@ static void test_late(void)
 static void test_overload(void)
 {
     g_autoptr(Bench) bench = bench_new(NULL);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     bench->busy_from_ns = BENCH_ORIGIN_NS + 2 * S;
     bench->busy_until_ns = bench->busy_from_ns + 300 * MS;
@@ -331,7 +436,7 @@ static void test_overload(void)
 static void test_stuck(void)
 {
     g_autoptr(Bench) bench = bench_new(&pictures_only);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     bench->busy_until_ns = G_MAXINT64;
     show(bench, input, 0, 900);
@@ -373,7 +478,7 @@ static void test_days(void)
             .fps = rates[i][0], .rate_hz = rates[i][1], .block_frames = rates[i][1] * 7 / 5};
         g_autoptr(Bench) bench = bench_new(&params);
         bench->keeps_sound = false;
-        eg_pacer_add_video(bench->pacer);
+        eg_pacer_add_video(bench->pacer, 0);
         eg_pacer_add_audio(bench->pacer, EG_ROUTE_BOTH);
         const gint64 day_s = 24 * 3600;
         for (gint64 hour = 1; hour <= 24; hour++) {
@@ -421,7 +526,7 @@ static void test_finish(gconstpointer data)
     gint64 picture_end_ns = 0;
 
     if (has_pictures)
-        eg_pacer_add_video(bench->pacer);
+        eg_pacer_add_video(bench->pacer, 0);
     if (has_sound)
         eg_pacer_add_audio(bench->pacer, EG_ROUTE_BOTH);
     bench_advance(bench, test->now_ns);
@@ -458,7 +563,7 @@ static void test_finish(gconstpointer data)
 static void test_finish_shows_rest(void)
 {
     g_autoptr(Bench) bench = bench_new(NULL);
-    EgPacerInput *input = eg_pacer_add_video(bench->pacer);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
 
     show(bench, input, 0, 30);
     eg_pacer_finish(bench->pacer, BENCH_ORIGIN_NS + S);
@@ -481,13 +586,18 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/pacer/finish/shows-rest", test_finish_shows_rest);
     g_test_add_func("/pacer/nothing-before-start", test_nothing_before_start);
+    g_test_add_func("/pacer/late-beginning", test_late_beginning);
     g_test_add_func("/pacer/eager", test_eager);
     g_test_add_func("/pacer/memory-is-shared", test_memory_is_shared);
     g_test_add_func("/pacer/hold", test_hold);
     g_test_add_func("/pacer/mute", test_mute);
     g_test_add_func("/pacer/end", test_end);
     g_test_add_func("/pacer/newest", test_newest);
+    g_test_add_func("/pacer/rank", test_rank);
     g_test_add_func("/pacer/late", test_late);
+    g_test_add_func("/pacer/caught-up", test_caught_up);
+    g_test_add_func("/pacer/overdue", test_overdue);
+    g_test_add_func("/pacer/always-late", test_always_late);
     g_test_add_func("/pacer/overload", test_overload);
     g_test_add_func("/pacer/stuck", test_stuck);
     g_test_add_func("/pacer/backlog", test_backlog);

@@ -131,7 +131,7 @@ static void record(Bench *bench, const Case *test)
         sides[i].track = eg_timeline_track_new(
             timeline, "ada", is_sound ? EG_MEDIA_AUDIO : EG_MEDIA_VIDEO, params.rate_hz);
         sides[i].input = is_sound ? eg_pacer_add_audio(bench->pacer, EG_ROUTE_BOTH)
-                                  : eg_pacer_add_video(bench->pacer);
+                                  : eg_pacer_add_video(bench->pacer, 0);
     }
     for (;;) {
         guint earliest = sim_earliest(sims, 2);

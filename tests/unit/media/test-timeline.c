@@ -332,6 +332,117 @@ static void test_recovered(void)
     g_assert_cmpint(eg_timeline_track_map(track, &recovered), ==, first_ns + 20 * MS);
 }
 
+/* A track of 50 packets per second: one that arrives at any time. */
+typedef struct {
+    EgTimelineTrack *track;
+    guint rate_hz;
+} Sender;
+
+static gint64 send_frame(const Sender *sender, gint64 frame, gint64 arrival_ns, bool is_recovered)
+{
+    EgPacket packet = {
+        .sequence = 1000 + (guint64)frame,
+        .timestamp = (guint32)(frame * sender->rate_hz / 50),
+        .arrival_ns = arrival_ns,
+        .is_recovered = is_recovered,
+    };
+    return eg_timeline_track_map(sender->track, &packet);
+}
+
+static gint64 captured(gint64 frame)
+{
+    return 100 * S + frame * 20 * MS;
+}
+
+/* A track that has come for five seconds, each packet in 30 ms, with a report of each second. */
+static Sender start_sending(EgTimeline *timeline, EgMedia media)
+{
+    Sender sender = {
+        .track = media == EG_MEDIA_AUDIO ? add_voice(timeline, "ada") : add_camera(timeline, "ada"),
+        .rate_hz = media == EG_MEDIA_AUDIO ? 48000 : 90000,
+    };
+    for (gint64 frame = 0; frame < 250; frame++) {
+        send_frame(&sender, frame, captured(frame) + 30 * MS, false);
+        if (frame % 50 == 49)
+            report(sender.track, 1700000000 * S + frame * 20 * MS,
+                   (guint32)(frame * sender.rate_hz / 50), captured(frame) + 35 * MS);
+    }
+    return sender;
+}
+
+static guint64 count_reanchors(const Sender *sender)
+{
+    EgTimelineStats stats;
+    eg_timeline_track_get_stats(sender->track, &stats);
+    return stats.reanchors;
+}
+
+/* The network was away for some seconds. What the server still had comes as retransmissions, as old
+ * as that, and keeps its instants; what is new joins exactly. */
+static void test_outage(gconstpointer data)
+{
+    const gint64 away = GPOINTER_TO_INT(data) * 50; /* frames */
+
+    for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        g_autoptr(EgTimeline) timeline = eg_timeline_new();
+        Sender sender = start_sending(timeline, media);
+        gint64 back_ns = captured(250 + away) + 30 * MS;
+
+        for (gint64 frame = 250; frame < 260; frame++) {
+            gint64 instant_ns = send_frame(&sender, frame, back_ns + 20 * MS, true);
+            g_assert_cmpint(ABS(instant_ns - captured(frame) - 30 * MS), <=, 1 * MS);
+        }
+        for (gint64 frame = 250 + away; frame < 300 + away; frame++) {
+            /* The first ones are late: that is no new mapping, while the old one is not forgotten.
+             */
+            gint64 late_ns = away <= 4 * 50 && frame < 260 + away ? 95 * MS : 0;
+            gint64 instant_ns =
+                send_frame(&sender, frame, captured(frame) + 30 * MS + late_ns, false);
+            g_assert_cmpint(ABS(instant_ns - captured(frame) - 30 * MS), <=, 1 * MS);
+        }
+        g_assert_cmpuint(count_reanchors(&sender), ==, 0);
+        eg_timeline_track_free(sender.track);
+    }
+}
+
+/* The network holds everything back (as over TCP), and delivers it as fast as it can. */
+static void test_held_back(gconstpointer data)
+{
+    const gint64 away = GPOINTER_TO_INT(data) * 50;
+
+    for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        g_autoptr(EgTimeline) timeline = eg_timeline_new();
+        Sender sender = start_sending(timeline, media);
+        gint64 arrival_ns = captured(250 + away) + 30 * MS;
+
+        for (gint64 frame = 250; frame < 500 + away; frame++) {
+            arrival_ns = MAX(arrival_ns + 5 * MS, captured(frame) + 30 * MS);
+            gint64 instant_ns = send_frame(&sender, frame, arrival_ns, false);
+            g_assert_cmpint(ABS(instant_ns - captured(frame) - 30 * MS), <=, 1 * MS);
+        }
+        g_assert_cmpuint(count_reanchors(&sender), ==, 0);
+        eg_timeline_track_free(sender.track);
+    }
+}
+
+/* A media clock that stood still for so long is known within a tenth of a second. */
+static void test_stood_still(void)
+{
+    for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
+        g_autoptr(EgTimeline) timeline = eg_timeline_new();
+        Sender sender = start_sending(timeline, media);
+
+        for (gint64 frame = 250; frame < 350; frame++) {
+            gint64 arrival_ns = captured(frame) + 7 * S;
+            gint64 instant_ns = send_frame(&sender, frame, arrival_ns, false);
+            if (frame >= 256)
+                g_assert_cmpint(ABS(instant_ns - arrival_ns), <=, 1 * MS);
+        }
+        g_assert_cmpuint(count_reanchors(&sender), ==, 1);
+        eg_timeline_track_free(sender.track);
+    }
+}
+
 static void test_drift_is_measured(void)
 {
     g_autoptr(EgTimeline) timeline = eg_timeline_new();
@@ -462,6 +573,13 @@ int main(int argc, char **argv)
     g_test_add_func("/timeline/exact", test_exact);
     g_test_add_func("/timeline/frame", test_frame);
     g_test_add_func("/timeline/recovered", test_recovered);
+    g_test_add_data_func("/timeline/outage/2s", GINT_TO_POINTER(2), test_outage);
+    g_test_add_data_func("/timeline/outage/4s", GINT_TO_POINTER(4), test_outage);
+    g_test_add_data_func("/timeline/outage/20s", GINT_TO_POINTER(20), test_outage);
+    g_test_add_data_func("/timeline/held-back/2s", GINT_TO_POINTER(2), test_held_back);
+    g_test_add_data_func("/timeline/held-back/5s", GINT_TO_POINTER(5), test_held_back);
+    g_test_add_data_func("/timeline/held-back/30s", GINT_TO_POINTER(30), test_held_back);
+    g_test_add_func("/timeline/stood-still", test_stood_still);
     g_test_add_func("/timeline/drift-is-measured", test_drift_is_measured);
     g_test_add_func("/timeline/pause", test_pause);
     g_test_add_func("/timeline/republish", test_republish);

@@ -118,6 +118,7 @@ static const EgConfig config = {
     .api_key = (char *)(guintptr) "key",
     .api_secret = (char *)(guintptr) "secret",
     .ws_url = (char *)(guintptr) "ws://localhost:7880",
+    .cost = {.participant = 2, .track_composite = 1, .track = 0.5},
 };
 
 static inline EgPlan *plan_of(const Short *s, GError **error)

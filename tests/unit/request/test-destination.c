@@ -48,12 +48,21 @@ static void tear_down(Fixture *f, gconstpointer user)
 
 static bool check(const char *template, EgFormat format, EgDestinationRule rule, GError **error)
 {
+    EgOutput output = {
+        .kind = EG_OUTPUT_FILE,
+        .format = format,
+        .path_template = (char *)(guintptr) template,
+    };
     EgPlan plan = {
         .room_name = (char *)(guintptr) "standup",
-        .selection = {.identity = (char *)(guintptr) "alice"       },
-        .file = { .format = format, .path_template = (char *)(guintptr) template},
+        .outputs = &output,
+        .n_outputs = 1,
     };
-    return eg_destination_check(&plan, rule, error);
+    eg_selection_init(&plan.selection);
+    plan.selection.identity = g_strdup("alice");
+    bool is_good = eg_destination_check(&plan, rule, error);
+    eg_selection_clear(&plan.selection);
+    return is_good;
 }
 
 static void test_good(Fixture *f, gconstpointer user)

@@ -134,8 +134,9 @@ static void test_formats(void)
          EG_FORMAT_MP4, 0, 0, 0},
         {{.identity = "a", .filepath = "x", .preset = PRESET(PASSTHROUGH)},
          EG_FORMAT_NONE, 0, 0, 0},
+        /* a track alone: they always do */
         {{.track_id = "T", .filepath = "x.mp4"},
-         EG_FORMAT_MP4, 0, 0, 0},
+         EG_FORMAT_NONE, 0, 0, 0},
         {{.track_id = "T", .filepath = "x"},
          EG_FORMAT_NONE, 0, 0, 0},
     };
@@ -144,13 +145,13 @@ static void test_formats(void)
         g_autoptr(GError) error = NULL;
         g_autoptr(EgPlan) plan = plan_of(&cases[i].request, &error);
         g_assert_no_error(error);
-        g_assert_cmpint(plan->file.format, ==, cases[i].format);
+        g_assert_cmpint(plan->outputs[0].format, ==, cases[i].format);
         g_assert_cmpint(plan->audio.codec, ==, cases[i].audio);
         g_assert_cmpint(plan->video.codec, ==, cases[i].video);
         g_assert_cmpuint(plan->audio.rate_hz, ==, cases[i].rate_hz);
         g_assert_cmpint(plan->video.profile != EG_PROFILE_NONE, ==,
                         cases[i].video == EG_CODEC_H264);
-        g_assert_cmpstr(plan->file.path_template, ==, cases[i].request.filepath);
+        g_assert_cmpstr(plan->outputs[0].path_template, ==, cases[i].request.filepath);
     }
 }
 

@@ -231,6 +231,31 @@ static void test_known(void)
     }
 }
 
+static void test_renamed(void)
+{
+    static const struct {
+        const char *template;
+        EgFormat format;
+        bool is_renamed;
+    } cases[] = {
+        {"x.mp4",       EG_FORMAT_OGG, true },
+        {"a/x.m3u8",    EG_FORMAT_MP4, true },
+        {"{time}.WebM", EG_FORMAT_MP4, true },
+        {"x.mp4",       EG_FORMAT_MP4, false},
+        {"x.MP4",       EG_FORMAT_MP4, false},
+        {"x.avi",       EG_FORMAT_MP4, false},
+        {"x",           EG_FORMAT_MP4, false},
+        {"a.ogg/x",     EG_FORMAT_MP4, false},
+        {"a.ogg/",      EG_FORMAT_MP4, false},
+        {"",            EG_FORMAT_MP4, false},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("%s", cases[i].template);
+        g_assert_cmpint(eg_filename_is_renamed(cases[i].template, cases[i].format), ==,
+                        cases[i].is_renamed);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_setenv("TZ", "UTC", TRUE);
@@ -242,5 +267,6 @@ int main(int argc, char **argv)
     g_test_add_func("/request/filename/retry", test_retry);
     g_test_add_func("/request/filename/subject", test_subject);
     g_test_add_func("/request/filename/known", test_known);
+    g_test_add_func("/request/filename/renamed", test_renamed);
     return g_test_run();
 }

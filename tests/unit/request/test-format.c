@@ -11,6 +11,7 @@ static void test_holds(void)
         {EG_FORMAT_WEBM, "Opus, VP8, VP9" },
         {EG_FORMAT_OGG,  "Opus"           },
         {EG_FORMAT_MP3,  "MP3"            },
+        {EG_FORMAT_RAW,  "PCM"            },
         {EG_FORMAT_NONE, "nothing"        },
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -27,6 +28,28 @@ static void test_holds(void)
     }
 }
 
+static void test_holds_sent(void)
+{
+    static const struct {
+        EgFormat format;
+        bool has_audio;
+        bool has_video;
+    } cases[] = {
+        {EG_FORMAT_MP4,  true,  true },
+        {EG_FORMAT_WEBM, true,  true },
+        {EG_FORMAT_OGG,  true,  false},
+        {EG_FORMAT_MP3,  false, false},
+        {EG_FORMAT_RAW,  false, false},
+        {EG_FORMAT_NONE, false, false},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_assert_cmpint(eg_format_holds_sent(cases[i].format, EG_MEDIA_AUDIO), ==,
+                        cases[i].has_audio);
+        g_assert_cmpint(eg_format_holds_sent(cases[i].format, EG_MEDIA_VIDEO), ==,
+                        cases[i].has_video);
+    }
+}
+
 static void test_default_codec(void)
 {
     static const struct {
@@ -38,6 +61,7 @@ static void test_default_codec(void)
         {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP8 },
         {EG_FORMAT_OGG,  EG_CODEC_OPUS, EG_CODEC_NONE},
         {EG_FORMAT_MP3,  EG_CODEC_MP3,  EG_CODEC_NONE},
+        {EG_FORMAT_RAW,  EG_CODEC_PCM,  EG_CODEC_NONE},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_assert_cmpint(eg_format_default_codec(cases[i].format, EG_MEDIA_AUDIO), ==,
@@ -65,6 +89,7 @@ static void test_from_filename(void)
         {"x.mp",          EG_FORMAT_NONE},
         {"x.mp4a",        EG_FORMAT_NONE},
         {"x.",            EG_FORMAT_NONE},
+        {"x.raw",         EG_FORMAT_NONE},
         {"",              EG_FORMAT_NONE},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -91,6 +116,7 @@ static void test_for_codecs(void)
         {EG_CODEC_AAC,  EG_CODEC_VP8,  EG_FORMAT_NONE},
         {EG_CODEC_PCMU, EG_CODEC_NONE, EG_FORMAT_NONE},
         {EG_CODEC_PCMA, EG_CODEC_H264, EG_FORMAT_NONE},
+        {EG_CODEC_PCM,  EG_CODEC_NONE, EG_FORMAT_NONE},
         {EG_CODEC_NONE, EG_CODEC_NONE, EG_FORMAT_NONE},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -133,6 +159,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/request/format/holds", test_holds);
+    g_test_add_func("/request/format/holds-sent", test_holds_sent);
     g_test_add_func("/request/format/default-codec", test_default_codec);
     g_test_add_func("/request/format/from-filename", test_from_filename);
     g_test_add_func("/request/format/for-codecs", test_for_codecs);

@@ -31,15 +31,12 @@ static void test_selection(void)
         g_autoptr(GError) error = NULL;
         g_autoptr(EgPlan) plan = plan_of(request, &error);
         g_assert_no_error(error);
-        g_assert_cmpint(plan->selection.has_audio, ==, cases[i].has_audio);
-        g_assert_cmpint(plan->selection.has_video, ==, cases[i].has_video);
+        g_assert_cmpint(eg_selection_has(&plan->selection, EG_MEDIA_AUDIO), ==, cases[i].has_audio);
+        g_assert_cmpint(eg_selection_has(&plan->selection, EG_MEDIA_VIDEO), ==, cases[i].has_video);
         g_assert_cmpint(plan->processing, ==, cases[i].processing);
         g_assert_cmpfloat(plan->cpu_cost, ==, cases[i].cpu_cost);
         g_assert_cmpstr(eg_plan_subject(plan), ==, cases[i].subject);
         g_assert_cmpstr(plan->selection.identity, ==, request->identity);
-        g_assert_cmpstr(plan->selection.audio_track_id, ==, request->audio_track_id);
-        g_assert_cmpstr(plan->selection.video_track_id, ==, request->video_track_id);
-        g_assert_cmpstr(plan->selection.track_id, ==, request->track_id);
         g_assert_cmpstr(plan->egress_id, ==, "EG_1");
         g_assert_cmpstr(plan->room_id, ==, "RM_1");
         g_assert_cmpstr(plan->room_name, ==, "standup");
@@ -81,10 +78,6 @@ static void test_refused_around(void)
     fill(&m, &good);
     m.request.retry_count = 1;
     REFUSED(&config, EG_ERROR_FAILED_PRECONDITION, "output configuration does not support retry");
-    fill(&m, &(Short){.track_id = "T"});
-    m.track.output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_WEBSOCKET_URL;
-    m.track.websocket_url = str("ws://x");
-    REFUSED(&config, EG_ERROR_INVALID_ARGUMENT, "websocket_url is not yet supported");
 
     static const char *const urls[] = {"localhost:7880", "ftp://x", "ws://", "/tmp", "ws://h:port"};
     for (gsize i = 0; i < G_N_ELEMENTS(urls); i++) {
@@ -210,7 +203,7 @@ static void test_precedence(void)
     m.file.filepath = str("old.mp3");
     g_autoptr(EgPlan) old = eg_plan_new(&m.request, &config, &error);
     g_assert_no_error(error);
-    g_assert_cmpint(old->file.format, ==, EG_FORMAT_MP3);
+    g_assert_cmpint(old->outputs[0].format, ==, EG_FORMAT_MP3);
 }
 
 int main(int argc, char **argv)

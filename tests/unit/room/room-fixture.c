@@ -52,10 +52,13 @@ static void on_participant_left(gpointer user, const EgParticipant *participant)
 
 static void on_published(gpointer user, const EgPublication *publication)
 {
-    add_event(user, "published %s %s %s source=%d codec=%d%s%s", publication->sid,
+    g_autofree char *kind = publication->participant_kind != 0
+                                ? g_strdup_printf(" kind=%u", publication->participant_kind)
+                                : NULL;
+    add_event(user, "published %s %s %s source=%d codec=%d%s%s%s", publication->sid,
               publication->identity, eg_media_name(publication->media), (int)publication->source,
               (int)publication->codec, publication->is_muted ? " muted" : "",
-              publication->is_encrypted ? " encrypted" : "");
+              publication->is_encrypted ? " encrypted" : "", kind != NULL ? kind : "");
 }
 
 static void on_unpublished(gpointer user, const EgPublication *publication)

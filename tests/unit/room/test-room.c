@@ -27,7 +27,7 @@ static void test_join(Fixture *fixture, gconstpointer data)
     expect(fixture, "published TR_cam alice video source=1 codec=6");
     expect(fixture, "published TR_mic alice audio source=2 codec=1 muted");
     expect(fixture, "+bob PA_bob kind=4");
-    expect(fixture, "published TR_e2ee bob video source=3 codec=8 encrypted");
+    expect(fixture, "published TR_e2ee bob video source=3 codec=8 encrypted kind=4");
     expect(fixture, "joined standup RM_1");
 
     mock_transport_candidate("candidate:9 1 udp 1 10.0.0.2 5000 typ host");

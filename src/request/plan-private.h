@@ -1,0 +1,95 @@
+#pragma once
+
+#include "request/encoding.h"
+#include "request/plan.h"
+
+/* What the parts of eg_plan_new() have in common. Strings and messages belong to the request. */
+
+/* The outputs that a request names, of whichever shape; see plan-outputs.c. */
+typedef struct {
+    guint n_files;
+    guint n_streams;
+    guint n_segments;
+    guint n_images;
+    bool has_unknown; /* an output that says not what it is */
+    const char *filepath;
+    Livekit__EncodedFileType file_type;
+    const char *storage;       /* the field with a store for the file; NULL: the disk */
+    const char *websocket_url; /* of a track */
+    const Livekit__StreamOutput *stream;
+} EgPlanOutputs;
+
+typedef struct {
+    const char *room_name;
+    bool has_no_room; /* a web page: neither room nor token nor URL of a server */
+    EgPlanOutputs outputs;
+    EgEncodingRequest encoding;
+    double cpu_cost;
+    gint64 memory_cost_bytes;
+    /* What is wrong with a request that is right, but asks for what there is not yet. */
+    const char *unimplemented;
+} EgPlanDraft;
+
+/* Parses one kind of request: fills the draft and the plan's selection. False and an error. */
+typedef bool (*EgPlanParse)(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                            EgPlanDraft *draft, EgPlan *plan, GError **error);
+
+bool eg_plan_parse_room_composite(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                                  EgPlanDraft *draft, EgPlan *plan, GError **error);
+bool eg_plan_parse_web(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                       EgPlanDraft *draft, EgPlan *plan, GError **error);
+bool eg_plan_parse_participant(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                               EgPlanDraft *draft, EgPlan *plan, GError **error);
+bool eg_plan_parse_track_composite(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                                   EgPlanDraft *draft, EgPlan *plan, GError **error);
+bool eg_plan_parse_track(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                         EgPlanDraft *draft, EgPlan *plan, GError **error);
+bool eg_plan_parse_egress(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                          EgPlanDraft *draft, EgPlan *plan, GError **error);
+bool eg_plan_parse_replay(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                          EgPlanDraft *draft, EgPlan *plan, GError **error);
+
+/* What requests of both generations say of a room or a page as a whole. */
+typedef struct {
+    bool is_audio_only;
+    bool is_video_only;
+    const char *layout;
+    const char *custom_base_url;
+    Livekit__AudioMixing mixing;
+} EgPlanTemplate;
+
+bool eg_plan_select_template(const EgPlanTemplate *template, const EgConfig *config,
+                             EgPlanDraft *draft, EgPlan *plan, GError **error);
+bool eg_plan_select_web(const char *url, bool is_audio_only, bool is_video_only,
+                        const EgConfig *config, EgPlanDraft *draft, EgPlan *plan, GError **error);
+
+/* A rule for one track; nothing for an id that is not set. */
+void eg_plan_select_track(EgPlan *plan, EgMedia media, const char *track_id);
+
+/* The lists of a request of the first generation, and the single outputs that were before them
+ * (NULL, or 0, if they are not set). */
+typedef struct {
+    Livekit__EncodedFileOutput *const *files;
+    gsize n_files;
+    const Livekit__EncodedFileOutput *file;
+    Livekit__StreamOutput *const *streams;
+    gsize n_streams;
+    const Livekit__StreamOutput *stream;
+    gsize n_segments;
+    gsize n_images;
+} EgPlanOutputLists;
+
+void eg_plan_read_lists(const EgPlanOutputLists *lists, EgPlanOutputs *outputs);
+void eg_plan_read_outputs(const Livekit__StartEgressRequest *request, EgPlanOutputs *outputs);
+void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs *outputs);
+
+/* From what is requested to the outputs of the plan, with their limits; formats are left to
+ * eg_encoding_settle(). Needs the plan's selection. */
+bool eg_plan_settle_outputs(const EgPlanOutputs *requested, const EgConfig *config, EgPlan *plan,
+                            GError **error);
+
+/* protobuf's empty string, or none. */
+static inline bool eg_plan_is_empty(const char *text)
+{
+    return text == NULL || *text == '\0';
+}

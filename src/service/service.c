@@ -1,0 +1,370 @@
+/* The parts of the service and how they hang together. */
+#include "service/service.h"
+
+#include <signal.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "bus/redis.h"
+#include "report/io-info.h"
+#include "service/archive.h"
+#include "service/orphans.h"
+#include "service/pages.h"
+#include "service/rpc.h"
+#include "service/signals.h"
+#include "service/standalone.h"
+#include "service/state.h"
+#include "service/twirp.h"
+#include "service/webhooks.h"
+
+#define MEASURE_INTERVAL_NS EG_NS_PER_S
+
+typedef struct {
+    EgLoop *loop;
+    const EgConfig *config;
+    EgLog *log;
+    char *node_id;
+    GError *failure; /* why it could not start */
+    bool is_ending;
+    bool is_interrupted;
+
+    /* With Redis... */
+    EgRedis *redis;
+    EgPsrpcServer *psrpc;
+    EgIoInfo *io_info;
+    EgRpc *rpc;
+    /* ...or without. */
+    EgArchive *archive;
+    EgWebhooks *webhooks;
+    EgStandalone *standalone;
+    EgTwirp *twirp;
+
+    EgState *state;
+    EgOrphans *orphans;
+    EgReporter *reporter;
+    EgLoadMonitor *load_monitor;
+    EgAdmission *admission;
+    EgEgresses *egresses;
+    EgMetrics *metrics;
+    EgPages *pages;
+    EgTimer *measure_timer;
+    EgTimer *ended_timer; /* looks whether everything is over */
+} Service;
+
+/* Drained: everything has ended, and everybody knows. */
+static void on_ended_due(gpointer user)
+{
+    Service *service = user;
+    if (service->is_ending && eg_egresses_count(service->egresses) == 0 &&
+        eg_orphans_count(service->orphans) == 0 && eg_reporter_pending(service->reporter) == 0 &&
+        (service->webhooks == NULL || eg_webhooks_pending(service->webhooks) == 0))
+        eg_loop_quit(service->loop);
+}
+
+static void on_measure_due(gpointer user)
+{
+    Service *service = user;
+    gint64 now_ns = eg_now_ns();
+    const EgLoad *load = eg_load_monitor_read(service->load_monitor, now_ns);
+    eg_admission_set_load(service->admission, load, now_ns);
+    eg_metrics_set_load(service->metrics, load);
+    eg_timer_set_after(service->measure_timer, MEASURE_INTERVAL_NS);
+    on_ended_due(service);
+}
+
+/* The egresses' side. */
+
+static void on_process_started(gpointer user, const char *egress_id, int pid)
+{
+    Service *service = user;
+    eg_load_monitor_add(service->load_monitor, egress_id, pid);
+}
+
+static void on_changed(gpointer user, const Livekit__EgressInfo *info)
+{
+    Service *service = user;
+    g_autoptr(GError) error = NULL;
+    eg_info(service->log, "egress is now", EG_STR("egressID", info->egress_id),
+            EG_STR("status", protobuf_c_enum_descriptor_get_value(
+                                 &livekit__egress_status__descriptor, (int)info->status)
+                                 ->name),
+            EG_STR("roomName", info->room_name), EG_STR("error", info->error));
+    if (!eg_state_put(service->state, info, &error))
+        eg_warn(service->log, "state could not be kept", EG_STR("error", error->message));
+}
+
+static void on_egress_ended(gpointer user, const EgEgressEnd *end)
+{
+    Service *service = user;
+    eg_load_monitor_remove(service->load_monitor, end->egress_id);
+    if (end->result != NULL)
+        eg_metrics_count_result(service->metrics, end->type, end->result);
+    if (service->rpc != NULL)
+        eg_rpc_forget(service->rpc, end->egress_id);
+    if (!end->is_reported)
+        eg_state_remove(service->state, end->egress_id);
+    eg_timer_set(service->ended_timer, 0);
+}
+
+static const EgEgressesEvents egresses_events = {
+    .process_started = on_process_started,
+    .changed = on_changed,
+    .ended = on_egress_ended,
+};
+
+/* The reporter's side. */
+
+static void on_delivered(gpointer user, const char *egress_id)
+{
+    Service *service = user;
+    eg_state_remove(service->state, egress_id);
+    eg_timer_set(service->ended_timer, 0);
+}
+
+static void on_healthy(gpointer user, bool is_healthy)
+{
+    Service *service = user;
+    if (service->rpc != NULL)
+        eg_rpc_set_healthy(service->rpc, is_healthy);
+}
+
+static const EgReporterEvents reporter_events = {
+    .delivered = on_delivered,
+    .healthy = on_healthy,
+};
+
+/* What a service that was killed has left: reports that were not delivered... */
+static void take_over(gpointer user, const Livekit__EgressInfo *info)
+{
+    Service *service = user;
+    if (info->status >= LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE)
+        eg_reporter_update(service->reporter, info);
+    else
+        eg_orphans_add(service->orphans, info);
+}
+
+/* ...and egresses that were running. */
+static void on_orphan_ended(gpointer user, const Livekit__EgressInfo *info)
+{
+    Service *service = user;
+    on_changed(service, info);
+    eg_reporter_update(service->reporter, info);
+}
+
+/* The way in. */
+
+static void take_requests(Service *service)
+{
+    if (service->rpc == NULL)
+        service->rpc = eg_rpc_new(service->psrpc, service->egresses, service->config);
+}
+
+static void on_redis_connected(gpointer user)
+{
+    Service *service = user;
+    eg_info(service->log, "connected to Redis");
+    if (!eg_egresses_is_closed(service->egresses))
+        take_requests(service);
+    eg_reporter_retry_now(service->reporter);
+}
+
+static void on_redis_disconnected(gpointer user, const GError *error)
+{
+    Service *service = user;
+    eg_warn(service->log, "connection to Redis lost", EG_STR("error", error->message));
+}
+
+/* Wrong from the start is wrong in the configuration; later it is an outage. */
+static void on_redis_unreachable(gpointer user, const GError *error)
+{
+    Service *service = user;
+    if (service->rpc != NULL) {
+        eg_warn(service->log, "Redis cannot be reached", EG_STR("error", error->message));
+        return;
+    }
+    g_clear_error(&service->failure);
+    service->failure = g_error_copy(error);
+    g_prefix_error(&service->failure, "Redis cannot be reached: ");
+    eg_loop_quit(service->loop);
+}
+
+static const EgRedisEvents redis_events = {
+    .connected = on_redis_connected,
+    .disconnected = on_redis_disconnected,
+    .unreachable = on_redis_unreachable,
+};
+
+static bool open_redis(Service *service, GError **error)
+{
+    service->redis = eg_redis_new(service->loop, &service->config->redis, service->log,
+                                  &redis_events, service, error);
+    if (service->redis == NULL)
+        return false;
+    service->psrpc = eg_psrpc_server_new(service->loop, service->redis, service->log);
+    service->io_info = eg_io_info_new(service->loop, service->redis, service->config, service->log);
+    return true;
+}
+
+static char *find_state_root(const EgConfig *config, const char *const *environment)
+{
+    return config->state_dir != NULL ? g_strdup(config->state_dir)
+                                     : eg_state_default_root(environment);
+}
+
+static bool open_archive(Service *service, const char *root, GError **error)
+{
+    service->archive = eg_archive_new(service->loop, root, error);
+    if (service->archive == NULL)
+        return false;
+    service->webhooks = eg_webhooks_new(service->loop, service->config, service->log);
+    service->standalone =
+        eg_standalone_new(service->loop, service->archive, service->webhooks, service->log);
+    return true;
+}
+
+static bool open_egresses(Service *service, const char *config_body, const char *const *environment,
+                          GError **error)
+{
+    const EgEgressesParams params = {
+        .config = service->config,
+        .config_body = config_body,
+        .environment = environment,
+        .log = service->log,
+        .reporter = service->reporter,
+        .admission = service->admission,
+    };
+    service->egresses = eg_egresses_new(service->loop, &params, &egresses_events, service, error);
+    return service->egresses != NULL;
+}
+
+static bool open_pages(Service *service, GError **error)
+{
+    const EgMetricsParams params = {
+        .node_id = service->node_id,
+        .cluster_id = service->config->cluster_id != NULL ? service->config->cluster_id : "",
+        .egresses = service->egresses,
+        .admission = service->admission,
+        .web_cost = service->config->cost.web,
+        .server = service->psrpc,
+        .client = service->io_info != NULL ? eg_io_info_client(service->io_info) : NULL,
+    };
+    service->metrics = eg_metrics_new(&params);
+    service->pages = eg_pages_new(service->loop, service->config, service->egresses,
+                                  service->admission, service->metrics, error);
+    return service->pages != NULL;
+}
+
+/* From the bottom up: whoever takes requests comes last. */
+static bool open_parts(Service *service, const char *config_body, const char *const *environment,
+                       GError **error)
+{
+    const EgConfig *config = service->config;
+    g_autofree char *root = find_state_root(config, environment);
+    service->load_monitor = eg_load_monitor_new("", config->cost.uses_cgroup_memory);
+    service->admission = eg_admission_new(config);
+    const EgLoad *load = eg_load_monitor_read(service->load_monitor, eg_now_ns());
+    if (!eg_admission_check_machine(service->admission, load->n_cores, error))
+        return false;
+    service->state = eg_state_new(root, error);
+    if (service->state == NULL ||
+        !(config->has_redis ? open_redis(service, error) : open_archive(service, root, error)))
+        return false;
+    EgPublisher publisher = config->has_redis ? eg_io_info_publisher(service->io_info)
+                                              : eg_standalone_publisher(service->standalone);
+    service->reporter =
+        eg_reporter_new(service->loop, publisher, service->log, &reporter_events, service);
+    service->orphans = eg_orphans_new(service->loop, service->log, on_orphan_ended, service);
+    if (!open_egresses(service, config_body, environment, error) || !open_pages(service, error))
+        return false;
+    eg_state_adopt(service->state, take_over, service);
+    if (config->has_redis)
+        return true;
+    service->twirp = eg_twirp_new(service->loop, config, service->egresses, service->archive,
+                                  service->log, error);
+    return service->twirp != NULL;
+}
+
+static void close_parts(Service *service)
+{
+    eg_timer_free(service->measure_timer);
+    eg_timer_free(service->ended_timer);
+    eg_twirp_free(service->twirp);
+    eg_rpc_free(service->rpc);
+    eg_pages_free(service->pages);
+    eg_metrics_free(service->metrics);
+    eg_egresses_free(service->egresses);
+    eg_orphans_free(service->orphans);
+    eg_reporter_free(service->reporter);
+    eg_standalone_free(service->standalone);
+    eg_webhooks_free(service->webhooks);
+    eg_archive_free(service->archive);
+    eg_io_info_free(service->io_info);
+    eg_psrpc_server_free(service->psrpc);
+    eg_redis_free(service->redis);
+    eg_state_free(service->state);
+    eg_admission_free(service->admission);
+    eg_load_monitor_free(service->load_monitor);
+}
+
+/* Signals. */
+
+/* Those that run are still served. */
+static void begin_ending(Service *service, const char *message)
+{
+    eg_info(service->log, message, EG_INT("running", eg_egresses_count(service->egresses)));
+    service->is_ending = true;
+    eg_egresses_close(service->egresses);
+    eg_timer_set(service->ended_timer, 0);
+}
+
+static void on_signal(gpointer user, int number)
+{
+    Service *service = user;
+    if (number != SIGINT) {
+        begin_ending(service, "draining: no more requests are taken");
+    } else if (!service->is_interrupted) {
+        service->is_interrupted = true;
+        begin_ending(service, "ending everything");
+        eg_egresses_end_all(service->egresses);
+    } else {
+        eg_loop_quit(service->loop);
+    }
+}
+
+static void run(Service *service)
+{
+    static const int numbers[] = {SIGTERM, SIGQUIT, SIGHUP, SIGINT, 0};
+    g_autoptr(EgSignals) signals =
+        eg_signals_new(service->loop, numbers, on_signal, service, &service->failure);
+    if (signals == NULL)
+        return;
+    eg_timer_set(service->measure_timer, 0);
+    eg_loop_run(service->loop);
+}
+
+static char *make_node_id(void)
+{
+    GString *id = g_string_new("NE_");
+    for (int i = 0; i < 12; i++)
+        g_string_append_c(id, "0123456789abcdefghijklmnopqrstuvwxyz"[g_random_int_range(0, 36)]);
+    return g_string_free(id, FALSE);
+}
+
+bool eg_service_run(const EgConfig *config, const char *config_body, const char *const *environment,
+                    GError **error)
+{
+    g_autoptr(EgLoop) loop = eg_loop_new();
+    Service service = {.loop = loop, .config = config, .node_id = make_node_id()};
+    service.log = eg_log_new(NULL, "nodeID", service.node_id);
+    service.measure_timer = eg_timer_new(loop, on_measure_due, &service);
+    service.ended_timer = eg_timer_new(loop, on_ended_due, &service);
+    if (open_parts(&service, config_body, environment, &service.failure))
+        run(&service);
+    close_parts(&service);
+    eg_log_free(service.log);
+    g_free(service.node_id);
+    if (service.failure == NULL)
+        return true;
+    g_propagate_error(error, service.failure);
+    return false;
+}

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "livekit_egress.pb-c.h"
+
+/* What must survive a crash of the service: the last report of each egress, one file each, in a
+ * folder of this process's own below `root`, which is locked while it lives. */
+typedef struct _EgState EgState;
+
+/* Where it is when the configuration says nothing: $STATE_DIRECTORY (systemd), else
+ * $XDG_STATE_HOME/egress, else ~/.local/state/egress. A new string. */
+char *eg_state_default_root(const char *const *environment);
+
+/* Makes the folder (mode 0700). */
+EgState *eg_state_new(const char *root, GError **error);
+
+/* Removes the folder if nothing is in it. */
+void eg_state_free(EgState *state);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgState, eg_state_free)
+
+/* Replaces the file in one step. A disk that fails is logged by the caller. */
+bool eg_state_put(EgState *state, const Livekit__EgressInfo *info, GError **error);
+void eg_state_remove(EgState *state, const char *egress_id);
+
+/* Takes over what services that have died have left: each is handed to `take` once and belongs to
+ * this state from then on; broken files are set aside with another name. */
+void eg_state_adopt(EgState *state, void (*take)(gpointer user, const Livekit__EgressInfo *info),
+                    gpointer user);

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "base/log.h"
+#include "base/loop.h"
+#include "config/config.h"
+#include "livekit_egress.pb-c.h"
+
+/* egress_started, egress_updated and egress_ended, sent as livekit-server sends them: POST of JSON,
+ * signed by a JWT with the SHA-256 of the body; to the config's URLs and to those of the request
+ * (its `webhooks`, with their filters and the signing key they name). Each URL gets its events in
+ * order, one at a time; one that does not take them holds up no other, and is tried again with
+ * growing pauses, some minutes long. Loop's thread only. */
+typedef struct _EgWebhooks EgWebhooks;
+
+EgWebhooks *eg_webhooks_new(EgLoop *loop, const EgConfig *config, const EgLog *log);
+void eg_webhooks_free(EgWebhooks *webhooks);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgWebhooks, eg_webhooks_free)
+
+/* `is_new`: egress_started; else by the status, as livekit-server does. */
+void eg_webhooks_send(EgWebhooks *webhooks, const Livekit__EgressInfo *info, bool is_new);
+
+/* Events that were not taken yet. */
+guint eg_webhooks_pending(const EgWebhooks *webhooks);

@@ -1,0 +1,114 @@
+/* Requests as livekit-server sends them: the input is a byte of what the configuration allows, then
+ * the bytes of an rpc.StartEgressRequest. */
+#include <stdint.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "request/filename.h"
+#include "request/plan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+    HAS_KEY = 1 << 0,
+    HAS_URL = 1 << 1,
+    HAS_ROOT = 1 << 2,
+    HAS_NO_DISK = 1 << 3,
+};
+
+static char *unconst(const char *text)
+{
+    return (char *)(guintptr)text;
+}
+
+static void check_rules(const GArray *rules)
+{
+    for (guint i = 0; i < rules->len; i++) {
+        const EgRule *rule = &g_array_index(rules, EgRule, i);
+        g_assert_true(rule->track_id == NULL || *rule->track_id != '\0');
+        g_assert_true(rule->identity == NULL || *rule->identity != '\0');
+        g_assert_cmpint(rule->kind, >=, EG_KIND_ANY);
+        g_assert_cmpint(rule->route, !=, EG_ROUTE_NONE);
+    }
+}
+
+static void check_selection(const EgSelection *selection)
+{
+    g_assert_true(eg_selection_has(selection, EG_MEDIA_AUDIO) ||
+                  eg_selection_has(selection, EG_MEDIA_VIDEO));
+    g_assert_cmpint(selection->lifetime, !=, EG_LIFETIME_NONE);
+    g_assert_cmpint(selection->identity != NULL, ==,
+                    selection->lifetime == EG_LIFETIME_PARTICIPANT);
+    check_rules(selection->audio);
+    check_rules(selection->video);
+    if (selection->lifetime == EG_LIFETIME_TRACKS)
+        g_assert_false(eg_selection_is_open(selection, EG_MEDIA_AUDIO) ||
+                       eg_selection_is_open(selection, EG_MEDIA_VIDEO));
+}
+
+static void check_file(const EgPlan *plan, const EgConfig *config)
+{
+    const EgOutput *output = &plan->outputs[0];
+    g_assert_false(config->disallow_local_storage);
+    g_autoptr(GError) error = NULL;
+    eg_filename_check(output->path_template, &error);
+    g_assert_no_error(error);
+    if (config->local_root != NULL) {
+        g_autofree char *folder = g_strconcat(config->local_root, "/", NULL);
+        g_assert_true(g_str_has_prefix(output->path_template, folder));
+    }
+}
+
+/* Whatever was asked for: everybody after the plan relies on this. */
+static void check_plan(const EgPlan *plan, const EgConfig *config)
+{
+    check_selection(&plan->selection);
+    g_assert_nonnull(plan->type);
+    g_assert_true(*plan->room_name != '\0' && *plan->ws_url != '\0');
+    g_assert_true(plan->token != NULL || config->api_key != NULL);
+    g_assert_true(*eg_plan_subject(plan) != '\0');
+    g_assert_cmpfloat(plan->cpu_cost, >, 0);
+    g_assert_cmpuint(plan->n_outputs, ==, 1);
+
+    const EgOutput *output = &plan->outputs[0];
+    if (output->kind == EG_OUTPUT_FILE)
+        check_file(plan, config);
+    else
+        g_assert_nonnull(output->url);
+    if (plan->processing == EG_PROCESSING_PASSTHROUGH) {
+        g_assert_cmpint(plan->audio.codec, ==, EG_CODEC_NONE);
+        g_assert_cmpint(plan->video.codec, ==, EG_CODEC_NONE);
+        return;
+    }
+    bool has_audio = eg_selection_has(&plan->selection, EG_MEDIA_AUDIO);
+    bool has_video = eg_selection_has(&plan->selection, EG_MEDIA_VIDEO);
+    g_assert_cmpint(eg_format_holds(output->format, plan->audio.codec), ==, has_audio);
+    g_assert_cmpint(eg_format_holds(output->format, plan->video.codec), ==, has_video);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 1)
+        return 0;
+    guint flags = data[0];
+    const EgConfig config = {
+        .api_key = unconst((flags & HAS_KEY) != 0 ? "key" : NULL),
+        .api_secret = unconst((flags & HAS_KEY) != 0 ? "secret" : NULL),
+        .ws_url = unconst((flags & HAS_URL) != 0 ? "ws://localhost:7880" : NULL),
+        .local_root = unconst((flags & HAS_ROOT) != 0 ? "/srv/rec" : NULL),
+        .disallow_local_storage = (flags & HAS_NO_DISK) != 0,
+        .cost = {1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, false, 0, 0},
+    };
+    Rpc__StartEgressRequest *request = rpc__start_egress_request__unpack(NULL, size - 1, data + 1);
+    if (request == NULL)
+        return 0;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgPlan) plan = eg_plan_new(request, &config, &error);
+    g_assert_cmpint(plan == NULL, ==, error != NULL);
+    if (plan != NULL)
+        check_plan(plan, &config);
+    else
+        g_assert_cmpint(eg_error_blame(error), ==, EG_BLAME_REQUEST);
+    rpc__start_egress_request__free_unpacked(request, NULL);
+    return 0;
+}

@@ -1,0 +1,217 @@
+#include "plan-text.h"
+
+#define TRACK(file)     "{'track':{'roomName':'r','trackId':'T','file':{" file "}}}"
+#define ROOM(outputs)   "{'roomComposite':{'roomName':'r','audioOnly':true," outputs "}}"
+#define PERSON(outputs) "{'participant':{'roomName':'r','identity':'a'," outputs "}}"
+#define EGRESS(outputs)                                                                            \
+    "{'egress':{'roomName':'r','media':{'videoTrackId':'V'},'outputs':[" outputs "]}}"
+#define MIXED(outputs)                                                                             \
+    "{'egress':{'roomName':'r','template':{'audioOnly':true},'outputs':[" outputs "]}}"
+#define EGRESS_STORED(outputs)                                                                     \
+    "{'egress':{'roomName':'r','media':{'videoTrackId':'V'},'outputs':[" outputs                   \
+    "],'storage':{'azure':{}}}}"
+
+static void test_invalid(void)
+{
+    static const BadCase cases[] = {
+  // clang-format off
+        {ROOM("'fileOutputs':[{},{}]"), EG_ERROR_INVALID_ARGUMENT, INVALID "multiple file outputs"},
+        {EGRESS("{'file':{}},{'file':{}}"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple file outputs"},
+        {ROOM("'streamOutputs':[{},{}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple stream outputs"},
+        {EGRESS("{'stream':{}},{'stream':{}}"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple stream outputs"},
+        {ROOM("'segmentOutputs':[{},{}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple segmented file outputs"},
+        {EGRESS("{'segments':{}},{'segments':{}}"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple segmented file outputs"},
+        {EGRESS("{'file':{}},{}"), EG_ERROR_INVALID_ARGUMENT, INVALID "output config"},
+        {MIXED("{'file':{}},{'images':{}}"), EG_ERROR_INVALID_ARGUMENT, INVALID "audio_only images"},
+        {ROOM("'streamOutputs':[{}]"), EG_ERROR_INVALID_ARGUMENT, INVALID "stream url"},
+        {ROOM("'streamOutputs':[{'protocol':'WEBSOCKET'}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "stream url"},
+        {ROOM("'streamOutputs':[{'urls':['http://x']}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "stream protocol"},
+        {ROOM("'streamOutputs':[{'protocol':9,'urls':['ws://x']}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "stream protocol"},
+        {ROOM("'streamOutputs':[{'protocol':'WEBSOCKET','urls':['rtmp://x/app/key']}]"),
+         EG_ERROR_INVALID_ARGUMENT, "invalid url rtmp://x/app/"},
+        {ROOM("'fileOutputs':[{'fileType':7}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "file_type (7 is none)"},
+        {TRACK("'filepath':'a/../b'"), EG_ERROR_INVALID_ARGUMENT, INVALID "filepath (may not"},
+        {TRACK("'filepath':'{nonsense}'"), EG_ERROR_INVALID_ARGUMENT, INVALID "filepath (unknown"},
+        {TRACK("'filepath':'a\\nb'"), EG_ERROR_INVALID_ARGUMENT, INVALID "filepath (has control"},
+  // clang-format on
+    };
+    const EgConfig config = make_config();
+    expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+}
+
+static void test_unimplemented(void)
+{
+    static const BadCase cases[] = {
+  // clang-format off
+        {ROOM("'segmentOutputs':[{}]"), EG_ERROR_UNIMPLEMENTED, "segments: "},
+        {ROOM("'segments':{}"), EG_ERROR_UNIMPLEMENTED, "segments: "},
+        {EGRESS("{'segments':{}}"), EG_ERROR_UNIMPLEMENTED, "segments: "},
+        {PERSON("'imageOutputs':[{}]"), EG_ERROR_UNIMPLEMENTED, "images: "},
+        {EGRESS("{'images':{}}"), EG_ERROR_UNIMPLEMENTED, "images: "},
+        {ROOM("'fileOutputs':[{}],'streamOutputs':[{'urls':['ws://x']}]"),
+         EG_ERROR_UNIMPLEMENTED, "output: several at once"},
+        {ROOM("'streamOutputs':[{'urls':['rtmp://x/app/key']}]"), EG_ERROR_UNIMPLEMENTED, "stream: "},
+        {ROOM("'stream':{'protocol':'RTMP'}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
+        {EGRESS("{'stream':{'urls':['twitch://key']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
+        {EGRESS("{'stream':{'protocol':'SRT','urls':['x']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
+        {MIXED("{'stream':{'urls':['ws://x','ws://y']}}"),
+         EG_ERROR_UNIMPLEMENTED, "stream: several WebSockets"},
+        /* never onto the disk instead */
+        {ROOM("'fileOutputs':[{'s3':{}}]"), EG_ERROR_UNIMPLEMENTED, "s3: uploads are not possible"},
+        {ROOM("'fileOutputs':[{'gcp':{}}]"), EG_ERROR_UNIMPLEMENTED, "gcp: "},
+        {ROOM("'file':{'azure':{}}"), EG_ERROR_UNIMPLEMENTED, "azure: "},
+        {PERSON("'fileOutputs':[{'aliOSS':{}}]"), EG_ERROR_UNIMPLEMENTED, "aliOSS: "},
+        {TRACK("'filepath':'x','s3':{'bucket':'b'}"), EG_ERROR_UNIMPLEMENTED, "s3: "},
+        {TRACK("'azure':{}"), EG_ERROR_UNIMPLEMENTED, "azure: "},
+        {EGRESS("{'file':{},'storage':{'gcp':{}}}"), EG_ERROR_UNIMPLEMENTED, "gcp: "},
+        {EGRESS_STORED("{'file':{}}"), EG_ERROR_UNIMPLEMENTED, "azure: "},
+        {EGRESS_STORED("{'file':{},'storage':{'aliOSS':{}}}"), EG_ERROR_UNIMPLEMENTED, "aliOSS: "},
+  // clang-format on
+    };
+    const EgConfig config = make_config();
+    expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+}
+
+/* A storage that names no store is none. */
+static void test_no_store(void)
+{
+    static const GoodCase cases[] = {
+        {EGRESS("{'file':{'filepath':'x'},'storage':{}}"),
+         "media: room video V encode mp4 H264 file:x", 2},
+    };
+    expect_plans(cases, G_N_ELEMENTS(cases));
+}
+
+static void test_retry(void)
+{
+    static const BadCase bad[] = {
+        {"{'retryCount':1,'track':{'roomName':'r','trackId':'T','file':{'filepath':'x'}}}",
+         EG_ERROR_FAILED_PRECONDITION, "output configuration does not support retry"},
+        {"{'retryCount':-1,'track':{'roomName':'r','trackId':'T','file':{}}}",
+         EG_ERROR_INVALID_ARGUMENT,    INVALID "retry_count"                        },
+    };
+    EgConfig config = make_config();
+    config.local_root = text_of("/srv/{retry}");
+    expect_refusals(bad, G_N_ELEMENTS(bad), &config);
+    /* A stream has no name that could be taken. */
+    static const GoodCase good[] = {
+        {"{'retryCount':1,'track':{'roomName':'r','trackId':'T','websocketUrl':'ws://x'}}",
+         "track: tracks audio T>both encode raw PCM websocket:ws://x", 0.5},
+    };
+    expect_plans(good, G_N_ELEMENTS(good));
+}
+
+static void test_local_root(void)
+{
+    static const struct {
+        const char *root;
+        const char *filepath;
+        const char *path;
+    } cases[] = {
+        {NULL,       "/abs/x",     "/abs/x"         },
+        {NULL,       "x",          "x"              },
+        {"/srv/rec", "",           "/srv/rec/"      },
+        {"/srv/rec", "x.mp4",      "/srv/rec/x.mp4" },
+        {"/srv/rec", "a/b/",       "/srv/rec/a/b/"  },
+        {"/srv/rec", "/etc/x",     "/srv/rec/etc/x" },
+        {"/srv/rec", "///etc/x",   "/srv/rec/etc/x" },
+        {"/srv/rec", "/",          "/srv/rec/"      },
+        {"/srv/rec", "./x",        "/srv/rec/./x"   },
+        {"/srv//",   "{track_id}", "/srv/{track_id}"},
+        {"/",        "/x",         "/x"             },
+        {"rec",      "/x",         "rec/x"          },
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        EgConfig config = make_config();
+        config.local_root = text_of(cases[i].root);
+        g_autofree char *json = g_strdup_printf(
+            "{'track':{'roomName':'r','trackId':'T','file':{'filepath':'%s'}}}", cases[i].filepath);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(EgPlan) plan = plan_of_json(json, &config, &error);
+        g_assert_no_error(error);
+        g_assert_cmpstr(plan->outputs[0].path_template, ==, cases[i].path);
+    }
+}
+
+static void test_outside_root(void)
+{
+    static const char *const paths[] = {
+        "..", "../x", "/../x", "a/../../x", "a/..", "{room_name}/../x", "/srv/rec/../x",
+    };
+    EgConfig config = make_config();
+    config.local_root = text_of("/srv/rec");
+    for (gsize i = 0; i < G_N_ELEMENTS(paths); i++) {
+        g_autofree char *json = g_strdup_printf(TRACK("'filepath':'%s'"), paths[i]);
+        const BadCase bad = {json, EG_ERROR_INVALID_ARGUMENT, INVALID "filepath (may not contain"};
+        expect_refusals(&bad, 1, &config);
+    }
+    /* Only together they are too long. */
+    g_autofree char *root = g_strnfill(4000, 'r');
+    root[0] = '/';
+    for (gsize i = 200; i < strlen(root); i += 200)
+        root[i] = '/';
+    config.local_root = root;
+    g_autofree char *json = g_strdup_printf(TRACK("'filepath':'%0100d'"), 7);
+    const BadCase bad = {json, EG_ERROR_INVALID_ARGUMENT, INVALID "filepath (is too long"};
+    expect_refusals(&bad, 1, &config);
+}
+
+static void test_no_local_storage(void)
+{
+    EgConfig config = make_config();
+    config.disallow_local_storage = true;
+    static const BadCase cases[] = {
+        {TRACK(""),                  EG_ERROR_INVALID_ARGUMENT, INVALID "output (a file without storage"},
+        {ROOM("'fileOutputs':[{}]"), EG_ERROR_INVALID_ARGUMENT,
+         INVALID "output (a file without storage"                                                       },
+        {EGRESS("{'file':{}}"),      EG_ERROR_INVALID_ARGUMENT,
+         INVALID "output (a file without storage"                                                       },
+        {TRACK("'s3':{}"),           EG_ERROR_UNIMPLEMENTED,    "s3: "                                  },
+    };
+    expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgPlan) plan = plan_of_json(
+        "{'track':{'roomName':'r','trackId':'T','websocketUrl':'ws://x'}}", &config, &error);
+    g_assert_no_error(error);
+    g_assert_nonnull(plan);
+}
+
+static void test_limits(void)
+{
+    EgConfig config = make_config();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgPlan) file = plan_of_json(TRACK(""), &config, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(file->limit_duration_ns, ==, 60 * EG_NS_PER_S);
+    g_assert_cmpint(file->limit_size_bytes, ==, MIB);
+
+    config.limits = (EgLimitConfig){.segment_duration_ns = 1, .image_duration_ns = 1};
+    g_autoptr(EgPlan) endless = plan_of_json(TRACK(""), &config, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(endless->limit_duration_ns, ==, 0);
+    g_assert_cmpint(endless->limit_size_bytes, ==, 0);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/request/plan-outputs/invalid", test_invalid);
+    g_test_add_func("/request/plan-outputs/unimplemented", test_unimplemented);
+    g_test_add_func("/request/plan-outputs/no-store", test_no_store);
+    g_test_add_func("/request/plan-outputs/retry", test_retry);
+    g_test_add_func("/request/plan-outputs/local-root", test_local_root);
+    g_test_add_func("/request/plan-outputs/outside-root", test_outside_root);
+    g_test_add_func("/request/plan-outputs/no-local-storage", test_no_local_storage);
+    g_test_add_func("/request/plan-outputs/limits", test_limits);
+    return g_test_run();
+}
