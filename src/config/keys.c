@@ -102,7 +102,7 @@ static const EgConfigKey keys[] = {
     LIMIT("session_limits.image_output_max_duration", EG_KEY_DURATION, limits.image_duration_ns),
 
     ROW("cpu_cost.max_cpu_utilization", EG_KEY_REAL, double, cost.max_cpu_utilization,
-        .standard = "0.8", .min = 0.01, .max = 1, .zero_is_standard = true),
+        .standard = "0.8", .min = 0.01, .max = 10, .zero_is_standard = true),
     COST("cpu_cost.room_composite_cpu_cost", cost.room_composite, .standard = "4"),
     COST("cpu_cost.audio_room_composite_cpu_cost", cost.audio_room_composite, .standard = "1"),
     COST("cpu_cost.sdk_audio_room_composite_cpu_cost", cost.sdk_audio_room_composite, ),
@@ -124,7 +124,7 @@ static const EgConfigKey keys[] = {
     UNUSED("cpu_cost.max_pulse_clients", "60", NO_PAGES),
 
     NUMBER("video_encoder_threads", video_encoder_threads, .standard = "0", .max = 256),
-    DURATION("latency.max_wait", latency_ns, .standard = "500ms", .min = 0.1, .max = 10,
+    DURATION("latency.max_wait", latency_ns, .standard = "2s", .min = 0.1, .max = 10,
              .is_ours = true),
     UNUSED("latency.jitter_buffer_latency", NULL, NO_LATENCY),
     UNUSED("latency.audio_mixer_latency", NULL, NO_LATENCY),

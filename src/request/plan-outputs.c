@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "proto/redact.h"
 #include "request/filename.h"
 #include "request/invalid.h"
+
+/* Whoever listens to a stream would rather have a hole than hear it late. */
+#define LIVE_LATENCY_NS (500 * EG_NS_PER_MS)
 
 /* The name of the member that a oneof holds, by its number; NULL for none. */
 static const char *member_name(const ProtobufCMessage *message, int number)
@@ -168,6 +172,7 @@ static bool settle_file(const EgPlanOutputs *requested, const EgConfig *config, 
     output->path_template =
         config->local_root != NULL ? under_root(config->local_root, template) : g_strdup(template);
     plan->limit_duration_ns = config->limits.file_duration_ns;
+    plan->latency_ns = config->latency_ns;
     plan->limit_size_bytes = config->limits.file_size_bytes;
     return config->local_root == NULL || eg_filename_check(output->path_template, error);
 }
@@ -254,6 +259,7 @@ static bool settle_stream(const EgPlanOutputs *requested, const EgConfig *config
     plan->outputs[0].kind = EG_OUTPUT_WEBSOCKET;
     plan->outputs[0].url = g_strdup(url);
     plan->limit_duration_ns = config->limits.stream_duration_ns;
+    plan->latency_ns = MIN(config->latency_ns, LIVE_LATENCY_NS);
     return true;
 }
 

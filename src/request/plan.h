@@ -66,6 +66,7 @@ typedef struct {
     EgAudioEncoding audio;
     EgOutput *outputs;
     guint n_outputs;          /* in this version always 1 */
+    gint64 latency_ns;        /* how long what is late is waited for */
     gint64 limit_duration_ns; /* 0: none */
     gint64 limit_size_bytes;  /* of a file; 0: none */
     guint retry_count;

@@ -1,16 +1,10 @@
 /* One egress: the state machine and what hangs on its transitions. */
-#include "session/session.h"
-
-#include <string.h>
+#include "session/session-private.h"
 
 #include "base/error.h"
 #include "base/time.h"
-#include "media/graph.h"
 #include "media/gst-util.h"
-#include "report/report.h"
 #include "room/token.h"
-#include "session/description.h"
-#include "session/outputs.h"
 
 /* Longer than this nothing that works needs to put out what is in flight and to close a file; the
  * time to finish an MP4 (a copy of the file) is not counted. */
@@ -22,38 +16,6 @@
 /* Of the Opus that sound becomes which no container takes as it is. */
 #define SPEECH_BITRATE_BPS 64000
 #define OPUS_RATE_HZ       48000
-
-struct _EgSession {
-    EgLoop *loop;
-    const EgPlan *plan;
-    const EgConfig *config;
-    const EgLog *log;
-    EgSessionEvents events;
-    gpointer user;
-
-    EgSessionState state;
-    EgEndReason end_reason;
-    GError *error; /* why it is failing: the first cause */
-    EgReport *report;
-    EgSource *source;
-    EgGraph *graph;
-    EgOutputs *outputs; /* when there is something to put out */
-    EgDescription *description;
-
-    gint64 limit_ns; /* of the recording's duration; 0: none */
-    EgEndReason limit_reason;
-    gint64 origin_ns; /* monotonic; of the recording's first media */
-    EgTimer *limit_timer;
-    EgTimer *size_timer;  /* looks whether the file has become too large */
-    EgTimer *end_timer;   /* carries an end out of the callback that told it */
-    EgTimer *drain_timer; /* the deadline of ENDING */
-    EgTimer *ended_timer; /* tells `ended` */
-
-    /* Kept when the parts are gone. */
-    EgSinkStats sink_stats;
-    EgReceiverStats receiver_stats;
-    EgGraphStats graph_stats;
-};
 
 static const struct {
     const char *name;
@@ -214,9 +176,7 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
         eg_outputs_drain(session->outputs);
 }
 
-/* Remembers why the egress has to end; it begins to from the loop, since who tells it is in the
- * middle of something. The first cause counts. */
-static void end_soon(EgSession *session, EgEndReason reason, const GError *error)
+void eg_session_end_soon(EgSession *session, EgEndReason reason, const GError *error)
 {
     if (is_final(session) || session->end_reason != EG_END_NONE)
         return;
@@ -306,7 +266,7 @@ static void on_ready(gpointer user, const EgGraphOutput *output)
     if (session->state != EG_SESSION_STARTING)
         return;
     if (!open_outputs(session, output, &error)) {
-        end_soon(session, EG_END_FAILURE, error);
+        eg_session_end_soon(session, EG_END_FAILURE, error);
         return;
     }
     eg_report_set_active(session->report, eg_wall_now_ns());
@@ -362,8 +322,6 @@ static const EgGraphEvents graph_events = {
     .failed = on_graph_failed,
 };
 
-/* The source's side. */
-
 /* What no container takes as it is (telephone codecs) is encoded after all. */
 static void adapt(EgGraphParams *params, const EgPublication *publication)
 {
@@ -380,7 +338,7 @@ static void adapt(EgGraphParams *params, const EgPublication *publication)
     };
 }
 
-static bool open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
+bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
 {
     const EgPlan *plan = session->plan;
     EgGraphParams params = {
@@ -388,7 +346,7 @@ static bool open_graph(EgSession *session, const EgSourceFacts *facts, GError **
         .video = plan->video,
         .audio = plan->audio,
         .video_threads = session->config->video_encoder_threads,
-        .latency_ns = session->config->latency_ns,
+        .latency_ns = plan->latency_ns,
         .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),
         .may_have_video = eg_selection_is_open(&plan->selection, EG_MEDIA_VIDEO),
     };
@@ -397,104 +355,6 @@ static bool open_graph(EgSession *session, const EgSourceFacts *facts, GError **
         eg_graph_new(session->loop, &params, session->log, &graph_events, session, error);
     return session->graph != NULL;
 }
-
-static void on_found(gpointer user, const EgSourceFacts *facts)
-{
-    EgSession *session = user;
-    g_autoptr(GError) error = NULL;
-    eg_report_set_room(session->report, facts->room_name, facts->room_sid);
-    eg_description_set_facts(session->description, facts);
-    if (!open_graph(session, facts, &error))
-        end_soon(session, EG_END_FAILURE, error);
-}
-
-static gpointer on_track_added(gpointer user, EgSourceTrack *track,
-                               const EgPublication *publication, const EgPlacement *placement)
-{
-    EgSession *session = user;
-    eg_description_add(session->description, publication);
-    if (session->graph == NULL)
-        return NULL;
-    const EgGraphTrackParams params = {
-        .participant = publication->participant_sid,
-        .media = publication->media,
-        .codec = publication->codec,
-        .is_muted = publication->is_muted,
-        .route = placement->route,
-        .rank = placement->rank,
-    };
-    return eg_graph_add_track(session->graph, &params, track);
-}
-
-static void on_tracks_complete(gpointer user)
-{
-    EgSession *session = user;
-    if (session->graph != NULL)
-        eg_graph_start(session->graph);
-}
-
-static void on_stream_started(gpointer user, gpointer track, EgCodec codec, guint clock_rate_hz)
-{
-    (void)user;
-    if (track != NULL)
-        eg_graph_track_start(track, codec, clock_rate_hz);
-}
-
-static void on_packet(gpointer user, gpointer track, EgPacket *packet)
-{
-    (void)user;
-    if (track != NULL)
-        eg_graph_track_push(track, packet);
-}
-
-static void on_sender_report(gpointer user, gpointer track, const EgSenderReport *report)
-{
-    (void)user;
-    if (track != NULL)
-        eg_graph_track_report(track, report);
-}
-
-static void on_stream_ended(gpointer user, gpointer track)
-{
-    (void)user;
-    if (track != NULL)
-        eg_graph_track_end(track);
-}
-
-static void on_muted(gpointer user, gpointer track, bool is_muted)
-{
-    EgSession *session = user;
-    if (track != NULL)
-        eg_graph_track_set_muted(track, is_muted);
-    if (session->outputs != NULL)
-        eg_outputs_set_muted(session->outputs, is_muted);
-}
-
-static void on_track_removed(gpointer user, gpointer track, const EgPublication *publication)
-{
-    EgSession *session = user;
-    eg_description_remove(session->description, publication);
-    if (track != NULL)
-        eg_graph_track_remove(track);
-}
-
-static void on_source_ended(gpointer user, EgEndReason reason, const GError *error)
-{
-    end_soon(user, reason, error);
-}
-
-static const EgSourceEvents source_events = {
-    .found = on_found,
-    .track_added = on_track_added,
-    .tracks_complete = on_tracks_complete,
-    .stream_started = on_stream_started,
-    .packet = on_packet,
-    .sender_report = on_sender_report,
-    .stream_ended = on_stream_ended,
-    .muted = on_muted,
-    .track_removed = on_track_removed,
-    .ended = on_source_ended,
-};
 
 EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
                           const EgSessionEvents *events, gpointer user)
@@ -545,7 +405,7 @@ bool eg_session_start(EgSession *session, GError **error)
     if (token == NULL)
         return false;
     session->source = eg_source_new(session->loop, plan, session->config, token, session->log,
-                                    &source_events, session);
+                                    &eg_session_source_events, session);
     /* While the server is being reached: it takes some tens of milliseconds. */
     if (!eg_gst_init(error))
         return false;
@@ -566,7 +426,7 @@ void eg_session_fail(EgSession *session, const GError *error)
     eg_loop_assert_owner(session->loop);
     if (session->state == EG_SESSION_NONE)
         advance(session, EG_SESSION_STARTING);
-    end_soon(session, EG_END_FAILURE, error);
+    eg_session_end_soon(session, EG_END_FAILURE, error);
 }
 
 void eg_session_stop(EgSession *session, EgEndReason reason)

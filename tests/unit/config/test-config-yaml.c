@@ -357,7 +357,7 @@ static void test_wrong_values(void)
         {"cpu_cost: {web_cpu_cost: -2}",
          "x.yaml:1: cpu_cost.web_cpu_cost must be a number, from 0.001 to 1024, not -2"                                         },
         {"cpu_cost: {max_cpu_utilization: 80}",
-         "x.yaml:1: cpu_cost.max_cpu_utilization must be a number, from 0.01 to 1, not 80"                                      },
+         "x.yaml:1: cpu_cost.max_cpu_utilization must be a number, from 0.01 to 10, not 80"                                      },
         {"cpu_cost: {max_memory: 1e300}",
          "x.yaml:1: cpu_cost.max_memory must be a number, at least 0 (GB), not 1e300"                                           },
         {"cpu_cost: {memory_source: rss}",

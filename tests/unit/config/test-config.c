@@ -30,7 +30,7 @@ static void test_defaults(void)
     g_assert_cmpint(config->limits.file_duration_ns, ==, 0);
     g_assert_cmpint(config->limits.file_size_bytes, ==, 0);
     g_assert_cmpuint(config->video_encoder_threads, ==, 0);
-    g_assert_cmpint(config->latency_ns, ==, 500 * EG_NS_PER_MS);
+    g_assert_cmpint(config->latency_ns, ==, 2 * EG_NS_PER_S);
     g_assert_cmpint(config->log_level, ==, EG_LOG_INFO);
     g_assert_false(config->log_json);
     g_assert_cmpuint(config->warnings->len, ==, 0);
