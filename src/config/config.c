@@ -128,10 +128,15 @@ char *eg_config_find(const char *path, const char *body, const char *const *envi
         body = get_env(environment, "EGRESS_CONFIG_BODY");
         body_source = "EGRESS_CONFIG_BODY";
     }
+    /* Enough to serve the API without Redis. */
+    if (path == NULL && body == NULL && get_env(environment, "LIVEKIT_API_KEY") != NULL) {
+        body = "";
+        body_source = "environment";
+    }
     if (body == NULL && path == NULL) {
         eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_SERVICE,
-                     "no configuration: give --config FILE, or set EGRESS_CONFIG_FILE or "
-                     "EGRESS_CONFIG_BODY");
+                     "no configuration: give --config FILE, or set EGRESS_CONFIG_FILE, "
+                     "EGRESS_CONFIG_BODY or at least LIVEKIT_API_KEY");
         return NULL;
     }
     char *text = body != NULL ? g_strdup(body) : read_file(path, error);

@@ -102,7 +102,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgConfig, eg_config_free)
 
 /* The text of the service's configuration: `body`, else what is in the file `path`; with neither
  * (both NULL) what EGRESS_CONFIG_BODY holds, else what is in the file that EGRESS_CONFIG_FILE
- * names. Sets `*source` to where it came from, for eg_config_parse() (both to be freed). NULL and
- * an error if there is none. */
+ * names, else nothing if there is at least LIVEKIT_API_KEY. Sets `*source` to where it came from,
+ * for eg_config_parse() (both to be freed). NULL and an error if there is none. */
 char *eg_config_find(const char *path, const char *body, const char *const *environment,
                      char **source, GError **error);
