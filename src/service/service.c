@@ -19,6 +19,10 @@
 
 #define MEASURE_INTERVAL_NS EG_NS_PER_S
 
+/* Within this time a request that was bid for is awarded. Who is not there any more to answer it
+ * with an error keeps the caller waiting for 10 s. */
+#define AWARD_NS EG_NS_PER_S
+
 typedef struct {
     EgLoop *loop;
     const EgConfig *config;
@@ -27,6 +31,7 @@ typedef struct {
     GError *failure; /* why it could not start */
     bool is_ending;
     bool is_interrupted;
+    gint64 ends_at_ns; /* not before */
 
     /* With Redis... */
     EgRedis *redis;
@@ -55,6 +60,10 @@ typedef struct {
 static void on_ended_due(gpointer user)
 {
     Service *service = user;
+    if (eg_now_ns() < service->ends_at_ns) {
+        eg_timer_set(service->ended_timer, service->ends_at_ns);
+        return;
+    }
     if (service->is_ending && eg_egresses_count(service->egresses) == 0 &&
         eg_orphans_count(service->orphans) == 0 && eg_reporter_pending(service->reporter) == 0 &&
         (service->webhooks == NULL || eg_webhooks_pending(service->webhooks) == 0))
@@ -321,9 +330,11 @@ static void on_signal(gpointer user, int number)
 {
     Service *service = user;
     if (number != SIGINT) {
+        service->ends_at_ns = service->rpc != NULL ? eg_now_ns() + AWARD_NS : 0;
         begin_ending(service, "draining: no more requests are taken");
     } else if (!service->is_interrupted) {
         service->is_interrupted = true;
+        service->ends_at_ns = 0;
         begin_ending(service, "ending everything");
         eg_egresses_end_all(service->egresses);
     } else {

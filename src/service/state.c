@@ -58,12 +58,12 @@ EgState *eg_state_new(const char *root, GError **error)
     for (guint n = 1; n <= MAX_FOLDERS; n++) {
         g_autofree char *folder = folder_path(root, n);
         if (g_mkdir_with_parents(folder, 0700) != 0) {
-            eg_error_set_errno(error, errno, "cannot keep the state of egresses in", folder);
+            eg_error_set_errno(error, errno, "keep the state of egresses in", folder);
             return NULL;
         }
         int fd = lock_folder(folder);
         if (fd < 0 && errno != EWOULDBLOCK) {
-            eg_error_set_errno(error, errno, "cannot keep the state of egresses in", folder);
+            eg_error_set_errno(error, errno, "keep the state of egresses in", folder);
             return NULL;
         }
         if (fd < 0)

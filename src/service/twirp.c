@@ -130,7 +130,6 @@ static void answer(Call *call, const ProtobufCMessage *response)
     finish(call);
 }
 
-/* The egresses' answers may come after the call is gone with its server. */
 static void on_egress_done(gpointer user, const Livekit__EgressInfo *info, const GError *error)
 {
     Call *call = user;
@@ -172,7 +171,9 @@ static bool find_ended(Call *call, const char *egress_id, const char *cannot_be,
         eg_error_set(error, EG_ERROR_NOT_FOUND, EG_BLAME_REQUEST, "egress does not exist");
         return true;
     }
-    if (eg_egresses_find(call->twirp->egresses, egress_id, &view))
+    /* One that has ended may have a process for a moment. */
+    if (info->status < LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE &&
+        eg_egresses_find(call->twirp->egresses, egress_id, &view))
         return false;
     eg_error_set(
         error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST, "egress with status %s cannot be %s",

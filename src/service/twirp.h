@@ -11,7 +11,7 @@ typedef struct _EgTwirp EgTwirp;
 EgTwirp *eg_twirp_new(EgLoop *loop, const EgConfig *config, EgEgresses *egresses,
                       EgArchive *archive, const EgLog *log, GError **error);
 
-/* Calls under way are answered with unavailable. */
+/* When the loop has ended: calls under way lose their connections. */
 void eg_twirp_free(EgTwirp *twirp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgTwirp, eg_twirp_free)
 

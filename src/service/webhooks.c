@@ -170,8 +170,10 @@ static void on_due(gpointer user)
 static bool is_url(const char *url)
 {
     g_autoptr(GUri) uri = g_uri_parse(url, SOUP_HTTP_URI_FLAGS, NULL);
-    return uri != NULL && g_uri_get_host(uri) != NULL &&
-           g_str_has_prefix(g_uri_get_scheme(uri), "http");
+    if (uri == NULL || g_uri_get_host(uri) == NULL || *g_uri_get_host(uri) == '\0')
+        return false;
+    return strcmp(g_uri_get_scheme(uri), "http") == 0 ||
+           strcmp(g_uri_get_scheme(uri), "https") == 0;
 }
 
 static Target *find_target(EgWebhooks *webhooks, const char *url)
@@ -295,6 +297,17 @@ static const struct {
 #undef ROW
 };
 
+/* Who expects another key than ours to have signed would not believe what comes. */
+static bool has_key(const EgWebhooks *webhooks, const Livekit__WebhookConfig *own,
+                    const char *egress_id)
+{
+    if (*own->signing_key == '\0' || g_strcmp0(own->signing_key, webhooks->config->api_key) == 0)
+        return true;
+    eg_warn(webhooks->log, "webhook not sent: its signing key is not known",
+            EG_STR("egressID", egress_id), EG_STR("signingKey", own->signing_key));
+    return false;
+}
+
 /* Those that its request asks for. */
 static void add_own_events(EgWebhooks *webhooks, const Livekit__EgressInfo *info, const char *name,
                            GBytes *body)
@@ -308,7 +321,8 @@ static void add_own_events(EgWebhooks *webhooks, const Livekit__EgressInfo *info
         Livekit__WebhookConfig *const *own =
             G_STRUCT_MEMBER(Livekit__WebhookConfig **, request, request_webhooks[r].list_offset);
         for (gsize i = 0; i < n; i++) {
-            if (is_wanted(own[i]->filter_params, name))
+            if (is_wanted(own[i]->filter_params, name) &&
+                has_key(webhooks, own[i], info->egress_id))
                 add_event(webhooks, own[i]->url, name, info->egress_id, body);
         }
     }

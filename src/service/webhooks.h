@@ -7,9 +7,9 @@
 
 /* egress_started, egress_updated and egress_ended, sent as livekit-server sends them: POST of JSON,
  * signed by a JWT with the SHA-256 of the body; to the config's URLs and to those of the request
- * (its `webhooks`, with their filters and the signing key they name). Each URL gets its events in
- * order, one at a time; one that does not take them holds up no other, and is tried again with
- * growing pauses, some minutes long. Loop's thread only. */
+ * (its `webhooks`, with their filters; not to those that name another signing key than ours). Each
+ * URL gets its events in order, one at a time; one that does not take them holds up no other, and
+ * is tried again with growing pauses, some minutes long. Loop's thread only. */
 typedef struct _EgWebhooks EgWebhooks;
 
 EgWebhooks *eg_webhooks_new(EgLoop *loop, const EgConfig *config, const EgLog *log);

@@ -101,16 +101,23 @@ class Client:
             if channel.decode().endswith("|" + kind):
                 return parse(parse(payload)[2])
 
-    def start(self, raw_request: bytes) -> dict:
-        """The response: 5 is the error, 6 its code, 7 the EgressInfo."""
+    def ask(self, raw_request: bytes):
+        """Asks who would do it; what is returned awards the request to the first who has bid, and
+        returns the response: 5 is the error, 6 its code, 7 the EgressInfo."""
         request_id = "REQ_" + secrets.token_hex(6)
         now = time.time_ns()
         self._publish("REQ", "Request",
                       field(1, request_id) + field(2, self._id) + field(3, now) +
                       field(4, now + 10_000_000_000) + field(8, raw_request))
         claim = self._next("CLAIM")
-        self._publish("RCLAIM", "ClaimResponse", field(1, request_id) + field(2, claim[2]))
-        return self._next("RES")
+
+        def award() -> dict:
+            self._publish("RCLAIM", "ClaimResponse", field(1, request_id) + field(2, claim[2]))
+            return self._next("RES")
+        return award
+
+    def start(self, raw_request: bytes) -> dict:
+        return self.ask(raw_request)()
 
     def close(self):
         self._publisher.close()

@@ -83,8 +83,8 @@ def test_codec_that_the_container_cannot_hold(shared_server, publish, record, ro
     publisher = publish(shared_server)
     publisher.join("alice", room)
     track = publisher.camera("alice", "vp8")
-    fails(record(shared_server, "--track", track, room=room, output="out.mp4"), 2,
-          "mp4", "VP8", "H264")
+    fails(record(shared_server, "--video-track", track, "--passthrough", room=room, output="out.mp4"),
+          2, "mp4", "VP8", "H264")
 
 
 def test_encrypted_track(shared_server, publish, record, room):

@@ -98,7 +98,7 @@ def unfinished(path: pathlib.Path) -> pathlib.Path:
 
 # Something dies
 
-def test_egress_process_killed(fleet, lively, room, tmp_path, idle_machine):
+def test_egress_process_killed(fleet, lively, room, tmp_path):
     """kill -9: it is told at once and with the file that is left; other egresses notice nothing."""
     fleet = fleet()
     publisher = lively(fleet.server)
@@ -129,7 +129,7 @@ def test_egress_process_killed(fleet, lively, room, tmp_path, idle_machine):
     analyse(tmp_path / "other.ogg").expect_no_gaps()
 
 
-def test_service_killed(fleet, lively, room, tmp_path, idle_machine):
+def test_service_killed(fleet, lively, room, tmp_path):
     """Its egresses finish their files by themselves; the next service reports them, each once and
     when it knows where the file is."""
     fleet = fleet()
@@ -175,7 +175,7 @@ def test_service_killed(fleet, lively, room, tmp_path, idle_machine):
         assert len([s for s in fleet.hooks.statuses(egress_id) if s[0] == "egress_ended"]) == 1
 
 
-def test_fork_server_killed(fleet, lively, room, tmp_path, idle_machine):
+def test_fork_server_killed(fleet, lively, room, tmp_path):
     """What runs goes on and is still watched; what comes later starts."""
     fleet = fleet()
     publisher = lively(fleet.server)
@@ -199,7 +199,7 @@ def test_fork_server_killed(fleet, lively, room, tmp_path, idle_machine):
                "nothing but the new fork server is left")
 
 
-def test_redis_restarted(fleet, lively, room, tmp_path, idle_machine):
+def test_redis_restarted(fleet, lively, room, tmp_path):
     """The recording does not notice; what happened meanwhile is told afterwards, and the egress can be
     stopped."""
     fleet = fleet()
@@ -228,7 +228,7 @@ def test_redis_restarted(fleet, lively, room, tmp_path, idle_machine):
     recording.expect_kinds("shown")
     recording.expect_constant_rate(30)
     recording.expect_no_gaps()
-    recording.expect_even_beeps()
+    recording.expect_av_offset()
 
 
 def test_server_restarted(fleet, lively, room, tmp_path):
@@ -256,7 +256,7 @@ def test_server_restarted(fleet, lively, room, tmp_path):
 
 def test_disk_full(fleet, lively, room, small_disk):
     fleet = fleet()
-    publisher = lively(fleet.server, busy=True)
+    publisher = lively(fleet.server, busy=True, width=1280, height=720)
     path = small_disk(1) / "out.mp4"
     info = fleet.egress.track(room, publisher.video, path)
     ended = fleet.hooks.wait_ended(info.egress_id)
@@ -269,7 +269,7 @@ def test_disk_full(fleet, lively, room, small_disk):
 
 # Something ends
 
-def test_stop_at_every_time(fleet, lively, room, tmp_path, idle_machine):
+def test_stop_at_every_time(fleet, lively, room, tmp_path):
     fleet = fleet()
     publisher = lively(fleet.server)
 
@@ -282,6 +282,7 @@ def test_stop_at_every_time(fleet, lively, room, tmp_path, idle_machine):
     assert ended["details"] == "End reason: StopEgress API"
     assert fleet.hooks.statuses(info.egress_id) == [
         ("egress_started", "EGRESS_STARTING"), ("egress_ended", "EGRESS_ABORTED")]
+    wait_until(lambda: results(fleet.service) == {("participant", "aborted"): 1}, "it is gone")
     expect_refused("failed_precondition", 412, "egress with status EGRESS_ABORTED cannot be stopped",
                    fleet.egress.stop, info.egress_id)
 
@@ -298,6 +299,7 @@ def test_stop_at_every_time(fleet, lively, room, tmp_path, idle_machine):
             assert answer.result().status >= STATUS.EGRESS_ENDING, answer.result()
     assert any(answer.exception() is None for answer in answers)
     assert fleet.hooks.wait_ended(info.egress_id)["status"] == "EGRESS_COMPLETE"
+    wait_until(lambda: ("track", "completed") in results(fleet.service), "it is gone")
     expect_refused("failed_precondition", 412, "egress with status EGRESS_COMPLETE cannot be stopped",
                    fleet.egress.stop, info.egress_id)
 
@@ -330,7 +332,7 @@ def test_room_deleted(fleet, lively, room, tmp_path):
     analyse(tmp_path / "out.mp4").expect_finished_mp4()
 
 
-def test_duplicate_identity(fleet, lively, room, tmp_path, idle_machine):
+def test_duplicate_identity(fleet, lively, room, tmp_path):
     """Somebody else has joined as this egress: it is theirs now, and nothing is said of it any more,
     also not by the next service."""
     fleet = fleet()
@@ -377,7 +379,7 @@ def test_session_limits(fleet, lively, room, tmp_path, limit):
 # The service ends
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT], ids=["SIGTERM", "SIGQUIT"])
-def test_drain(fleet, lively, room, tmp_path, number, idle_machine):
+def test_drain(fleet, lively, room, tmp_path, number):
     """New requests go elsewhere, what runs goes on until it is stopped, then the service is gone."""
     fleet = fleet()
     publisher = lively(fleet.server)
@@ -397,7 +399,21 @@ def test_drain(fleet, lively, room, tmp_path, number, idle_machine):
     assert fleet.hooks.wait_ended(new)["status"] == "EGRESS_COMPLETE"
 
 
-def test_interrupt(fleet, lively, room, tmp_path, idle_machine):
+def test_awarded_while_draining(fleet, room, tmp_path):
+    """Who has bid for a request and is then told to end says so: the caller asks others at once."""
+    fleet = fleet()
+    track = api.TrackEgressRequest(room_name=room, track_id="TR_x",
+                                   file=api.DirectFileOutput(filepath=str(tmp_path / "out.ogg")))
+    with contextlib.closing(Client(fleet.redis)) as client:
+        award = client.ask(field(1, "EG_late") + field(7, track.SerializeToString()))
+        fleet.service.signal(signal.SIGTERM)
+        fleet.service.wait_log("draining: no more requests are taken")
+        answer = award()
+    assert (answer[5], answer[6]) == (b"server is shutting down", b"unavailable")
+    assert fleet.service.process.wait() == 0
+
+
+def test_interrupt(fleet, lively, room, tmp_path):
     """Everything is ended at once, in order."""
     fleet = fleet()
     publisher = lively(fleet.server)
@@ -444,7 +460,7 @@ def test_signal_for_all_processes(fleet, lively, room, tmp_path):
 
 def test_two_services_share_work(fleet, lively, room, tmp_path, idle_machine):
     """The busy one is filled first."""
-    cost = CHEAP | {"track_cpu_cost": 0.9}
+    cost = CHEAP | {"max_cpu_utilization": 0.99, "track_cpu_cost": 0.9}
     fleet = fleet(cpu_cost=cost)
     publisher = lively(fleet.server)
     services = [fleet.service]
@@ -464,7 +480,7 @@ def test_two_services_share_work(fleet, lively, room, tmp_path, idle_machine):
 
 def test_full(fleet, lively, room, tmp_path, idle_machine):
     """Whoever is refused is told why."""
-    fleet = fleet(cpu_cost=CHEAP | {"participant_cpu_cost": 1.5})
+    fleet = fleet(cpu_cost=CHEAP | {"max_cpu_utilization": 0.8, "participant_cpu_cost": 1.5})
     lively(fleet.server)
     info = fleet.egress.participant(room, "alice", tmp_path / "out.mp4", advanced=SMALL)
     fleet.hooks.wait_active(info.egress_id)
@@ -477,7 +493,7 @@ def test_full(fleet, lively, room, tmp_path, idle_machine):
     assert fleet.hooks.wait_ended(info.egress_id)["status"] == "EGRESS_COMPLETE"
 
 
-def test_forty_tracks_at_once(fleet, publish, room, tmp_path, idle_machine):
+def test_forty_tracks_at_once(fleet, publish, room, tmp_path):
     fleet = fleet()
     publisher = publish(fleet.server)
     tracks = []
@@ -505,7 +521,7 @@ def test_forty_tracks_at_once(fleet, publish, room, tmp_path, idle_machine):
             recording.expect_dropped(0)
         else:
             recording.expect_no_gaps()
-    assert results(fleet.service) == {("track", "completed"): 40}
+    wait_until(lambda: results(fleet.service) == {("track", "completed"): 40}, "all are gone")
 
 
 # Wrong requests
@@ -554,7 +570,7 @@ def test_invalid_requests(fleet, room, tmp_path):
     assert not list(tmp_path.glob("out*"))
 
 
-def test_repeated_request(fleet, lively, room, tmp_path, idle_machine):
+def test_repeated_request(fleet, lively, room, tmp_path):
     """livekit-server asks again with the same id when an answer was lost: it is the running egress."""
     fleet = fleet()
     publisher = lively(fleet.server)
@@ -569,17 +585,15 @@ def test_repeated_request(fleet, lively, room, tmp_path, idle_machine):
         second = api.EgressInfo.FromString(answer[7])
         assert (second.egress_id, second.started_at) == (first.egress_id, first.started_at)
         assert second.status == STATUS.EGRESS_ACTIVE
-        malformed = client.start(b"\xff\xff\xff")
-        assert malformed[6] == b"malformed_request"
     fleet.egress.stop(first.egress_id)
     fleet.hooks.wait_ended(first.egress_id)
     assert [event for event, _ in fleet.hooks.statuses(first.egress_id)].count("egress_started") == 1
-    assert results(fleet.service) == {("track", "completed"): 1}
+    wait_until(lambda: results(fleet.service) == {("track", "completed"): 1}, "it was one egress")
 
 
 # Secrets
 
-def test_secrets_stay_inside(fleet, lively, room, tmp_path, idle_machine, monkeypatch):
+def test_secrets_stay_inside(fleet, lively, room, tmp_path, monkeypatch):
     """Neither what the operator nor what a caller entrusts to the service appears anywhere."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-the-environment")
     fleet = fleet(logging={"json": True, "level": "debug"})

@@ -93,7 +93,7 @@ def test_passthrough_of_both(shared_server, publish, record, room, video, output
     recording.expect_dropped(0)
     recording.expect_duplicated(0)
     recording.expect_no_gaps()
-    recording.expect_no_clicks(start=0.08)  # a decoder that begins within Opus has to find its way
+    recording.expect_no_clicks()
     recording.expect_tones(550, start=1)
     recording.expect_av_offset()
     recording.expect_ends_together(within=0.1)
