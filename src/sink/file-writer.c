@@ -13,7 +13,13 @@
 #include "sink/muxer.h"
 
 /* How long frames are gathered; no more than that is lost when the process dies. */
-#define BATCH_NS       (400 * EG_NS_PER_MS)
+#define BATCH_NS (400 * EG_NS_PER_MS)
+
+/* The first of them waits that long for something of each kind: with it goes the index of an MP4,
+ * which says where each kind begins. An encoder of few pictures a second puts out its first late.
+ */
+#define FIRST_BATCH_NS (10 * EG_NS_PER_S)
+
 #define BATCH_BYTES    (512 * 1024)
 #define QUEUE_BYTES    (32 * 1024 * 1024)
 #define OPUS_PACKET_NS (20 * EG_NS_PER_MS)
@@ -51,6 +57,7 @@ struct _EgFileWriter {
     GCond changed;
     GQueue queue; /* Item */
     gsize queued_bytes;
+    bool lacks[EG_N_MEDIA]; /* kinds of which nothing was pushed yet */
     WriterState state;
     bool has_failed; /* what is pushed is thrown away */
     guint64 size_bytes;
@@ -122,15 +129,23 @@ static void post_ended(EgFileWriter *writer, GError *error)
     eg_loop_post(writer->loop, on_ended, ending, free_ending);
 }
 
+static gint64 batch_ns(const EgFileWriter *writer)
+{
+    bool is_first = writer->size_bytes == 0;
+    bool lacks_kind = writer->lacks[EG_MEDIA_AUDIO] || writer->lacks[EG_MEDIA_VIDEO];
+    return is_first && lacks_kind ? FIRST_BATCH_NS : BATCH_NS;
+}
+
 /* Waits until there is a batch, and takes it. False: there will be none. */
 static bool take_batch(EgFileWriter *writer, GQueue *batch)
 {
     g_mutex_lock(&writer->lock);
     while (writer->state == WRITER_OPEN && writer->queue.length == 0)
         g_cond_wait(&writer->changed, &writer->lock);
-    gint64 deadline_us = (eg_now_ns() + BATCH_NS) / EG_NS_PER_US;
+    gint64 begin_ns = eg_now_ns();
     while (writer->state == WRITER_OPEN && writer->queued_bytes < BATCH_BYTES &&
-           g_cond_wait_until(&writer->changed, &writer->lock, deadline_us))
+           g_cond_wait_until(&writer->changed, &writer->lock,
+                             (begin_ns + batch_ns(writer)) / EG_NS_PER_US))
         continue;
     *batch = writer->queue;
     g_queue_init(&writer->queue);
@@ -329,6 +344,8 @@ EgFileWriter *eg_file_writer_new(EgLoop *loop, const EgFileWriterParams *params,
     writer->state = WRITER_OPEN;
     writer->lock_fd = -1;
     writer->is_opus = is_opus(params->audio);
+    writer->lacks[EG_MEDIA_AUDIO] = params->audio != NULL;
+    writer->lacks[EG_MEDIA_VIDEO] = params->video != NULL;
     writer->opus_end_ns = EG_TIME_NONE;
     if (!open_file(writer, params, error)) {
         g_clear_pointer(&writer->recovery, eg_file_recovery_free);
@@ -380,8 +397,10 @@ void eg_file_writer_push(EgFileWriter *writer, EgMedia media, GstBuffer *frame)
         *item = (Item){.media = media, .frame = frame};
         g_queue_push_tail(&writer->queue, item);
         writer->queued_bytes += size_bytes;
-        if (writer->queue.length == 1 || writer->queued_bytes >= BATCH_BYTES)
+        if (writer->queue.length == 1 || writer->queued_bytes >= BATCH_BYTES ||
+            writer->lacks[media])
             g_cond_signal(&writer->changed);
+        writer->lacks[media] = false;
     }
     g_mutex_unlock(&writer->lock);
     if (!is_taken)

@@ -81,6 +81,24 @@ def test_other_shapes_are_letterboxed(shared_server, publish, record, room, widt
     recording.expect_tags(2)
 
 
+
+def test_few_pictures_a_second(shared_server, publish, record, room):
+    """An encoder that looks ahead puts its first picture out long after the first sound."""
+    publisher = publish(shared_server)
+    publisher.join("alice", room, tag=3)
+    publisher.camera("alice")
+    publisher.microphone("alice", tone_hz=500)
+    recorder = record(shared_server, "--participant", "alice", "--framerate", "5", "--duration", "6s",
+                      *SMALL, room=room)
+    assert recorder.wait() == 0, recorder.error_lines
+    recording = analyse(recorder.path)
+    recording.expect_finished_mp4()
+    recording.expect_constant_rate(5)
+    recording.expect_tags(3)
+    assert recording.video.start == 0, recording.report()
+    recording.expect_ends_together()
+
+
 def test_late_camera(shared_server, publish, record, room):
     """Sound alone first: black until the camera comes, and in sync from its first picture."""
     publisher = publish(shared_server)
