@@ -197,6 +197,10 @@ void eg_egresses_start(EgEgresses *egresses, const Rpc__StartEgressRequest *requ
         if (plan != NULL)
             egress = eg_egress_new(&egresses->context, request, plan, &error);
         if (egress == NULL) {
+            eg_info(egresses->context.params->log, "request refused",
+                    EG_STR("egressID", request->egress_id),
+                    EG_STR("code", eg_error_code_name(eg_error_code(error))),
+                    EG_STR("error", error->message));
             eg_callers_answer_one(egresses->loop, done, user, NULL, error);
             return;
         }

@@ -1,0 +1,134 @@
+"""A newcomer with README.md: the sections about the service, command by command, in a network of
+their own, where the ports of the README are free. Between the commands it waits as a person would:
+until a program runs, somebody is in the room, or a recording is finished."""
+import os
+import pathlib
+import re
+import signal
+import subprocess
+
+import pytest
+
+from analyser import analyse
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# Its participants need as much as those of other tests that encode.
+pytestmark = pytest.mark.xdist_group("libwebrtc")
+
+# What a person does between the blocks. Nothing here does what the README should have said.
+WAIT = """
+until_true() {
+    local deadline=$((SECONDS + 60))
+    until "$@" > /dev/null 2>&1; do
+        if [ $SECONDS -ge $deadline ]; then
+            echo "in vain: $*" >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
+finished() {
+    [ "$(grep -c 'status=EGRESS_COMPLETE' egress.log)" -ge "$1" ]
+}
+"""
+AFTER_LINE = [
+    ("redis-server ", "until_true redis-cli ping"),
+    ('"$LIVEKIT_SERVER" ', "until_true curl --silent --fail http://localhost:7880"),
+    ('"$EGRESS" serve ', "until_true grep -E 'connected to Redis|serving the Egress API' egress.log"),
+]
+
+ENDS_RECORDING = r"record\.py$|^node |^timeout .*demo-participants|/StopEgress"
+
+
+def section(heading: str) -> str:
+    text = (ROOT / "README.md").read_text()
+    found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## )", text, re.MULTILINE | re.DOTALL)
+    assert found, f"README.md has no section '{heading}'"
+    return found[1]
+
+
+def blocks(heading: str) -> list:
+    """(language, name of the file, text) of each fenced block."""
+    found = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", section(heading), re.MULTILINE | re.DOTALL)
+    assert found, f"nothing to run in section '{heading}'"
+    return found
+
+
+class Newcomer:
+    """Has the program built, and follows one section in an empty folder."""
+
+    def __init__(self, folder: pathlib.Path, heading: str):
+        self.folder = folder
+        self.output = folder / "output"
+        self._lines = [WAIT]
+        self._n_recordings = 0
+        for language, name, text in blocks(heading):
+            if language == "sh":
+                self._add(text)
+            else:
+                assert name, f"a block of {language} without the name of its file"
+                (folder / name).write_text(text)
+
+    def _add(self, commands: str):
+        commands = commands.replace("scripts/", f"{ROOT}/scripts/").replace("docs/", f"{ROOT}/docs/")
+        for line in commands.splitlines():
+            self._lines.append(line)
+            for program, wait in AFTER_LINE:
+                if line.startswith(program):
+                    self._lines.append(wait)
+        in_background = re.search(r"demo-participants.*--room (\S+) .*&$", commands, re.MULTILINE)
+        if in_background:
+            self._lines.append(f"until_true grep \"In the room '{in_background[1]}'\" output")
+        if re.search(ENDS_RECORDING, commands, re.MULTILINE):
+            self._n_recordings += 1
+            self._lines.append(f"until_true finished {self._n_recordings}")
+
+    def run(self):
+        script = self.folder / "script"
+        script.write_text("\n".join(self._lines) + "\n")
+        environment = {k: v for k, v in os.environ.items() if k != "EGRESS_NETNS"}
+        environment["XDG_STATE_HOME"] = str(self.folder / "state")
+        environment["PATH"] = f"{pathlib.Path(os.environ['NODE']).parent}:{environment['PATH']}"
+        with open(self.output, "wb") as output:
+            shell = subprocess.Popen(
+                [ROOT / "scripts" / "netns", "bash", script], cwd=self.folder, stdout=output,
+                stderr=output, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
+        try:
+            code = shell.wait(300)
+        finally:
+            os.killpg(shell.pid, signal.SIGKILL)
+            shell.wait()
+        log = self.folder / "egress.log"
+        assert code == 0, (self.output.read_text()[-2000:],
+                           log.read_text()[-2000:] if log.exists() else "no egress.log")
+
+
+def expect_recording(path, tone_hz: int, shortest=7):
+    """A made-up participant for ten seconds or so: a picture, and the tone that is theirs. On a busy
+    machine those who make them up stutter, which the recording then shows."""
+    recording = analyse(path)
+    recording.expect_finished_mp4()
+    recording.expect_codecs("h264", "aac")
+    recording.expect_size(1280, 720)
+    assert shortest <= recording.duration <= 15
+    shown = sum(span.seconds for span in recording.video.spans() if span.kind != "black")
+    assert shown >= 0.7 * recording.duration, f"{path}: a picture for {shown} s only"
+    loudest = [max(tones, key=lambda tone: tone.amplitude).hz for tones in recording.sound.tones if tones]
+    right = sum(abs(hz - tone_hz) <= 2 for hz in loudest)
+    assert right >= 0.7 * recording.duration - 1, f"{path}: {tone_hz} Hz in {right} s only: {loudest}"
+
+
+def test_behind_livekit_server(tmp_path):
+    newcomer = Newcomer(tmp_path, "Behind livekit-server")
+    (tmp_path / "node_modules").symlink_to(pathlib.Path(os.environ["NODE_CLIENT"]) / "node_modules")
+    newcomer.run()
+    expect_recording(tmp_path / "alice.mp4", 440)
+    expect_recording(tmp_path / "bob.mp4", 554)
+    expect_recording(tmp_path / "planning-carol.mp4", 440, shortest=4)
+
+
+def test_without_redis(tmp_path):
+    Newcomer(tmp_path, "Without Redis").run()
+    assert '"status":"EGRESS_STARTING"' in (tmp_path / "answer.json").read_text()
+    expect_recording(tmp_path / "curl.mp4", 440)
