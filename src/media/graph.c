@@ -231,6 +231,8 @@ void eg_graph_expect(EgGraph *graph, EgMedia media, EgCodec codec)
 static void open_gate(EgGraph *graph)
 {
     EgGate *gate = &graph->gate;
+    if (graph->origin_ns == EG_TIME_NONE) /* raw sound says what it is before there is any */
+        return;
     for (int media = 0; media < EG_N_MEDIA; media++) {
         if (gate->is_expected[media] && gate->caps[media] == NULL)
             return;
@@ -260,10 +262,12 @@ void eg_graph_put_caps(EgGraph *graph, EgMedia media, GstCaps *caps)
 
 void eg_graph_put_frame(EgGraph *graph, EgMedia media, GstBuffer *frame)
 {
-    if (graph->gate.is_open)
+    if (graph->gate.is_open) {
         graph->events.frame(graph->user, media, frame);
-    else
-        g_queue_push_tail(&graph->gate.held[media], frame);
+        return;
+    }
+    g_queue_push_tail(&graph->gate.held[media], frame);
+    open_gate(graph);
 }
 
 void eg_graph_fail(EgGraph *graph, GError *error)

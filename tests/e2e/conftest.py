@@ -119,7 +119,8 @@ def standalone(ports, tmp_path, shared_server):
             self.hooks = stack.enter_context(contextlib.closing(Listener(ports)))
             self.server = shared_server
             self.service = stack.enter_context(contextlib.closing(
-                Service(tmp_path, ports, shared_server, webhook_urls=[self.hooks.url], **config)))
+                Service(tmp_path, ports, shared_server,
+                        **{"webhook": {"urls": [self.hooks.url]}} | config)))
             self.egress = Egress(self.service.url)
 
     with contextlib.ExitStack() as stack:

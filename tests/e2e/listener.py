@@ -96,7 +96,8 @@ class SoundListener:
         self._call(self._vanish())
 
     async def _vanish(self):
-        await self._runner.sites.copy().pop().stop()
+        for site in list(self._runner.sites):
+            await site.stop()  # before anybody is told to come again
         for socket in self._sockets:
             if socket._req is not None and socket._req.transport is not None:
                 socket._req.transport.abort()
@@ -131,6 +132,5 @@ class SoundListener:
         return path
 
     def close(self):
-        if self._sockets:
-            self._call(self._vanish())
+        self.vanish()
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -10,6 +10,7 @@ import pathlib
 import queue
 import signal
 import socket
+import socketserver
 import subprocess
 import threading
 import time
@@ -64,6 +65,13 @@ class Redis:
     close = kill
 
 
+class HttpServer(http.server.ThreadingHTTPServer):
+    def server_bind(self):
+        """Without asking for the name of the address: there is nobody who would answer."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]
+
+
 class Listener:
     """Receives webhooks and checks that they are signed."""
 
@@ -83,7 +91,7 @@ class Listener:
             def log_message(self, *arguments):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer((ADDRESS, ports.take()), Handler)
+        self._server = HttpServer((ADDRESS, ports.take()), Handler)
         self.url = f"http://{ADDRESS}:{self._server.server_port}/hook"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
