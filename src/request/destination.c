@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,18 @@ static bool check_folder(const char *folder, GError **error)
     close(fd);
     unlink(probe);
     return true;
+}
+
+/* The nearest that exists: in it the others would be made. */
+static char *find_existing(char *folder)
+{
+    while (g_access(folder, F_OK) != 0 && errno == ENOENT && strcmp(folder, ".") != 0 &&
+           strcmp(folder, "/") != 0) {
+        char *above = g_path_get_dirname(folder);
+        g_free(folder);
+        folder = above;
+    }
+    return folder;
 }
 
 static bool check_file(const char *path, EgDestinationRule rule, GError **error)
@@ -81,6 +94,8 @@ bool eg_destination_check(const EgPlan *plan, EgDestinationRule rule, GError **e
         return true;
     const char *template = output->path_template;
     g_autofree char *folder = eg_filename_fixed_folder(template);
+    if ((rule & EG_DESTINATION_MAY_MAKE_FOLDERS) != 0)
+        folder = find_existing(folder);
     if (!check_folder(folder, error))
         return false;
 

@@ -6,7 +6,8 @@
  * finds the rest when it opens it. */
 typedef enum {
     EG_DESTINATION_ANY = 0,
-    EG_DESTINATION_NEW = 1 << 0, /* a file that is there already is an error */
+    EG_DESTINATION_NEW = 1 << 0,              /* a file that is there already is an error */
+    EG_DESTINATION_MAY_MAKE_FOLDERS = 1 << 1, /* a folder that is missing is none */
 } EgDestinationRule;
 
 /* False and an error that blames the destination: its folder is missing, no folder or not writable,

@@ -139,7 +139,7 @@ static EgPlan *plan_if_possible(EgEgresses *egresses, const Rpc__StartEgressRequ
     if (!check_id(request->egress_id, error))
         return NULL;
     g_autoptr(EgPlan) plan = eg_plan_new(request, params->config, error);
-    if (plan == NULL || !eg_destination_check(plan, EG_DESTINATION_ANY, error) ||
+    if (plan == NULL || !eg_destination_check(plan, EG_DESTINATION_MAY_MAKE_FOLDERS, error) ||
         !eg_admission_check(params->admission, plan->cpu_cost, plan->memory_cost_bytes, eg_now_ns(),
                             error))
         return NULL;

@@ -52,10 +52,11 @@ def test_participant_through_its_whole_life(fleet, publish, room, tmp_path):
 
 @pytest.mark.parametrize("codec, extension", [("h264", "mp4"), ("vp8", "webm"), ("vp9", "webm")])
 def test_video_track(fleet, publish, room, tmp_path, codec, extension):
-    """As it is sent, in the container that its codec needs, whatever name was asked for."""
+    """As it is sent, in the container that its codec needs, whatever name was asked for; in a folder
+    that is made for it."""
     fleet = fleet()
     publisher = lively(fleet, publish, room, codec=codec)
-    info = fleet.egress.track(room, publisher.video, tmp_path / "out.mov")
+    info = fleet.egress.track(room, publisher.video, tmp_path / "made" / "{room_name}" / "out.mov")
     fleet.hooks.wait_active(info.egress_id)
     publisher.wait_media(3)
     fleet.egress.stop(info.egress_id)

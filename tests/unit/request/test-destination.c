@@ -133,6 +133,25 @@ static void test_refused(Fixture *f, gconstpointer user)
     }
 }
 
+/* The service makes the folders that a request names. */
+static void test_missing_folders(Fixture *f, gconstpointer user)
+{
+    (void)f;
+    (void)user;
+    static const char *const good[] = {"missing/x.mp4", "missing/", "missing/{time}/x.mp4",
+                                       "rec/a/b/c/x.mp4"};
+    for (gsize i = 0; i < G_N_ELEMENTS(good); i++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_true(check(good[i], EG_FORMAT_MP4, EG_DESTINATION_MAY_MAKE_FOLDERS, &error));
+        g_assert_no_error(error);
+    }
+    g_assert_false(g_file_test("missing", G_FILE_TEST_EXISTS));
+    g_autoptr(GError) error = NULL;
+    g_assert_false(
+        check("there.mp4/x.mp4", EG_FORMAT_MP4, EG_DESTINATION_MAY_MAKE_FOLDERS, &error));
+    g_assert_cmpstr(error->message, ==, "cannot write into there.mp4: Not a directory");
+}
+
 /* Root may write everywhere: for this one check the test is somebody else. */
 static void test_read_only(Fixture *f, gconstpointer user)
 {
@@ -159,6 +178,8 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add("/request/destination/good", Fixture, NULL, set_up, test_good, tear_down);
     g_test_add("/request/destination/refused", Fixture, NULL, set_up, test_refused, tear_down);
+    g_test_add("/request/destination/missing-folders", Fixture, NULL, set_up, test_missing_folders,
+               tear_down);
     g_test_add("/request/destination/read-only", Fixture, NULL, set_up, test_read_only, tear_down);
     return g_test_run();
 }
