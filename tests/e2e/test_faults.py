@@ -83,7 +83,8 @@ def test_network_away_for_seconds(shared_server, publish, record, room):
     recording.expect_in_order()
     spans = recording.video.spans()
     black = [span for span in spans if span.kind == "black"]
-    assert len(black) == 1 and recording.end - black[0].end > 6, recording.report()
+    # Single pictures of that time may still come, at theirs.
+    assert black and recording.end - black[-1].end > 6, recording.report()
     assert spans[-1].kind == "shown", recording.report()
     recording.expect_av_offset()
 
