@@ -31,7 +31,6 @@
 
 #define NO_UPLOADS "not supported yet: nothing is uploaded, files stay on the local disk"
 #define NO_PAGES   "not used before web pages can be recorded"
-#define NO_KILLS   "not supported yet: no egress is ended for what it uses"
 #define NO_POOL    "has no effect: there are two connections, and nothing waits for them"
 #define NO_SAMPLES "has no effect: every line is written"
 #define NO_LATENCY "has no effect: latency.max_wait is the only wait"
@@ -111,16 +110,14 @@ static const EgConfigKey keys[] = {
     COST("cpu_cost.participant_cpu_cost", cost.participant, .standard = "2"),
     COST("cpu_cost.track_composite_cpu_cost", cost.track_composite, .standard = "1"),
     COST("cpu_cost.track_cpu_cost", cost.track, .standard = "0.5"),
-    GRACE("cpu_cost.cpu_kill_grace_sec", cost.cpu_kill_grace_ns, .standard = "30",
-          .unused_because = NO_KILLS),
+    GRACE("cpu_cost.cpu_kill_grace_sec", cost.cpu_kill_grace_ns, .standard = "30"),
     GIBIBYTES("cpu_cost.max_memory", cost.max_memory_bytes, .standard = "0"),
     GIBIBYTES("cpu_cost.memory_cost", cost.memory_bytes, .standard = "0"),
     GIBIBYTES("cpu_cost.sdk_audio_room_composite_memory_cost",
               cost.sdk_audio_room_composite_memory_bytes),
     ROW("cpu_cost.memory_source", EG_KEY_CHOICE, bool, cost.uses_cgroup_memory,
         .standard = "proc_rss", .choices = {"proc_rss", "cgroup"}),
-    GRACE("cpu_cost.memory_kill_grace_sec", cost.memory_kill_grace_ns, .standard = "0",
-          .unused_because = NO_KILLS),
+    GRACE("cpu_cost.memory_kill_grace_sec", cost.memory_kill_grace_ns, .standard = "0"),
     UNUSED("cpu_cost.max_pulse_clients", "60", NO_PAGES),
 
     NUMBER("video_encoder_threads", video_encoder_threads, .standard = "0", .max = 256),

@@ -29,6 +29,7 @@ struct _EgEgress {
     const EgEgressContext *context;
     Phase phase;
     const char *type; /* static */
+    double cpu_cost;
     char *id;
     Rpc__StartEgressRequest *request;
     Livekit__EgressInfo *info; /* the last */
@@ -40,9 +41,14 @@ struct _EgEgress {
     GArray *describers; /* Describer */
     int pid;            /* 0 until it is known */
     int exit_status;
-    char *loss;      /* why nobody knows how it has ended */
-    bool is_created; /* its creation was acknowledged... */
-    bool is_refused; /* ...or not taken: nothing more is reported */
+    EgEndReason stop_reason; /* the first that it was told; NONE */
+    GError *kill_error;      /* NULL: nobody has killed it */
+    EgEndReason kill_reason;
+    const char *kill_result;
+    const char *result; /* NULL: as its process has ended */
+    char *loss;         /* why nobody knows how it has ended */
+    bool is_created;    /* its creation was acknowledged... */
+    bool is_refused;    /* ...or not taken: nothing more is reported */
     bool has_answered;
     bool is_disowned;
     bool has_exited;
@@ -94,10 +100,14 @@ static void send_start(EgEgress *egress)
 
 static void send_stop(EgEgress *egress, EgEndReason reason)
 {
+    static const Egress__Stop__Reason reasons[EG_N_ENDS] = {
+        [EG_END_STOPPED] = EGRESS__STOP__REASON__REQUESTED,
+        [EG_END_KILLED] = EGRESS__STOP__REASON__KILLED,
+        [EG_END_CPU] = EGRESS__STOP__REASON__CPU,
+    };
     Egress__Stop stop = EGRESS__STOP__INIT;
     Egress__Command command = EGRESS__COMMAND__INIT;
-    stop.reason =
-        reason == EG_END_KILLED ? EGRESS__STOP__REASON__KILLED : EGRESS__STOP__REASON__REQUESTED;
+    stop.reason = reasons[reason];
     command.command_case = EGRESS__COMMAND__COMMAND_STOP;
     command.stop = &stop;
     send_command(egress, &command);
@@ -140,11 +150,11 @@ static void set_info(EgEgress *egress, const Livekit__EgressInfo *info)
 }
 
 /* Its process could not say it itself. */
-static void set_failed(EgEgress *egress, const GError *error)
+static void set_failed(EgEgress *egress, EgEndReason reason, const GError *error)
 {
     g_autoptr(EgReport) report = eg_report_new_from_info(egress->info);
     eg_report_locate_files(report);
-    eg_report_set_ended(report, LIVEKIT__EGRESS_STATUS__EGRESS_FAILED, EG_END_FAILURE, error,
+    eg_report_set_ended(report, LIVEKIT__EGRESS_STATUS__EGRESS_FAILED, reason, error,
                         eg_wall_now_ns());
     set_info(egress, eg_report_info(report));
 }
@@ -173,22 +183,34 @@ static char *describe_exit(const EgEgress *egress)
     return g_strdup_printf("egress process ended with code %d", WEXITSTATUS(status));
 }
 
+/* It has ended without a final report. */
+static void fail(EgEgress *egress)
+{
+    EgEndReason reason = EG_END_FAILURE;
+    g_autoptr(GError) error = NULL;
+    if (egress->kill_error != NULL) {
+        reason = egress->kill_reason;
+        error = g_error_copy(egress->kill_error);
+        egress->result = egress->kill_result;
+    } else {
+        g_autofree char *text = describe_exit(egress);
+        eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s", text);
+        eg_warn(egress->context->params->log, "egress process died", EG_STR("egressID", egress->id),
+                EG_STR("error", text));
+    }
+    set_failed(egress, reason, error);
+    answer_stoppers(egress);
+    end_start(egress, error);
+}
+
 /* The process is gone, and what it had to say was read: its socket gives it all before its end. */
 static void finish_if_gone(EgEgress *egress)
 {
     if (!egress->has_exited || egress->channel != NULL)
         return;
     const EgEgressContext *context = egress->context;
-    if (egress->phase != PHASE_FINAL) {
-        g_autofree char *text = describe_exit(egress);
-        g_autoptr(GError) error = NULL;
-        eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s", text);
-        eg_warn(context->params->log, "egress process died", EG_STR("egressID", egress->id),
-                EG_STR("error", text));
-        set_failed(egress, error);
-        answer_stoppers(egress);
-        end_start(egress, error);
-    }
+    if (egress->phase != PHASE_FINAL)
+        fail(egress);
     answer_describers(egress, NULL);
     context->gone(context->owner, egress);
 }
@@ -263,6 +285,7 @@ static EgEgress *new_egress(const EgEgressContext *context, const Rpc__StartEgre
     egress->context = context;
     egress->phase = PHASE_STARTING;
     egress->type = plan->type;
+    egress->cpu_cost = plan->cpu_cost;
     egress->id = g_strdup(request->egress_id);
     egress->request = (Rpc__StartEgressRequest *)(gpointer)eg_proto_copy(&request->base);
     egress->info = copy_info(eg_report_info(report));
@@ -299,6 +322,7 @@ void eg_egress_free(EgEgress *egress)
     g_array_unref(egress->describers);
     rpc__start_egress_request__free_unpacked(egress->request, NULL);
     livekit__egress_info__free_unpacked(egress->info, NULL);
+    g_clear_error(&egress->kill_error);
     g_free(egress->loss);
     g_free(egress->id);
     g_free(egress);
@@ -316,6 +340,7 @@ void eg_egress_get_view(const EgEgress *egress, EgEgressView *view)
         .request = egress->request,
         .type = egress->type,
         .pid = egress->pid,
+        .cpu_cost = egress->cpu_cost,
     };
 }
 
@@ -325,10 +350,15 @@ static const char *result_of(const EgEgress *egress)
         return NULL;
     if (egress->is_disowned)
         return "duplicate_identity";
+    if (egress->result != NULL)
+        return egress->result;
     if (egress->is_ended_by_service)
         return "killed_shutdown";
-    if (!is_final(egress->info) || egress->exit_status != 0 || egress->loss != NULL)
+    bool has_crashed = egress->exit_status != 0 && egress->kill_error == NULL;
+    if (!is_final(egress->info) || has_crashed || egress->loss != NULL)
         return "process_error";
+    if (egress->stop_reason == EG_END_CPU)
+        return "stopped_cpu";
     return egress->info->status == LIVEKIT__EGRESS_STATUS__EGRESS_ABORTED ? "aborted" : "completed";
 }
 
@@ -392,7 +422,19 @@ void eg_egress_stop(EgEgress *egress, EgEndReason reason, EgEgressDone done, gpo
     }
     eg_callers_add(egress->stoppers, done, user);
     eg_timer_set_after(egress->stop_timer, STOP_NS);
+    if (egress->stop_reason == EG_END_NONE)
+        egress->stop_reason = reason;
     send_stop(egress, reason);
+}
+
+void eg_egress_kill(EgEgress *egress, const EgEgressKill *kill)
+{
+    if (egress->phase == PHASE_FINAL || egress->kill_error != NULL)
+        return;
+    egress->kill_error = g_error_copy(kill->error);
+    egress->kill_reason = kill->reason;
+    egress->kill_result = kill->result;
+    eg_fork_server_kill(egress->context->fork_server, egress->id);
 }
 
 void eg_egress_end(EgEgress *egress)

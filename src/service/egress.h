@@ -45,6 +45,9 @@ void eg_egress_wait_started(EgEgress *egress, EgEgressDone done, gpointer user);
 /* As eg_egresses_stop(). */
 void eg_egress_stop(EgEgress *egress, EgEndReason reason, EgEgressDone done, gpointer user);
 
+/* As eg_egresses_kill(). */
+void eg_egress_kill(EgEgress *egress, const EgEgressKill *kill);
+
 /* Nobody waits for it: the service ends. */
 void eg_egress_end(EgEgress *egress);
 

@@ -233,6 +233,14 @@ void eg_egresses_stop(EgEgresses *egresses, const char *egress_id, EgEndReason r
         eg_egress_stop(egress, reason, done, user);
 }
 
+void eg_egresses_kill(EgEgresses *egresses, const char *egress_id, const EgEgressKill *kill)
+{
+    eg_loop_assert_owner(egresses->loop);
+    EgEgress *egress = find(egresses, egress_id);
+    if (egress != NULL)
+        eg_egress_kill(egress, kill);
+}
+
 void eg_egresses_update_stream(EgEgresses *egresses, const Livekit__UpdateStreamRequest *request,
                                EgEgressDone done, gpointer user)
 {

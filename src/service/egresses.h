@@ -18,6 +18,7 @@ typedef struct {
     const Rpc__StartEgressRequest *request; /* with its secrets */
     const char *type;                       /* "participant", as the metrics name it */
     int pid;                                /* 0 until it is known */
+    double cpu_cost;                        /* cores that it was given */
 } EgEgressView;
 
 typedef struct {
@@ -26,6 +27,13 @@ typedef struct {
     const char *result; /* "completed", "process_error", ...; NULL: it has never had a process */
     bool is_reported;   /* its final report is on the way; not if it is another's now */
 } EgEgressEnd;
+
+/* What becomes of one that is killed. */
+typedef struct {
+    EgEndReason reason;
+    const char *result; /* as in EgEgressEnd; static */
+    const GError *error;
+} EgEgressKill;
 
 typedef struct {
     /* A process has started or ended, for those who measure. */
@@ -65,6 +73,10 @@ void eg_egresses_start(EgEgresses *egresses, const Rpc__StartEgressRequest *requ
 /* Done as soon as it is ending; not_found: "egress not found". */
 void eg_egresses_stop(EgEgresses *egresses, const char *egress_id, EgEndReason reason,
                       EgEgressDone done, gpointer user);
+
+/* Ends its process at once; fails with this unless it has just ended by itself. There need be no
+ * such egress. */
+void eg_egresses_kill(EgEgresses *egresses, const char *egress_id, const EgEgressKill *kill);
 
 void eg_egresses_update_stream(EgEgresses *egresses, const Livekit__UpdateStreamRequest *request,
                                EgEgressDone done, gpointer user);

@@ -8,6 +8,7 @@
 #include "bus/redis.h"
 #include "report/io-info.h"
 #include "service/archive.h"
+#include "service/guard.h"
 #include "service/orphans.h"
 #include "service/pages.h"
 #include "service/rpc.h"
@@ -22,6 +23,8 @@
 /* Within this time a request that was bid for is awarded. Who is not there any more to answer it
  * with an error keeps the caller waiting for 10 s. */
 #define AWARD_NS EG_NS_PER_S
+
+#define BYTES_PER_GB (1024.0 * 1024.0 * 1024.0)
 
 typedef struct {
     EgLoop *loop;
@@ -49,6 +52,7 @@ typedef struct {
     EgReporter *reporter;
     EgLoadMonitor *load_monitor;
     EgAdmission *admission;
+    EgGuard *guard;
     EgEgresses *egresses;
     EgMetrics *metrics;
     EgPages *pages;
@@ -70,6 +74,49 @@ static void on_ended_due(gpointer user)
         eg_loop_quit(service->loop);
 }
 
+/* Against overload. */
+
+static void kill_egress(Service *service, const EgGuardOrder *order)
+{
+    g_autoptr(GError) error = NULL;
+    bool is_for_memory = order->act == EG_GUARD_KILL_MEMORY;
+    if (is_for_memory)
+        eg_error_set(&error, EG_ERROR_PERMISSION_DENIED, EG_BLAME_SERVICE, "OOM: %.2f GB used",
+                     (double)order->used_bytes / BYTES_PER_GB);
+    else
+        eg_error_set(&error, EG_ERROR_PERMISSION_DENIED, EG_BLAME_SERVICE,
+                     "CPU exhausted: %.2f cores used", order->used_cores);
+    const EgEgressKill kill = {
+        .reason = is_for_memory ? EG_END_KILLED : EG_END_CPU,
+        .result = is_for_memory ? "killed_oom" : "killed_cpu",
+        .error = error,
+    };
+    eg_warn(service->log, "overload, killing egress", EG_STR("egressID", order->egress_id),
+            EG_STR("error", error->message));
+    eg_egresses_kill(service->egresses, order->egress_id, &kill);
+}
+
+/* What becomes of it, the guard sees. */
+static void ignore_stopped(gpointer user, const Livekit__EgressInfo *info, const GError *error)
+{
+    (void)user;
+    (void)info;
+    (void)error;
+}
+
+static void obey(Service *service, const EgGuardOrder *order)
+{
+    if (order->act == EG_GUARD_NOTHING)
+        return;
+    if (order->act != EG_GUARD_STOP_CPU) {
+        kill_egress(service, order);
+        return;
+    }
+    eg_warn(service->log, "overload, stopping egress", EG_STR("egressID", order->egress_id),
+            EG_REAL("cores", order->used_cores));
+    eg_egresses_stop(service->egresses, order->egress_id, EG_END_CPU, ignore_stopped, NULL);
+}
+
 static void on_measure_due(gpointer user)
 {
     Service *service = user;
@@ -77,6 +124,8 @@ static void on_measure_due(gpointer user)
     const EgLoad *load = eg_load_monitor_read(service->load_monitor, now_ns);
     eg_admission_set_load(service->admission, load, now_ns);
     eg_metrics_set_load(service->metrics, load);
+    EgGuardOrder order = eg_guard_update(service->guard, load, now_ns);
+    obey(service, &order);
     eg_timer_set_after(service->measure_timer, MEASURE_INTERVAL_NS);
     on_ended_due(service);
 }
@@ -86,7 +135,10 @@ static void on_measure_due(gpointer user)
 static void on_process_started(gpointer user, const char *egress_id, int pid)
 {
     Service *service = user;
+    EgEgressView view;
     eg_load_monitor_add(service->load_monitor, egress_id, pid);
+    if (eg_egresses_find(service->egresses, egress_id, &view))
+        eg_guard_add(service->guard, egress_id, view.cpu_cost);
 }
 
 static void on_changed(gpointer user, const Livekit__EgressInfo *info)
@@ -98,6 +150,8 @@ static void on_changed(gpointer user, const Livekit__EgressInfo *info)
                                  &livekit__egress_status__descriptor, (int)info->status)
                                  ->name),
             EG_STR("roomName", info->room_name), EG_STR("error", info->error));
+    if (info->status >= LIVEKIT__EGRESS_STATUS__EGRESS_ENDING)
+        eg_guard_set_ending(service->guard, info->egress_id);
     if (!eg_state_put(service->state, info, &error))
         eg_warn(service->log, "state could not be kept", EG_STR("error", error->message));
 }
@@ -106,6 +160,7 @@ static void on_egress_ended(gpointer user, const EgEgressEnd *end)
 {
     Service *service = user;
     eg_load_monitor_remove(service->load_monitor, end->egress_id);
+    eg_guard_remove(service->guard, end->egress_id);
     if (end->result != NULL)
         eg_metrics_count_result(service->metrics, end->type, end->result);
     if (service->rpc != NULL)
@@ -271,6 +326,7 @@ static bool open_parts(Service *service, const char *config_body, const char *co
     g_autofree char *root = find_state_root(config, environment);
     service->load_monitor = eg_load_monitor_new("", config->cost.uses_cgroup_memory);
     service->admission = eg_admission_new(config);
+    service->guard = eg_guard_new(config);
     const EgLoad *load = eg_load_monitor_read(service->load_monitor, eg_now_ns());
     if (!eg_admission_check_machine(service->admission, load->n_cores, error))
         return false;
@@ -311,6 +367,7 @@ static void close_parts(Service *service)
     eg_psrpc_server_free(service->psrpc);
     eg_redis_free(service->redis);
     eg_state_free(service->state);
+    eg_guard_free(service->guard);
     eg_admission_free(service->admission);
     eg_load_monitor_free(service->load_monitor);
 }

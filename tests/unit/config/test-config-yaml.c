@@ -165,8 +165,7 @@ static void test_costs_and_limits(void)
                                        "  segment_output_max_duration: 3h\n"
                                        "  image_output_max_duration: 4h\n");
     const EgCostConfig *cost = &config->cost;
-    /* The times to kill after, which nobody does yet. */
-    g_assert_cmpuint(config->warnings->len, ==, 2);
+    g_assert_cmpuint(config->warnings->len, ==, 0);
     g_assert_cmpfloat(cost->max_cpu_utilization, ==, 1);
     g_assert_cmpint(cost->max_memory_bytes, ==, 15 * GB / 2);
     g_assert_cmpint(cost->memory_bytes, ==, GB);
@@ -357,7 +356,7 @@ static void test_wrong_values(void)
         {"cpu_cost: {web_cpu_cost: -2}",
          "x.yaml:1: cpu_cost.web_cpu_cost must be a number, from 0.001 to 1024, not -2"                                         },
         {"cpu_cost: {max_cpu_utilization: 80}",
-         "x.yaml:1: cpu_cost.max_cpu_utilization must be a number, from 0.01 to 10, not 80"                                      },
+         "x.yaml:1: cpu_cost.max_cpu_utilization must be a number, from 0.01 to 10, not 80"                                     },
         {"cpu_cost: {max_memory: 1e300}",
          "x.yaml:1: cpu_cost.max_memory must be a number, at least 0 (GB), not 1e300"                                           },
         {"cpu_cost: {memory_source: rss}",
