@@ -1,6 +1,7 @@
 #include "bus/psrpc.h"
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/time.h"
 #include "bus/psrpc-message.h"
 
@@ -250,7 +251,7 @@ void eg_psrpc_client_call(EgPsrpcClient *client, const EgPsrpcMethod *method,
     call->client = client;
     call->method = method;
     call->topic = g_strdup(options->topic);
-    call->request_id = eg_psrpc_id_new("REQ_");
+    call->request_id = eg_id_new("REQ_");
     call->request = eg_proto_pack(request);
     call->state = CALL_HELD;
     call->deadline_ns = now_ns + options->timeout_ns;
@@ -285,7 +286,7 @@ EgPsrpcClient *eg_psrpc_client_new(EgLoop *loop, EgRedis *redis, const char *ser
     client->redis = redis;
     client->log = log;
     client->service = g_strdup(service);
-    client->id = eg_psrpc_id_new("CLI_");
+    client->id = eg_id_new("CLI_");
     client->calls = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, call_free);
     g_queue_init(&client->held);
     client->stats = g_array_new(FALSE, TRUE, sizeof(EgPsrpcStats));

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #define TYPE_URL_PREFIX "type.googleapis.com/"
-#define RANDOM_CHARS    12
 #define MAX_ID_CHARS    128
 
 /* Letters that every broker takes stay; the others become their number. */
@@ -39,15 +38,6 @@ char *eg_psrpc_channel(const char *service, const char *name, const char *topic,
         append_sanitized(channel, parts[i]);
     }
     return g_string_free(channel, FALSE);
-}
-
-char *eg_psrpc_id_new(const char *prefix)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    GString *id = g_string_new(prefix);
-    for (int i = 0; i < RANDOM_CHARS; i++)
-        g_string_append_c(id, letters[g_random_int_range(0, sizeof letters - 1)]);
-    return g_string_free(id, FALSE);
 }
 
 bool eg_psrpc_id_is_valid(const char *id)

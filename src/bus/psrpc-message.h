@@ -13,9 +13,6 @@
  * NULL or "". A new string. */
 char *eg_psrpc_channel(const char *service, const char *name, const char *topic, const char *kind);
 
-/* "REQ_" and random letters and digits. A new string. */
-char *eg_psrpc_id_new(const char *prefix);
-
 /* One of the messages of package internal, as it is published: in its envelope. */
 GBytes *eg_psrpc_encode(const ProtobufCMessage *message);
 

@@ -1,6 +1,7 @@
 #include "bus/psrpc.h"
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/time.h"
 #include "bus/psrpc-message.h"
 
@@ -379,7 +380,7 @@ EgPsrpcServer *eg_psrpc_server_new(EgLoop *loop, EgRedis *redis, const EgLog *lo
     server->loop = loop;
     server->redis = redis;
     server->log = log;
-    server->id = eg_psrpc_id_new("SRV_");
+    server->id = eg_id_new("SRV_");
     server->calls = g_hash_table_new(NULL, NULL);
     server->stats = g_array_new(FALSE, TRUE, sizeof(EgPsrpcStats));
     return server;

@@ -3,10 +3,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/id.h"
 #include "request/format.h"
 #include "request/preset.h"
-
-#define EGRESS_ID_LENGTH 12
 
 /* Somebody who writes one of these wants that, and not its name before ".mp4". */
 static const char *const foreign_extensions[] = {
@@ -42,15 +41,6 @@ static void set_usage(GError **error, const char *format, ...)
     g_autofree char *text = g_strdup_vprintf(format, args);
     va_end(args);
     eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST, "%s", text);
-}
-
-static char *make_egress_id(void)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    GString *id = g_string_new("EG_");
-    for (int i = 0; i < EGRESS_ID_LENGTH; i++)
-        g_string_append_c(id, letters[g_random_int_range(0, sizeof(letters) - 1)]);
-    return g_string_free(id, FALSE);
 }
 
 /* A path as one writes it in a shell; requests know no "..". */
@@ -313,7 +303,7 @@ Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *argument
 
     Rpc__StartEgressRequest *request = g_new(Rpc__StartEgressRequest, 1);
     rpc__start_egress_request__init(request);
-    request->egress_id = make_egress_id();
+    request->egress_id = eg_id_new("EG_");
     if (arguments->token != NULL)
         request->token = g_strdup(arguments->token);
     if (arguments->url != NULL)

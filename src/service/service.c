@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/time.h"
 #include "bus/redis.h"
 #include "report/io-info.h"
@@ -410,19 +411,11 @@ static void run(Service *service)
     eg_loop_run(service->loop);
 }
 
-static char *make_node_id(void)
-{
-    GString *id = g_string_new("NE_");
-    for (int i = 0; i < 12; i++)
-        g_string_append_c(id, "0123456789abcdefghijklmnopqrstuvwxyz"[g_random_int_range(0, 36)]);
-    return g_string_free(id, FALSE);
-}
-
 bool eg_service_run(const EgConfig *config, const char *config_body, const char *const *environment,
                     GError **error)
 {
     g_autoptr(EgLoop) loop = eg_loop_new();
-    Service service = {.loop = loop, .config = config, .node_id = make_node_id()};
+    Service service = {.loop = loop, .config = config, .node_id = eg_id_new("NE_")};
     service.log = eg_log_new(NULL, "nodeID", service.node_id);
     service.measure_timer = eg_timer_new(loop, on_measure_due, &service);
     service.ended_timer = eg_timer_new(loop, on_ended_due, &service);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/time.h"
 #include "proto/json.h"
 #include "service/api-grant.h"
@@ -141,19 +142,10 @@ static void on_egress_done(gpointer user, const Livekit__EgressInfo *info, const
 
 /* The methods. */
 
-/* livekit-server makes the ids where there is one. */
-static char *make_egress_id(void)
-{
-    static const char letters[] = G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS;
-    GString *id = g_string_new("EG_");
-    for (int i = 0; i < 12; i++)
-        g_string_append_c(id, letters[g_random_int_range(0, sizeof(letters) - 1)]);
-    return g_string_free(id, FALSE);
-}
-
 static void handle_start(Call *call, const ProtobufCMessage *message)
 {
-    g_autofree char *egress_id = make_egress_id();
+    /* livekit-server makes the ids where there is one. */
+    g_autofree char *egress_id = eg_id_new("EG_");
     Rpc__StartEgressRequest request = RPC__START_EGRESS_REQUEST__INIT;
     request.egress_id = egress_id;
     request.request_case = call->method->request_case;

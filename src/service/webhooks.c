@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/id.h"
 #include "base/time.h"
 #include "proto/json.h"
 #include "proto/redact.h"
@@ -248,8 +249,7 @@ static const char *event_name(const Livekit__EgressInfo *info, bool is_new)
 
 static GBytes *make_body(const Livekit__EgressInfo *info, const char *name)
 {
-    g_autofree char *random = g_uuid_string_random();
-    g_autofree char *id = g_strdup_printf("EV_%.12s", random + 24);
+    g_autofree char *id = eg_id_new("EV_");
     Livekit__WebhookEvent event = LIVEKIT__WEBHOOK_EVENT__INIT;
     event.event = (char *)name;
     event.id = id;

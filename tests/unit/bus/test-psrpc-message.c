@@ -1,3 +1,4 @@
+#include "base/id.h"
 #include "bus/psrpc-message.h"
 
 #include "rpc_egress.pb-c.h"
@@ -106,7 +107,7 @@ static void test_ids(void)
 {
     g_autoptr(GHashTable) ids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     for (int i = 0; i < 100; i++) {
-        char *id = eg_psrpc_id_new("CLI_");
+        char *id = eg_id_new("CLI_");
         g_assert_true(g_regex_match_simple("^CLI_[a-zA-Z0-9]{12}$", id, 0, 0));
         g_assert_true(eg_psrpc_id_is_valid(id));
         g_assert_true(g_hash_table_add(ids, id));
