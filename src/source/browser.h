@@ -1,0 +1,55 @@
+#pragma once
+
+#include "base/log.h"
+#include "base/loop.h"
+
+/* Chromium with one window that shows one page, driven over the DevTools pipe. Session thread only;
+ * callbacks come from the loop. Every call has a deadline, so that each open ends in `loaded` or
+ * `failed`, whatever the page does. */
+typedef struct _EgBrowser EgBrowser;
+
+typedef struct {
+    const char *folder; /* private; the profile goes there. Outlives the browser */
+    guint width;        /* of the page, in pixels */
+    guint height;
+    const char *const *environment;   /* all of it: folder's, display's and sound's */
+    const char *const *display_flags; /* eg_display_browser_flags() */
+    const char *const *extra_flags;   /* of the configuration, without "--"; NULL: none */
+    const char *proxy; /* "socks5://127.0.0.1:port": all that the page loads goes through it, and it
+                          names no addresses itself; NULL: none */
+    bool has_sound;
+    bool is_sandboxed; /* Chromium's own sandbox */
+    bool is_insecure;  /* takes any certificate, mixes https with http */
+    bool logs_console; /* what the page writes to its console goes to the log */
+    const EgLog *log;
+} EgBrowserParams;
+
+typedef enum {
+    EG_BROWSER_SIGNAL_NONE,
+    EG_BROWSER_SIGNAL_START, /* START_RECORDING on the console */
+    EG_BROWSER_SIGNAL_END,   /* END_RECORDING */
+} EgBrowserSignal;
+
+typedef struct {
+    /* Once: it takes orders. */
+    void (*ready)(gpointer user);
+    /* The page is there, with all that it loads at its beginning; also after it was loaded again.
+     */
+    void (*loaded)(gpointer user);
+    void (*signaled)(gpointer user, EgBrowserSignal signal);
+    /* The page's process has crashed, or was killed. The browser lives: the page can be opened
+     * again. */
+    void (*crashed)(gpointer user, const GError *error);
+    /* The page cannot be loaded, or the browser is gone. The last one. */
+    void (*failed)(gpointer user, const GError *error);
+} EgBrowserEvents;
+
+EgBrowser *eg_browser_new(EgLoop *loop, const EgBrowserParams *params,
+                          const EgBrowserEvents *events, gpointer user, GError **error);
+
+/* Ends it at once. */
+void eg_browser_free(EgBrowser *browser);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgBrowser, eg_browser_free)
+
+/* Loads the page, which may have secrets in its URL; after `ready`. Again: loads it anew. */
+void eg_browser_open(EgBrowser *browser, const char *url);
