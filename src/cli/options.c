@@ -7,13 +7,16 @@
 #include "base/time.h"
 #include "cli/request.h"
 
-static const char summary[] = "Records a participant or tracks of a LiveKit room into a file.";
+static const char summary[] =
+    "Records a LiveKit room, a participant or tracks of it, or a web page, into a file.";
 
 static const char description[] =
     "Examples:\n"
-    "  egress record --room standup --participant alice -o standup.mp4\n"
+    "  egress record --room standup -o standup.mp4\n"
+    "  egress record --room standup --participant alice -o alice.mp4\n"
     "  egress record --room standup --track TR_AMxxxxxxxxxxxx -o '{track_source}-{time}'\n"
-    "  egress record --room standup --participant alice --passthrough -o standup.webm\n"
+    "  egress record --room standup --participant alice --passthrough -o alice.webm\n"
+    "  egress record --web https://example.org/ --duration 1m -o page.mp4\n"
     "\n"
     "The first Ctrl-C finishes the file, the second gives up. LIVEKIT_URL, LIVEKIT_API_KEY and\n"
     "LIVEKIT_API_SECRET stand in for the options of the same name. See egress(1).\n";
@@ -48,7 +51,17 @@ static GOptionContext *make_context(EgRecordArguments *a)
         TEXT("api-secret", 0, &a->api_secret, "Its secret; better given as LIVEKIT_API_SECRET",
              "SECRET"),
         TEXT("token", 0, &a->token, "Token that joins the room, in place of key and secret", "JWT"),
-        TEXT("room", 0, &a->room, "Name of the room", "ROOM"),
+        TEXT("room", 0, &a->room,
+             "Name of the room; with none of the options that follow, all of it is recorded",
+             "ROOM"),
+        TEXT("layout", 0, &a->layout,
+             "Record the room in this layout: grid, speaker or single-speaker, with -light "
+             "after it if it shall be light, or one that the template knows",
+             "LAYOUT"),
+        TEXT("template", 0, &a->template_url, "Record the room as this page shows it", "URL"),
+        TEXT("web", 0, &a->web, "Record this page", "URL"),
+        FLAG("await-start-signal", 0, &a->awaits_signal,
+             "Begin when the page writes START_RECORDING to its console"),
         TEXT("participant", 0, &a->participant, "Record camera and microphone of this participant",
              "IDENTITY"),
         FLAG("screen-share", 0, &a->is_screen_share, "Record the participant's screen instead"),
@@ -93,9 +106,10 @@ static GOptionContext *make_context(EgRecordArguments *a)
 static void clear_arguments(EgRecordArguments *a)
 {
     char **const texts[] = {
-        &a->url,         &a->api_key,     &a->api_secret,  &a->token,       &a->room,
-        &a->participant, &a->track,       &a->audio_track, &a->video_track, &a->output,
-        &a->preset,      &a->video_codec, &a->audio_codec, &a->duration,    &a->log_level,
+        &a->url,         &a->api_key,      &a->api_secret, &a->token,       &a->room,
+        &a->layout,      &a->template_url, &a->web,        &a->participant, &a->track,
+        &a->audio_track, &a->video_track,  &a->output,     &a->preset,      &a->video_codec,
+        &a->audio_codec, &a->duration,     &a->log_level,
     };
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
         g_clear_pointer(texts[i], g_free);

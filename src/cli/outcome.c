@@ -44,6 +44,8 @@ static const struct {
     {"audio_frequency",                  "--audio-frequency"                         },
     {"key_frame_interval",               "--key-frame-interval"                      },
     {"preset",                           "--passthrough"                             },
+    {"template base url",                "--template"                                },
+    {"web url",                          "--web"                                     },
 };
 
 EgExit eg_exit_for_error(const GError *error, bool has_recorded)

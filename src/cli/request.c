@@ -266,27 +266,108 @@ static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments
     request->track = track;
 }
 
+/* Into a format without pictures goes the sound alone. */
+static bool is_sound_only(const char *filepath)
+{
+    EgFormat format = eg_format_from_filename(filepath);
+    return format != EG_FORMAT_NONE &&
+           eg_format_default_codec(format, EG_MEDIA_VIDEO) == EG_CODEC_NONE;
+}
+
+static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
+                      const Encoding *encoding)
+{
+    Livekit__RoomCompositeEgressRequest *composite = g_new(Livekit__RoomCompositeEgressRequest, 1);
+    livekit__room_composite_egress_request__init(composite);
+    composite->room_name = dup_room(a);
+    composite->layout = g_strdup(a->layout != NULL ? a->layout : "");
+    composite->custom_base_url = g_strdup(a->template_url != NULL ? a->template_url : "");
+    composite->audio_only = is_sound_only(filepath);
+    composite->n_file_outputs = 1;
+    composite->file_outputs = make_files(filepath);
+    if (encoding->has_preset) {
+        composite->options_case = LIVEKIT__ROOM_COMPOSITE_EGRESS_REQUEST__OPTIONS_PRESET;
+        composite->preset = encoding->preset;
+    } else if (encoding->advanced != NULL) {
+        composite->options_case = LIVEKIT__ROOM_COMPOSITE_EGRESS_REQUEST__OPTIONS_ADVANCED;
+        composite->advanced = encoding->advanced;
+    }
+    request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_ROOM_COMPOSITE;
+    request->room_composite = composite;
+}
+
+static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
+                     const Encoding *encoding)
+{
+    Livekit__WebEgressRequest *web = g_new(Livekit__WebEgressRequest, 1);
+    livekit__web_egress_request__init(web);
+    web->url = g_strdup(a->web);
+    web->audio_only = is_sound_only(filepath);
+    web->await_start_signal = a->awaits_signal;
+    web->n_file_outputs = 1;
+    web->file_outputs = make_files(filepath);
+    if (encoding->has_preset) {
+        web->options_case = LIVEKIT__WEB_EGRESS_REQUEST__OPTIONS_PRESET;
+        web->preset = encoding->preset;
+    } else if (encoding->advanced != NULL) {
+        web->options_case = LIVEKIT__WEB_EGRESS_REQUEST__OPTIONS_ADVANCED;
+        web->advanced = encoding->advanced;
+    }
+    request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_WEB;
+    request->web = web;
+}
+
 typedef void (*FillFunc)(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
                          char *filepath, const Encoding *encoding);
 
-/* By which of the options that say what is recorded is given: exactly one kind. */
+/* Options that make sense with one of those that say what is recorded. */
+static bool check_companions(const EgRecordArguments *a, bool is_room, GError **error)
+{
+    const char *problem = NULL;
+    if (a->is_screen_share && a->participant == NULL)
+        problem = "--screen-share goes with --participant only";
+    else if (a->awaits_signal && a->web == NULL)
+        problem =
+            "--await-start-signal goes with --web only; templates of rooms always are awaited";
+    else if ((a->layout != NULL || a->template_url != NULL) && !is_room)
+        problem = "--layout and --template are for whole rooms: they go with neither --web, "
+                  "--participant nor tracks";
+    if (problem != NULL)
+        set_usage(error, "%s", problem);
+    return problem == NULL;
+}
+
+/* By which of the options that say what is recorded is given; with none, the whole room is. */
 static FillFunc choose_kind(const EgRecordArguments *a, GError **error)
 {
-    bool is_composite = a->audio_track != NULL || a->video_track != NULL;
-    int n_kinds = (a->participant != NULL) + (a->track != NULL) + is_composite;
-    if (n_kinds != 1) {
-        set_usage(error, "%s: --participant, --track, or --audio-track and --video-track",
-                  n_kinds == 0 ? "what is to be recorded? one of"
-                               : "these exclude each other, give one of");
+    const struct {
+        bool is_given;
+        FillFunc fill;
+    } kinds[] = {
+        {a->participant != NULL,                           fill_participant    },
+        {a->track != NULL,                                 fill_track          },
+        {a->audio_track != NULL || a->video_track != NULL, fill_track_composite},
+        {a->web != NULL,                                   fill_web            },
+    };
+    FillFunc fill = NULL;
+    for (gsize i = 0; i < G_N_ELEMENTS(kinds); i++) {
+        if (kinds[i].is_given && fill != NULL) {
+            set_usage(error, "these exclude each other, give one of: --participant, --track, "
+                             "--audio-track and --video-track, or --web");
+            return NULL;
+        }
+        if (kinds[i].is_given)
+            fill = kinds[i].fill;
+    }
+    bool is_room = fill == NULL;
+    if (is_room && a->room == NULL && a->token == NULL) {
+        set_usage(error, "what is to be recorded? --room, and perhaps one of --participant, "
+                         "--track, or --audio-track and --video-track; or --web");
         return NULL;
     }
-    if (a->is_screen_share && a->participant == NULL) {
-        set_usage(error, "--screen-share goes with --participant only");
+    if (!check_companions(a, is_room, error))
         return NULL;
-    }
-    if (a->participant != NULL)
-        return fill_participant;
-    return a->track != NULL ? fill_track : fill_track_composite;
+    return is_room ? fill_room : fill;
 }
 
 Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *arguments, GError **error)

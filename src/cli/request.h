@@ -14,6 +14,10 @@ typedef struct {
     char *api_secret;
     char *token;
     char *room;
+    char *layout;
+    char *template_url;
+    char *web;
+    gboolean awaits_signal;
     char *participant;
     gboolean is_screen_share;
     char *track;

@@ -53,6 +53,25 @@ static bool read_list(Reader *reader, const EgConfigKey *key, const EgYamlNode *
     return eg_config_value_set_list(reader->config, key, list) || fail(reader, node, key, error);
 }
 
+/* As a list, of which each entry has a name and its value. */
+static bool read_flags(Reader *reader, const EgConfigKey *key, const EgYamlNode *node,
+                       GError **error)
+{
+    if (node->kind != EG_YAML_SECTION)
+        return fail(reader, node, key, error);
+    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < node->values->len; i++) {
+        const EgYamlNode *value = node->values->pdata[i];
+        if (value->kind != EG_YAML_SCALAR)
+            return fail(reader, value, key, error);
+        const char *text = eg_yaml_is_null(value) ? "" : value->text;
+        g_ptr_array_add(texts, eg_config_flag(node->keys->pdata[i], text));
+    }
+    g_ptr_array_add(texts, NULL);
+    char **list = (char **)g_ptr_array_steal(texts, NULL);
+    return eg_config_value_set_list(reader->config, key, list) || fail(reader, node, key, error);
+}
+
 /* What is not used is worth a word only where it asks for something. */
 static void warn_if_unused(Reader *reader, const EgConfigKey *key, const EgYamlNode *node)
 {
@@ -73,6 +92,8 @@ static bool read_value(Reader *reader, const EgConfigKey *key, const EgYamlNode 
     warn_if_unused(reader, key, node);
     if (key->kind == EG_KEY_ANYTHING)
         return true;
+    if (key->kind == EG_KEY_FLAGS)
+        return read_flags(reader, key, node, error);
     if (eg_config_key_is_list(key))
         return read_list(reader, key, node, error);
     return (node->kind == EG_YAML_SCALAR && eg_config_value_set(reader->config, key, node->text)) ||

@@ -64,10 +64,19 @@ typedef struct {
     char *ws_url;
     bool has_redis;
     EgRedisConfig redis;
-    char *cluster_id;    /* "" or NULL: none */
-    guint http_port;     /* of the Twirp API without Redis. Ours */
-    char *http_address;  /* that it listens on; NULL: loopback. Ours */
-    guint template_port; /* 0: off */
+    char *cluster_id;          /* "" or NULL: none */
+    guint http_port;           /* of the Twirp API without Redis. Ours */
+    char *http_address;        /* that it listens on; NULL: loopback. Ours */
+    guint template_port;       /* of our own templates, on the loopback interface; 0: off */
+    char *template_base;       /* URL of the templates; NULL: that of our own */
+    bool is_browser_sandboxed; /* by Chromium's own sandbox */
+    bool is_browser_insecure;  /* takes any certificate, mixes https with http */
+    char **browser_flags;      /* "name", "name=value"; "!name": without it. NULL: none */
+    bool logs_console;         /* of the page */
+    bool uses_x11;             /* a browser's display: Xvfb in place of our compositor. Ours */
+    bool reloads_crashed;      /* a web page that has crashed is loaded again. Ours */
+    char **web_allow; /* what a web page may reach though it is private: host, host:port or network;
+                         NULL: nothing. Ours */
     guint health_port;
     guint prometheus_port;
     guint debug_handler_port;

@@ -11,9 +11,11 @@
     {                                                                                              \
         .path = (key_path), .kind = (key_kind), .offset = AT(type, member), __VA_ARGS__            \
     }
-#define TEXT(path, member, ...)      ROW(path, EG_KEY_TEXT, char *, member, __VA_ARGS__)
-#define ADDRESSES(path, member)      ROW(path, EG_KEY_ADDRESSES, char **, member, )
-#define SWITCH(path, member)         ROW(path, EG_KEY_SWITCH, bool, member, .standard = "false")
+#define TEXT(path, member, ...) ROW(path, EG_KEY_TEXT, char *, member, __VA_ARGS__)
+#define ADDRESSES(path, member) ROW(path, EG_KEY_ADDRESSES, char **, member, )
+#define SWITCH(path, member)    ROW(path, EG_KEY_SWITCH, bool, member, .standard = "false")
+#define SWITCH_OF_OURS(path, member)                                                               \
+    ROW(path, EG_KEY_SWITCH, bool, member, .standard = "false", .is_ours = true)
 #define NUMBER(path, member, ...)    ROW(path, EG_KEY_NUMBER, guint, member, __VA_ARGS__)
 #define PORT(path, member, ...)      NUMBER(path, member, .max = 65535, __VA_ARGS__)
 #define LIMIT(path, kind, member)    ROW(path, kind, gint64, member, .standard = "0")
@@ -30,7 +32,8 @@
     }
 
 #define NO_UPLOADS "not supported yet: nothing is uploaded, files stay on the local disk"
-#define NO_PAGES   "not used before web pages can be recorded"
+#define NO_SINKS   "has no effect: each egress has a sound daemon of its own"
+#define NO_DEBUG   "not supported: debug_handler_port shows what there is"
 #define NO_POOL    "has no effect: there are two connections, and nothing waits for them"
 #define NO_SAMPLES "has no effect: every line is written"
 #define NO_LATENCY "has no effect: latency.max_wait is the only wait"
@@ -118,7 +121,7 @@ static const EgConfigKey keys[] = {
     ROW("cpu_cost.memory_source", EG_KEY_CHOICE, bool, cost.uses_cgroup_memory,
         .standard = "proc_rss", .choices = {"proc_rss", "cgroup"}),
     GRACE("cpu_cost.memory_kill_grace_sec", cost.memory_kill_grace_ns, .standard = "0"),
-    UNUSED("cpu_cost.max_pulse_clients", "60", NO_PAGES),
+    UNUSED("cpu_cost.max_pulse_clients", "60", NO_SINKS),
 
     NUMBER("video_encoder_threads", video_encoder_threads, .standard = "0", .max = 256),
     DURATION("latency.max_wait", latency_ns, .standard = "2s", .min = 0.1, .max = 10,
@@ -145,14 +148,26 @@ static const EgConfigKey keys[] = {
     UNUSED("s3_assume_role_secret", NULL, NO_UPLOADS),
     UNUSED("s3_assume_role_arn", NULL, NO_UPLOADS),
     UNUSED("s3_assume_role_external_id", NULL, NO_UPLOADS),
-    UNUSED("debug", NULL, "not supported yet: debug_handler_port shows what there is"),
+    SWITCH("debug.enable_chrome_logging", logs_console),
+    UNUSED("debug.enable_profiling", "false", NO_DEBUG),
+    UNUSED("debug.enable_track_logging", "false", NO_DEBUG),
+    UNUSED("debug.enable_stream_logging", "false", NO_DEBUG),
+    UNUSED("debug.prefix", NULL, NO_DEBUG),
+    UNUSED("debug.s3", NULL, NO_DEBUG),
+    UNUSED("debug.azure", NULL, NO_DEBUG),
+    UNUSED("debug.gcp", NULL, NO_DEBUG),
+    UNUSED("debug.alioss", NULL, NO_DEBUG),
 
-    PORT("template_port", template_port, .standard = "7980", .unused_because = NO_PAGES),
-    UNUSED("template_base", NULL, NO_PAGES),
-    UNUSED("enable_chrome_sandbox", "false", NO_PAGES),
-    UNUSED("insecure", "false", NO_PAGES),
-    UNUSED("chrome_flags", NULL, NO_PAGES),
-    UNUSED("pulse_sink_reap_grace_sec", "30", NO_PAGES),
+    PORT("template_port", template_port, .standard = "7980"),
+    ROW("template_base", EG_KEY_WEB_URL, char *, template_base, ),
+    SWITCH("enable_chrome_sandbox", is_browser_sandboxed),
+    SWITCH("insecure", is_browser_insecure),
+    ROW("chrome_flags", EG_KEY_FLAGS, char **, browser_flags, ),
+    ROW("display", EG_KEY_CHOICE, bool, uses_x11, .standard = "wayland",
+        .choices = {"wayland", "x11"}, .is_ours = true),
+    SWITCH_OF_OURS("web_reload_crashed", reloads_crashed),
+    ROW("web_allow", EG_KEY_NETWORKS, char **, web_allow, .is_ours = true),
+    UNUSED("pulse_sink_reap_grace_sec", "30", NO_SINKS),
     UNUSED("test_overrides", NULL, "not supported"),
 };
 

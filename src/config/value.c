@@ -1,5 +1,6 @@
 #include "config/value.h"
 
+#include <gio/gio.h>
 #include <math.h>
 #include <string.h>
 
@@ -89,6 +90,19 @@ static bool is_address(const char *text)
     return is_name(text, length, false);
 }
 
+static bool is_network(const char *text)
+{
+    g_autoptr(GInetAddressMask) mask = g_inet_address_mask_new_from_string(text, NULL);
+    return mask != NULL || is_address(text) || is_host(text);
+}
+
+/* As eg_config_flag() makes it. */
+static bool is_flag(const char *text)
+{
+    const char *name = text + (*text == '!');
+    return g_ascii_isalpha(*name) && is_name(name, strcspn(name, "="), false);
+}
+
 /* Numbers and times: what is kept of them, and the same in the unit of `min` and `max`. */
 
 static bool parse_number(const char *text, gint64 *kept, double *amount)
@@ -159,10 +173,14 @@ static const struct {
     [EG_KEY_TEXT] = WRITTEN("text", is_text),
     [EG_KEY_PATH] = WRITTEN("a path that begins with /", is_path),
     [EG_KEY_URL] = WRITTEN("a ws, wss, http or https URL", is_server_url),
+    [EG_KEY_WEB_URL] = WRITTEN("an http or https URL", is_web_url),
     [EG_KEY_HOST] = WRITTEN("a host name or address without port", is_host),
     [EG_KEY_ADDRESS] = WRITTEN("host:port", is_address),
     [EG_KEY_ADDRESSES] = LIST("a list of host:port", is_address),
     [EG_KEY_WEB_URLS] = LIST("a list of http or https URLs", is_web_url),
+    [EG_KEY_NETWORKS] = LIST("a list of host, host:port or networks like 10.0.0.0/8", is_network),
+    [EG_KEY_FLAGS] =
+        LIST("names of flags without dashes, each with a value, true or false", is_flag),
     [EG_KEY_SWITCH] = KIND(.wanted = "true or false"),
     [EG_KEY_CHOICE] = KIND(.wanted = "one of"),
     [EG_KEY_LOG_LEVEL] = KIND(.wanted = "one of error, warn, info, debug"),
@@ -267,6 +285,15 @@ bool eg_config_value_set_list(EgConfig *config, const EgConfigKey *key, char **t
 bool eg_config_key_is_list(const EgConfigKey *key)
 {
     return kinds[key->kind].is_list;
+}
+
+char *eg_config_flag(const char *name, const char *value)
+{
+    if (strcmp(value, "false") == 0)
+        return g_strconcat("!", name, NULL);
+    if (strcmp(value, "true") == 0 || *value == '\0')
+        return g_strdup(name);
+    return g_strconcat(name, "=", value, NULL);
 }
 
 char *eg_config_value_wanted(const EgConfigKey *key)

@@ -51,13 +51,13 @@ typedef struct {
     guint64 dropped_frames;
 } Encode;
 
-/* The decoder of one stream. It outlives the stream until all of it is decoded. */
+/* One stream on its way to the pacer. It outlives the track's until all of it is decoded. */
 typedef struct {
     EgGraph *graph;
     EgMedia media;
     EgGraphTrack *track; /* NULL when the stream has ended */
     EgPacerInput *input;
-    EgDecoder *decoder;
+    EgDecoder *decoder;    /* NULL: it comes raw */
     bool awaits_key_frame; /* the decoder has fallen behind */
 } Stream;
 
@@ -372,10 +372,36 @@ static const EgDecoderEvents decoder_events = {
     .failed = on_decoder_failed,
 };
 
-static bool stream_started(EgGraphTrack *track, GError **error)
+static Stream *new_stream(EgGraphTrack *track, guint rate_hz)
 {
     EgGraph *graph = track->graph;
     Encode *encode = graph->variant;
+    Stream *stream = g_new0(Stream, 1);
+    stream->graph = graph;
+    stream->media = track->media;
+    stream->track = track;
+    if (track->media == EG_MEDIA_VIDEO) {
+        stream->input = eg_pacer_add_video(encode->pacer, track->rank);
+    } else {
+        stream->input = eg_pacer_add_audio(encode->pacer, track->route);
+        eg_pacer_input_set_rate(stream->input, rate_hz);
+    }
+    return stream;
+}
+
+static void raw_added(EgGraphTrack *track, guint rate_hz)
+{
+    track->variant = new_stream(track, rate_hz);
+}
+
+static void raw_came(EgGraphTrack *track, GstBuffer *buffer)
+{
+    on_decoded(track->variant, buffer);
+}
+
+static bool stream_started(EgGraphTrack *track, GError **error)
+{
+    EgGraph *graph = track->graph;
     const EgGraphParams *params = &graph->params;
     bool is_video = track->media == EG_MEDIA_VIDEO;
     /* The pacer resamples it: a resampler before it would count time by itself. */
@@ -386,14 +412,7 @@ static bool stream_started(EgGraphTrack *track, GError **error)
         .height = is_video ? params->video.height : 0,
         .rate_hz = is_video ? 0 : rate_hz,
     };
-    Stream *stream = g_new0(Stream, 1);
-    stream->graph = graph;
-    stream->media = track->media;
-    stream->track = track;
-    stream->input = is_video ? eg_pacer_add_video(encode->pacer, track->rank)
-                             : eg_pacer_add_audio(encode->pacer, track->route);
-    if (!is_video)
-        eg_pacer_input_set_rate(stream->input, rate_hz);
+    Stream *stream = new_stream(track, rate_hz);
     stream->decoder = eg_decoder_new(graph->loop, &decoder, &decoder_events, stream, error);
     if (stream->decoder == NULL) {
         free_stream(stream);
@@ -410,6 +429,10 @@ static void stream_ended(EgGraphTrack *track)
     if (stream == NULL)
         return;
     Encode *encode = track->graph->variant;
+    if (stream->decoder == NULL) {
+        free_stream(stream);
+        return;
+    }
     stream->track = NULL;
     eg_pacer_input_set_live(stream->input, false);
     g_ptr_array_add(encode->ending, stream);
@@ -445,7 +468,7 @@ static void describe(const EgGraph *graph, GString *text)
     for (guint i = 0; i < graph->tracks->len; i++) {
         const EgGraphTrack *track = graph->tracks->pdata[i];
         const Stream *stream = track->variant;
-        if (stream != NULL)
+        if (stream != NULL && stream->decoder != NULL)
             eg_decoder_describe(stream->decoder, text);
     }
     for (int media = 0; media < EG_N_MEDIA; media++) {
@@ -461,6 +484,8 @@ const EgGraphClass eg_graph_encode = {
     .end = end_encode,
     .stream_started = stream_started,
     .stream_ended = stream_ended,
+    .raw_added = raw_added,
+    .raw = raw_came,
     .caps = stream_caps,
     .frame = stream_frame,
     .muted = set_live,

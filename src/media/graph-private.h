@@ -16,6 +16,9 @@ typedef struct {
     void (*caps)(EgGraphTrack *track, GstCaps *caps);
     void (*frame)(EgGraphTrack *track, GstBuffer *frame); /* (transfer full), PTS is the instant */
     void (*muted)(EgGraphTrack *track);
+    /* Of raw media; NULL: it takes none. */
+    void (*raw_added)(EgGraphTrack *track, guint rate_hz);
+    void (*raw)(EgGraphTrack *track, GstBuffer *buffer); /* (transfer full) */
     void (*get_stats)(const EgGraph *graph, EgGraphStats *stats);
     /* Appends its pipelines in the language of Graphviz; NULL: it has none. */
     void (*describe)(const EgGraph *graph, GString *text);

@@ -117,6 +117,24 @@ EgGraphTrack *eg_graph_add_track(EgGraph *graph, const EgGraphTrackParams *param
     return track;
 }
 
+EgGraphTrack *eg_graph_add_raw(EgGraph *graph, EgMedia media, guint rate_hz)
+{
+    eg_loop_assert_owner(graph->loop);
+    g_assert(graph->class->raw_added != NULL);
+    EgGraphTrack *track = g_new0(EgGraphTrack, 1);
+    track->graph = graph;
+    track->media = media;
+    track->route = EG_ROUTE_BOTH;
+    g_ptr_array_add(graph->tracks, track);
+    graph->class->raw_added(track, rate_hz);
+    return track;
+}
+
+void eg_graph_push_raw(EgGraphTrack *track, GstBuffer *buffer)
+{
+    track->graph->class->raw(track, buffer);
+}
+
 void eg_graph_track_start(EgGraphTrack *track, EgCodec codec, guint clock_rate_hz)
 {
     eg_loop_assert_owner(track->graph->loop);
@@ -158,7 +176,7 @@ void eg_graph_track_report(EgGraphTrack *track, const EgSenderReport *report)
 void eg_graph_track_end(EgGraphTrack *track)
 {
     eg_loop_assert_owner(track->graph->loop);
-    if (track->codec == EG_CODEC_NONE)
+    if (track->variant == NULL && track->codec == EG_CODEC_NONE)
         return;
     if (track->depacketizer != NULL) {
         EgDepacketizerStats stats;

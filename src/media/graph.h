@@ -11,6 +11,7 @@
 /* Everything between the packets of the tracks and the coded frames of the outputs:
  *
  *     packets -> depacketizer -+-> decoder -> pacer -> encoder -+-> frames
+ *                              |      raw ------^               |
  *                              +-------- passthrough -----------+
  *
  * Session thread only. `ready`, `frame` and `wants_key_frame` flow with the data: they may
@@ -82,6 +83,14 @@ void eg_graph_track_report(EgGraphTrack *track, const EgSenderReport *report);
 void eg_graph_track_end(EgGraphTrack *track);
 void eg_graph_track_set_muted(EgGraphTrack *track, bool is_muted);
 void eg_graph_track_remove(EgGraphTrack *track);
+
+/* What is neither coded nor in packets: pictures in the encoding's size (I420, BT.709 limited), or
+ * sound (interleaved F32LE, stereo, of this rate). Only where it encodes. The graph's; not for the
+ * functions above. */
+EgGraphTrack *eg_graph_add_raw(EgGraph *graph, EgMedia media, guint rate_hz);
+
+/* (transfer full); PTS is the instant. */
+void eg_graph_push_raw(EgGraphTrack *track, GstBuffer *buffer);
 
 /* All tracks that there are have been added: what has nothing to send is not waited for for ever.
  */

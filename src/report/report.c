@@ -108,7 +108,9 @@ EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *reque
     eg_proto_set_string(&info->room_id, plan->room_id);
     eg_proto_set_string(&info->room_name, plan->room_name);
     info->status = LIVEKIT__EGRESS_STATUS__EGRESS_STARTING;
-    info->source_type = LIVEKIT__EGRESS_SOURCE_TYPE__EGRESS_SOURCE_TYPE_SDK;
+    info->source_type = plan->source == EG_SOURCE_PAGE
+                            ? LIVEKIT__EGRESS_SOURCE_TYPE__EGRESS_SOURCE_TYPE_WEB
+                            : LIVEKIT__EGRESS_SOURCE_TYPE__EGRESS_SOURCE_TYPE_SDK;
     info->retry_count = (gint32)plan->retry_count;
     info->started_at = now_ns;
     info->updated_at = now_ns;

@@ -55,16 +55,26 @@ typedef struct {
     guint *target;
 } Number;
 
-static bool apply_number(const Number *number, GError **error)
+/* Chroma has half the lines and columns in all that is encoded here: an odd size gets one more. */
+static gint32 make_even(const Number *number, GPtrArray *warnings)
 {
-    gint32 value = number->value;
-    if (value == 0)
+    if (!number->is_even || number->value % 2 == 0)
+        return number->value;
+    g_ptr_array_add(warnings, g_strdup_printf("%s must be even: %d instead of %d", number->field,
+                                              number->value + 1, number->value));
+    return number->value + 1;
+}
+
+static bool apply_number(const Number *number, EgPlan *plan, GError **error)
+{
+    if (number->value == 0)
         return true;
-    if (value < number->min || value > number->max || (number->is_even && value % 2 != 0)) {
-        eg_request_invalid(error, number->field, "%d; it must be %sfrom %d to %d", value,
-                           number->is_even ? "even and " : "", number->min, number->max);
+    if (number->value < number->min || number->value > number->max) {
+        eg_request_invalid(error, number->field, "%d; it must be from %d to %d", number->value,
+                           number->min, number->max);
         return false;
     }
+    gint32 value = make_even(number, plan->warnings);
     *number->target = (guint)value * number->factor;
     return true;
 }
@@ -81,7 +91,7 @@ static bool apply_numbers(const Livekit__EncodingOptions *o, EgPlan *plan, GErro
         {"audio_bitrate", o->audio_bitrate, 8,  510,    false, KBIT, &audio->bitrate_bps},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        if (!apply_number(&numbers[i], error))
+        if (!apply_number(&numbers[i], plan, error))
             return false;
     }
     /* All that any encoder here produces has 8 bits per channel. */
@@ -268,6 +278,8 @@ static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
         !settle_codec(format, EG_MEDIA_VIDEO, "video_codec", &plan->video.codec, error))
         return false;
 
+    plan->page.width = plan->video.width;
+    plan->page.height = plan->video.height;
     if (plan->audio.codec == EG_CODEC_MP3 && plan->audio.bitrate_bps > 320 * KBIT) {
         eg_request_invalid(error, "audio_bitrate", "MP3 ends at 320");
         return false;

@@ -4,15 +4,6 @@
 
 #include "request/invalid.h"
 
-static const char room_unimplemented[] =
-    "room_composite: pictures of a whole room need a browser, which is not there yet; with "
-    "audio_only and neither layout nor custom_base_url its sound is mixed, and single participants "
-    "and tracks are recorded";
-
-static const char web_unimplemented[] =
-    "web: pages need a browser, which is not there yet; participants, tracks and the sound of a "
-    "room (audio_only, without layout) are recorded without one";
-
 void eg_plan_select_track(EgPlan *plan, EgMedia media, const char *track_id)
 {
     if (!eg_plan_is_empty(track_id))
@@ -60,11 +51,21 @@ static bool select_mixed(EgPlan *plan, Livekit__AudioMixing mixing, GError **err
     }
 }
 
-/* A URL that a browser can open at all. */
+/* What is looked at is of the web: nothing that lies on this machine, and nothing of the browser's
+ * own. */
 static bool is_page(const char *url)
 {
+    static const char *const schemes[] = {"http", "https", NULL};
     g_autoptr(GUri) uri = g_uri_parse(url, G_URI_FLAGS_PARSE_RELAXED | G_URI_FLAGS_ENCODED, NULL);
-    return uri != NULL;
+    return uri != NULL && g_strv_contains(schemes, g_uri_get_scheme(uri)) &&
+           !eg_plan_is_empty(g_uri_get_host(uri));
+}
+
+static char *make_template_base(const EgConfig *config)
+{
+    return config->template_base != NULL
+               ? g_strdup(config->template_base)
+               : g_strdup_printf("http://localhost:%u/", config->template_port);
 }
 
 bool eg_plan_select_template(const EgPlanTemplate *template, const EgConfig *config,
@@ -73,7 +74,7 @@ bool eg_plan_select_template(const EgPlanTemplate *template, const EgConfig *con
     if (!check_exclusive(template->is_audio_only, template->is_video_only, error))
         return false;
     if (!eg_plan_is_empty(template->custom_base_url) && !is_page(template->custom_base_url)) {
-        eg_request_invalid(error, "template base url", NULL);
+        eg_request_invalid(error, "template base url", "it is written https://host/path");
         return false;
     }
     const EgCostConfig *cost = &config->cost;
@@ -83,25 +84,44 @@ bool eg_plan_select_template(const EgPlanTemplate *template, const EgConfig *con
         draft->memory_cost_bytes = cost->sdk_audio_room_composite_memory_bytes;
         return select_mixed(plan, template->mixing, error);
     }
+    bool is_custom = !eg_plan_is_empty(template->custom_base_url);
+    if (!is_custom && config->template_base == NULL && config->template_port == 0) {
+        eg_request_invalid(error, "template base url",
+                           "there is none: custom_base_url is not set, and the service has neither "
+                           "template_base nor template_port");
+        return false;
+    }
     draft->cpu_cost = template->is_audio_only ? cost->audio_room_composite : cost->room_composite;
-    draft->unimplemented = room_unimplemented;
+    plan->source = EG_SOURCE_PAGE;
+    plan->page = (EgPage){
+        .url = is_custom ? g_strdup(template->custom_base_url) : make_template_base(config),
+        .layout = g_strdup(template->layout != NULL ? template->layout : ""),
+        .awaits_signal = true,
+        .is_trusted = true,
+    };
     select_all(plan, template->is_audio_only, template->is_video_only);
     return true;
 }
 
-bool eg_plan_select_web(const char *url, bool is_audio_only, bool is_video_only,
-                        const EgConfig *config, EgPlanDraft *draft, EgPlan *plan, GError **error)
+bool eg_plan_select_web(const EgPlanWeb *web, const EgConfig *config, EgPlanDraft *draft,
+                        EgPlan *plan, GError **error)
 {
-    if (eg_plan_is_empty(url) || !is_page(url)) {
-        eg_request_invalid(error, "web url", NULL);
+    if (eg_plan_is_empty(web->url) || !is_page(web->url)) {
+        eg_request_invalid(error, "web url", "it is written https://host/path");
         return false;
     }
-    if (!check_exclusive(is_audio_only, is_video_only, error))
+    if (!check_exclusive(web->is_audio_only, web->is_video_only, error))
         return false;
     draft->has_no_room = true;
-    draft->cpu_cost = is_audio_only ? config->cost.audio_web : config->cost.web;
-    draft->unimplemented = web_unimplemented;
-    select_all(plan, is_audio_only, is_video_only);
+    draft->cpu_cost = web->is_audio_only ? config->cost.audio_web : config->cost.web;
+    plan->source = EG_SOURCE_PAGE;
+    plan->subject = "web";
+    plan->page = (EgPage){
+        .url = g_strdup(web->url),
+        .awaits_signal = web->awaits_signal,
+        .reloads_crashed = config->reloads_crashed,
+    };
+    select_all(plan, web->is_audio_only, web->is_video_only);
     return true;
 }
 
@@ -259,10 +279,16 @@ bool eg_plan_parse_egress(const Rpc__StartEgressRequest *request, const EgConfig
         };
         return eg_plan_select_template(&template, config, draft, plan, error);
     }
-    case LIVEKIT__START_EGRESS_REQUEST__SOURCE_WEB:
+    case LIVEKIT__START_EGRESS_REQUEST__SOURCE_WEB: {
         plan->type = "web";
-        return eg_plan_select_web(egress->web->url, egress->web->audio_only,
-                                  egress->web->video_only, config, draft, plan, error);
+        const EgPlanWeb web = {
+            .url = egress->web->url,
+            .is_audio_only = egress->web->audio_only,
+            .is_video_only = egress->web->video_only,
+            .awaits_signal = egress->web->await_start_signal,
+        };
+        return eg_plan_select_web(&web, config, draft, plan, error);
+    }
     case LIVEKIT__START_EGRESS_REQUEST__SOURCE_MEDIA:
         plan->type = "media";
         return select_media(egress->media, config, draft, plan, error);

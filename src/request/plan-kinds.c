@@ -61,8 +61,13 @@ bool eg_plan_parse_web(const Rpc__StartEgressRequest *request, const EgConfig *c
     READ_SINGLE(&lists, web, WEB);
     READ_ENCODING(&draft->encoding, web, WEB);
     eg_plan_read_lists(&lists, &draft->outputs);
-    return eg_plan_select_web(web->url, web->audio_only, web->video_only, config, draft, plan,
-                              error);
+    const EgPlanWeb page = {
+        .url = web->url,
+        .is_audio_only = web->audio_only,
+        .is_video_only = web->video_only,
+        .awaits_signal = web->await_start_signal,
+    };
+    return eg_plan_select_web(&page, config, draft, plan, error);
 }
 
 bool eg_plan_parse_participant(const Rpc__StartEgressRequest *request, const EgConfig *config,

@@ -9,6 +9,9 @@
 #include "request/filename.h"
 #include "request/invalid.h"
 
+/* What a browser shows and plays is there at once, if the machine has time for it. */
+#define PAGE_LATENCY_NS (500 * EG_NS_PER_MS)
+
 /* Whoever listens to a stream would rather have a hole than hear it late. */
 #define LIVE_LATENCY_NS (500 * EG_NS_PER_MS)
 
@@ -270,6 +273,10 @@ bool eg_plan_settle_outputs(const EgPlanOutputs *requested, const EgConfig *conf
         return false;
     plan->n_outputs = 1;
     plan->outputs = g_new0(EgOutput, 1);
-    return requested->n_files > 0 ? settle_file(requested, config, plan, error)
-                                  : settle_stream(requested, config, plan, error);
+    if (!(requested->n_files > 0 ? settle_file(requested, config, plan, error)
+                                 : settle_stream(requested, config, plan, error)))
+        return false;
+    if (plan->source == EG_SOURCE_PAGE)
+        plan->latency_ns = MIN(plan->latency_ns, PAGE_LATENCY_NS);
+    return true;
 }

@@ -26,8 +26,6 @@ typedef struct {
     EgEncodingRequest encoding;
     double cpu_cost;
     gint64 memory_cost_bytes;
-    /* What is wrong with a request that is right, but asks for what there is not yet. */
-    const char *unimplemented;
 } EgPlanDraft;
 
 /* Parses one kind of request: fills the draft and the plan's selection. False and an error. */
@@ -60,8 +58,17 @@ typedef struct {
 
 bool eg_plan_select_template(const EgPlanTemplate *template, const EgConfig *config,
                              EgPlanDraft *draft, EgPlan *plan, GError **error);
-bool eg_plan_select_web(const char *url, bool is_audio_only, bool is_video_only,
-                        const EgConfig *config, EgPlanDraft *draft, EgPlan *plan, GError **error);
+
+/* The same of a page. */
+typedef struct {
+    const char *url;
+    bool is_audio_only;
+    bool is_video_only;
+    bool awaits_signal;
+} EgPlanWeb;
+
+bool eg_plan_select_web(const EgPlanWeb *web, const EgConfig *config, EgPlanDraft *draft,
+                        EgPlan *plan, GError **error);
 
 /* A rule for one track; nothing for an id that is not set. */
 void eg_plan_select_track(EgPlan *plan, EgMedia media, const char *track_id);

@@ -160,10 +160,6 @@ static bool settle(const Rpc__StartEgressRequest *request, const EgConfig *confi
     draft.encoding.file_type = draft.outputs.file_type;
     if (!eg_encoding_settle(&draft.encoding, plan, error))
         return false;
-    if (draft.unimplemented != NULL) {
-        eg_request_unimplemented(error, draft.unimplemented);
-        return false;
-    }
     settle_costs(request, &draft, plan);
     return true;
 }
@@ -176,6 +172,8 @@ EgPlan *eg_plan_new(const Rpc__StartEgressRequest *request, const EgConfig *conf
     }
     g_autoptr(EgPlan) plan = g_new0(EgPlan, 1);
     eg_selection_init(&plan->selection);
+    plan->source = EG_SOURCE_ROOM;
+    plan->warnings = g_ptr_array_new_with_free_func(g_free);
     plan->egress_id = g_strdup(request->egress_id);
     plan->room_id = dup_set(request->room_id);
     return settle(request, config, plan, error) ? g_steal_pointer(&plan) : NULL;
@@ -190,6 +188,9 @@ void eg_plan_free(EgPlan *plan)
     g_free(plan->room_id);
     g_free(plan->ws_url);
     g_free(plan->token);
+    g_free(plan->page.url);
+    g_free(plan->page.layout);
+    g_ptr_array_unref(plan->warnings);
     eg_selection_clear(&plan->selection);
     for (guint i = 0; i < plan->n_outputs; i++) {
         g_free(plan->outputs[i].path_template);

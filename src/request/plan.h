@@ -39,6 +39,25 @@ typedef struct {
     guint channels;
 } EgAudioEncoding;
 
+/* Where media comes from. */
+typedef enum {
+    EG_SOURCE_NONE,
+    EG_SOURCE_ROOM, /* tracks of a room: what the selection says */
+    EG_SOURCE_PAGE, /* what a browser shows and plays */
+    EG_N_SOURCES,
+} EgSourceKind;
+
+/* A page that a browser shows; of a room, a template that joins it. */
+typedef struct {
+    char *url;    /* of a template, without what it is told of the room */
+    char *layout; /* of a template; NULL: no template, the page joins no room by itself */
+    guint width;  /* of the browser's window, in pixels; even */
+    guint height;
+    bool awaits_signal;   /* recording begins when the page says so */
+    bool is_trusted;      /* it may reach private addresses */
+    bool reloads_crashed; /* a page that has crashed is loaded again */
+} EgPage;
+
 typedef enum {
     EG_OUTPUT_NONE,
     EG_OUTPUT_FILE,
@@ -60,6 +79,8 @@ typedef struct {
     char *ws_url;        /* ws, wss, http or https */
     char *token;         /* that joins the room; NULL: make one of the config's key and secret */
     const char *subject; /* see eg_plan_subject() */
+    EgSourceKind source;
+    EgPage page; /* if that is the source */
     EgSelection selection;
     EgProcessing processing;
     EgVideoEncoding video;
@@ -70,7 +91,8 @@ typedef struct {
     gint64 limit_duration_ns; /* 0: none */
     gint64 limit_size_bytes;  /* of a file; 0: none */
     guint retry_count;
-    double cpu_cost; /* cores, for admission */
+    GPtrArray *warnings; /* char *: what was changed so that it is possible */
+    double cpu_cost;     /* cores, for admission */
     gint64 memory_cost_bytes;
 } EgPlan;
 

@@ -6,6 +6,7 @@ struct _EgDescription {
     char *room_name;
     char *room_sid;
     char *identity;
+    char *page;
     char *track_id;
     const char *track_type;   /* static */
     const char *track_source; /* static */
@@ -58,6 +59,7 @@ void eg_description_free(EgDescription *description)
     g_free(description->room_name);
     g_free(description->room_sid);
     g_free(description->identity);
+    g_free(description->page);
     g_free(description->track_id);
     g_free(description);
 }
@@ -68,6 +70,7 @@ void eg_description_set_facts(EgDescription *description, const EgSourceFacts *f
     description->room_name = g_strdup(facts->room_name);
     description->room_sid = g_strdup(facts->room_sid);
     description->identity = g_strdup(facts->identity);
+    description->page = g_strdup(facts->page);
     if (publication == NULL)
         return;
     description->track_id = g_strdup(publication->sid);
@@ -133,6 +136,8 @@ const char *eg_description_text(EgDescription *description)
         last_identity = entry->identity;
         g_string_append(text, entry->text);
     }
+    if (description->page != NULL)
+        g_string_append(text, description->page);
     if (text->len == 0 && description->identity != NULL)
         g_string_append_printf(text, "%s: nothing published", description->identity);
     return text->str;

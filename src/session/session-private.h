@@ -35,7 +35,7 @@ struct _EgSession {
 
     /* Kept when the parts are gone. */
     EgSinkStats sink_stats;
-    EgReceiverStats receiver_stats;
+    EgSourceStats source_stats;
     EgGraphStats graph_stats;
 };
 

@@ -29,6 +29,18 @@ static gpointer on_track_added(gpointer user, EgSourceTrack *track,
     return eg_graph_add_track(session->graph, &params, track);
 }
 
+static gpointer on_raw_added(gpointer user, EgMedia media, guint rate_hz)
+{
+    EgSession *session = user;
+    return session->graph != NULL ? eg_graph_add_raw(session->graph, media, rate_hz) : NULL;
+}
+
+static void on_raw(gpointer user, gpointer track, GstBuffer *buffer)
+{
+    (void)user;
+    eg_graph_push_raw(track, buffer);
+}
+
 static void on_tracks_complete(gpointer user)
 {
     EgSession *session = user;
@@ -89,6 +101,8 @@ static void on_source_ended(gpointer user, EgEndReason reason, const GError *err
 const EgSourceEvents eg_session_source_events = {
     .found = on_found,
     .track_added = on_track_added,
+    .raw_added = on_raw_added,
+    .raw = on_raw,
     .tracks_complete = on_tracks_complete,
     .stream_started = on_stream_started,
     .packet = on_packet,

@@ -76,7 +76,7 @@ static void advance(EgSession *session, EgSessionState next)
 static void collect_stats(EgSession *session)
 {
     if (session->source != NULL)
-        eg_source_get_stats(session->source, &session->receiver_stats);
+        eg_source_get_stats(session->source, &session->source_stats);
     if (session->graph != NULL)
         eg_graph_get_stats(session->graph, &session->graph_stats);
     if (session->outputs != NULL)
@@ -97,13 +97,14 @@ static void release(EgSession *session)
 
 static void log_stats(EgSession *session)
 {
-    const EgReceiverStats *receiver = &session->receiver_stats;
+    const EgReceiverStats *receiver = &session->source_stats.receiver;
     const EgPacerStats *pacer = &session->graph_stats.pacer;
     eg_info(session->log, "media statistics", EG_INT("packets", receiver->packets),
             EG_INT("lost", receiver->lost), EG_INT("recovered", receiver->recovered),
             EG_INT("droppedFrames", session->graph_stats.dropped_frames),
             EG_INT("pictures", pacer->pictures), EG_INT("repeated", pacer->repeated),
             EG_INT("black", pacer->black), EG_INT("skipped", pacer->skipped),
+            EG_INT("missed", session->source_stats.missed_pictures),
             EG_INT("silentFrames", pacer->silent_frames),
             EG_REAL("duration", (double)session->sink_stats.duration_ns / (double)EG_NS_PER_S));
 }
@@ -140,10 +141,12 @@ static void end_unstarted(EgSession *session)
         end(session, EG_SESSION_FAILED);
         return;
     }
-    eg_error_set(&session->error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST, "%s",
-                 session->end_reason == EG_END_SOURCE_CLOSED
-                     ? "Source closed before anything could be recorded"
-                     : "Stop called before pipeline could start");
+    const char *text = "Stop called before pipeline could start";
+    if (session->plan->page.awaits_signal)
+        text = "Start signal not received";
+    else if (session->end_reason == EG_END_SOURCE_CLOSED)
+        text = "Source closed before anything could be recorded";
+    eg_error_set(&session->error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST, "%s", text);
     end(session, EG_SESSION_ABORTED);
 }
 
@@ -394,18 +397,30 @@ void eg_session_free(EgSession *session)
     g_free(session);
 }
 
+/* That which joins the room. */
+static bool make_token(const EgSession *session, char **token, GError **error)
+{
+    const EgPlan *plan = session->plan;
+    const EgConfig *config = session->config;
+    *token = plan->token != NULL ? g_strdup(plan->token)
+                                 : eg_token_new(config->api_key, config->api_secret,
+                                                plan->room_name, plan->egress_id, error);
+    return *token != NULL;
+}
+
 bool eg_session_start(EgSession *session, GError **error)
 {
     eg_loop_assert_owner(session->loop);
     const EgPlan *plan = session->plan;
-    g_autofree char *token = g_strdup(plan->token);
-    if (token == NULL)
-        token = eg_token_new(session->config->api_key, session->config->api_secret, plan->room_name,
-                             plan->egress_id, error);
-    if (token == NULL)
+    g_autofree char *token = NULL;
+    for (guint i = 0; i < plan->warnings->len; i++)
+        eg_warn(session->log, plan->warnings->pdata[i]);
+    if (plan->room_name != NULL && !make_token(session, &token, error))
         return false;
     session->source = eg_source_new(session->loop, plan, session->config, token, session->log,
-                                    &eg_session_source_events, session);
+                                    &eg_session_source_events, session, error);
+    if (session->source == NULL)
+        return false;
     /* While the server is being reached: it takes some tens of milliseconds. */
     if (!eg_gst_init(error))
         return false;
@@ -485,8 +500,9 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
         .state = session->state,
         .recorded_ns = session->sink_stats.duration_ns,
         .size_bytes = session->sink_stats.size_bytes,
-        .lost_packets = session->receiver_stats.lost,
-        .skipped_pictures = session->graph_stats.pacer.skipped,
+        .lost_packets = session->source_stats.receiver.lost,
+        .skipped_pictures =
+            session->graph_stats.pacer.skipped + session->source_stats.missed_pictures,
         .path = file != NULL ? file->filename : NULL,
         .description = eg_description_text(session->description),
     };

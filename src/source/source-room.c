@@ -1,12 +1,11 @@
 /* The room as a source: finds the participant or the tracks that the plan names, subscribes to what
  * is to be recorded as it comes and goes, and knows when there is nothing left to wait for. */
-#include "source/source.h"
-
 #include <string.h>
 
 #include "base/error.h"
 #include "base/time.h"
 #include "livekit_models.pb-c.h"
+#include "source/source-class.h"
 
 /* How long a participant or track may take to appear, as LiveKit's service has it; also how long a
  * participant whose connection broke may take to come back. */
@@ -28,7 +27,7 @@ typedef enum {
     SEARCH_ENDED,
 } Search;
 
-struct _EgSource {
+typedef struct {
     EgLoop *loop;
     const EgPlan *plan;
     const EgLog *log;
@@ -48,10 +47,10 @@ struct _EgSource {
     GPtrArray *lost;            /* Lost: tracks that went with a connection and may come back */
     bool has_received;          /* something of a track */
     EgReceiverStats past_stats; /* of tracks that are gone */
-};
+} RoomSource;
 
 struct _EgSourceTrack {
-    EgSource *source;
+    RoomSource *source;
     char *sid;
     gpointer user;
 };
@@ -63,23 +62,6 @@ typedef struct {
     EgTrackSource kind;
     EgMedia media;
 } Lost;
-
-static const char *const end_reasons[EG_N_ENDS] = {
-    [EG_END_NONE] = "",
-    [EG_END_STOPPED] = "StopEgress API",
-    [EG_END_KILLED] = "Process killed",
-    [EG_END_SOURCE_CLOSED] = "Source closed",
-    [EG_END_LIMIT] = "Session limit reached",
-    [EG_END_CPU] = "CPU exhausted",
-    [EG_END_FAILURE] = "Failure",
-    [EG_END_DUPLICATE_IDENTITY] = "Duplicate identity",
-};
-
-const char *eg_end_reason_name(EgEndReason reason)
-{
-    g_assert(reason < EG_N_ENDS);
-    return end_reasons[reason];
-}
 
 static void free_track(gpointer data)
 {
@@ -95,7 +77,7 @@ static void free_lost(gpointer data)
     g_free(lost);
 }
 
-static void end(EgSource *source, EgEndReason reason, const GError *error)
+static void end(RoomSource *source, EgEndReason reason, const GError *error)
 {
     if (source->search == SEARCH_ENDED)
         return;
@@ -106,13 +88,13 @@ static void end(EgSource *source, EgEndReason reason, const GError *error)
 }
 
 /* Whether what is recorded is named track by track, and ends with the last of them. */
-static bool is_by_track(const EgSource *source)
+static bool is_by_track(const RoomSource *source)
 {
     return source->plan->selection.lifetime == EG_LIFETIME_TRACKS;
 }
 
 /* The rule by which the plan names this publication; NULL if it does not. */
-static const EgRule *find_rule(const EgSource *source, const EgPublication *publication,
+static const EgRule *find_rule(const RoomSource *source, const EgPublication *publication,
                                guint *rank)
 {
     const EgCandidate candidate = {
@@ -125,13 +107,13 @@ static const EgRule *find_rule(const EgSource *source, const EgPublication *publ
     return eg_selection_match(&source->plan->selection, &candidate, rank);
 }
 
-static bool is_selected(const EgSource *source, const EgPublication *publication)
+static bool is_selected(const RoomSource *source, const EgPublication *publication)
 {
     return find_rule(source, publication, NULL) != NULL;
 }
 
 /* Left or right, by turns; somebody who comes back has the side that they had. */
-static EgRoute alternate_side(EgSource *source, const char *identity)
+static EgRoute alternate_side(RoomSource *source, const char *identity)
 {
     gpointer side = g_hash_table_lookup(source->sides, identity);
     if (side == NULL) {
@@ -143,7 +125,7 @@ static EgRoute alternate_side(EgSource *source, const char *identity)
 }
 
 /* One that is not selected any more by a rule (it was lost and is back) goes where all would. */
-static EgPlacement find_placement(EgSource *source, const EgPublication *publication)
+static EgPlacement find_placement(RoomSource *source, const EgPublication *publication)
 {
     EgPlacement placement = {.route = EG_ROUTE_BOTH};
     const EgRule *rule = find_rule(source, publication, &placement.rank);
@@ -154,7 +136,7 @@ static EgPlacement find_placement(EgSource *source, const EgPublication *publica
     return placement;
 }
 
-static const EgPublication *find_publication(const EgSource *source, const char *sid)
+static const EgPublication *find_publication(const RoomSource *source, const char *sid)
 {
     for (guint i = 0; i < source->publications->len; i++) {
         const EgPublication *publication = source->publications->pdata[i];
@@ -166,7 +148,7 @@ static const EgPublication *find_publication(const EgSource *source, const char 
 
 /* The first thing that the plan names and that is not in the room, as text; NULL if all is there.
  */
-static char *describe_missing(const EgSource *source)
+static char *describe_missing(const RoomSource *source)
 {
     const EgSelection *selection = &source->plan->selection;
     if (selection->identity != NULL && source->participant_sid == NULL)
@@ -192,7 +174,7 @@ static void add_stats(EgReceiverStats *sum, EgRoom *room, const char *sid)
     sum->plis += stats.plis;
 }
 
-static void add_track(EgSource *source, const EgPublication *publication)
+static void add_track(RoomSource *source, const EgPublication *publication)
 {
     EgSourceTrack *track = g_new0(EgSourceTrack, 1);
     track->source = source;
@@ -205,7 +187,7 @@ static void add_track(EgSource *source, const EgPublication *publication)
     eg_room_subscribe(source->room, publication->sid, track);
 }
 
-static void remove_track(EgSource *source, EgSourceTrack *track, const EgPublication *publication)
+static void remove_track(RoomSource *source, EgSourceTrack *track, const EgPublication *publication)
 {
     add_stats(&source->past_stats, source->room, publication->sid);
     eg_info(source->log, "track gone", EG_STR("trackID", publication->sid),
@@ -214,7 +196,7 @@ static void remove_track(EgSource *source, EgSourceTrack *track, const EgPublica
     g_hash_table_remove(source->tracks, publication->sid);
 }
 
-static void remember_lost(EgSource *source, const EgPublication *publication)
+static void remember_lost(RoomSource *source, const EgPublication *publication)
 {
     Lost *lost = g_new(Lost, 1);
     *lost = (Lost){
@@ -225,7 +207,7 @@ static void remember_lost(EgSource *source, const EgPublication *publication)
     g_ptr_array_add(source->lost, lost);
 }
 
-static bool was_lost(EgSource *source, const EgPublication *publication)
+static bool was_lost(RoomSource *source, const EgPublication *publication)
 {
     for (guint i = 0; i < source->lost->len; i++) {
         const Lost *lost = source->lost->pdata[i];
@@ -238,7 +220,7 @@ static bool was_lost(EgSource *source, const EgPublication *publication)
     return false;
 }
 
-static void announce_found(EgSource *source)
+static void announce_found(RoomSource *source)
 {
     const EgSelection *selection = &source->plan->selection;
     const EgPublication *audio = NULL;
@@ -265,7 +247,7 @@ static void announce_found(EgSource *source)
 }
 
 /* Sound that is asked of a camera would be waited for in vain. */
-static bool check_media(const EgSource *source, GError **error)
+static bool check_media(const RoomSource *source, GError **error)
 {
     g_autofree const char **sids = eg_selection_named_tracks(&source->plan->selection);
     for (gsize i = 0; sids[i] != NULL; i++) {
@@ -283,7 +265,7 @@ static bool check_media(const EgSource *source, GError **error)
 }
 
 /* Called when something has appeared: once all that the plan names is there, recording begins. */
-static void look(EgSource *source)
+static void look(RoomSource *source)
 {
     g_autoptr(GError) error = NULL;
     if (source->search != SEARCH_WAITING)
@@ -306,7 +288,7 @@ static void look(EgSource *source)
 
 static void on_search_timeout(gpointer user)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     g_autoptr(GError) error = NULL;
     g_autofree char *missing = describe_missing(source);
     if (source->search == SEARCH_WAITING) {
@@ -319,7 +301,7 @@ static void on_search_timeout(gpointer user)
 
 static void on_joined(gpointer user, const char *room_name, const char *room_sid)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     source->room_name = g_strdup(room_name);
     source->room_sid = g_strdup(room_sid);
     source->search = SEARCH_WAITING;
@@ -328,7 +310,7 @@ static void on_joined(gpointer user, const char *room_name, const char *room_sid
 }
 
 /* Whether all that was recorded is gone and only a reconnect could bring it back. */
-static void wait_for_return(EgSource *source)
+static void wait_for_return(RoomSource *source)
 {
     source->search = SEARCH_AWAY;
     eg_timer_set_after(source->search_timer, SEARCH_NS);
@@ -336,7 +318,7 @@ static void wait_for_return(EgSource *source)
 
 static void on_participant_joined(gpointer user, const EgParticipant *participant)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     if (g_strcmp0(participant->identity, source->plan->selection.identity) != 0)
         return;
     g_free(source->participant_sid);
@@ -351,7 +333,7 @@ static void on_participant_joined(gpointer user, const EgParticipant *participan
 
 static void on_participant_left(gpointer user, const EgParticipant *participant)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     if (g_strcmp0(participant->sid, source->participant_sid) != 0)
         return;
     g_clear_pointer(&source->participant_sid, g_free);
@@ -370,7 +352,7 @@ static void on_participant_left(gpointer user, const EgParticipant *participant)
 
 static void on_published(gpointer user, const EgPublication *publication)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     g_ptr_array_add(source->publications, (gpointer)publication);
     if (source->search == SEARCH_WAITING) {
         look(source);
@@ -389,7 +371,7 @@ static void on_published(gpointer user, const EgPublication *publication)
 
 static void on_unpublished(gpointer user, const EgPublication *publication)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     g_ptr_array_remove(source->publications, (gpointer)publication);
     EgSourceTrack *track = g_hash_table_lookup(source->tracks, publication->sid);
     if (track == NULL)
@@ -409,7 +391,7 @@ static void on_unpublished(gpointer user, const EgPublication *publication)
 
 static void on_muted(gpointer user, const EgPublication *publication)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     EgSourceTrack *track = g_hash_table_lookup(source->tracks, publication->sid);
     if (track != NULL)
         source->events.muted(source->user, track->user, publication->is_muted);
@@ -417,7 +399,7 @@ static void on_muted(gpointer user, const EgPublication *publication)
 
 static void on_stream_started(gpointer user, gpointer data, EgCodec codec, guint clock_rate_hz)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     EgSourceTrack *track = data;
     source->has_received = true;
     source->events.stream_started(source->user, track->user, codec, clock_rate_hz);
@@ -425,21 +407,21 @@ static void on_stream_started(gpointer user, gpointer data, EgCodec codec, guint
 
 static void on_packet(gpointer user, gpointer data, EgPacket *packet)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     EgSourceTrack *track = data;
     source->events.packet(source->user, track->user, packet);
 }
 
 static void on_sender_report(gpointer user, gpointer data, const EgSenderReport *report)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     EgSourceTrack *track = data;
     source->events.sender_report(source->user, track->user, report);
 }
 
 static void on_stream_ended(gpointer user, gpointer data)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     EgSourceTrack *track = data;
     source->events.stream_ended(source->user, track->user);
 }
@@ -447,7 +429,7 @@ static void on_stream_ended(gpointer user, gpointer data)
 /* One that cannot be recorded is left out, unless there is nothing else to record. */
 static void on_subscription_failed(gpointer user, gpointer data, const GError *error)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     EgSourceTrack *track = data;
     const EgPublication *publication = find_publication(source, track->sid);
     eg_warn(source->log, "track cannot be recorded", EG_STR("trackID", track->sid),
@@ -466,20 +448,20 @@ static void on_subscription_failed(gpointer user, gpointer data, const GError *e
 
 static void on_refusal_due(gpointer user)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     if (!source->has_received && g_hash_table_size(source->tracks) == 0)
         end(source, EG_END_FAILURE, source->refusal);
 }
 
 static void on_reconnecting(gpointer user)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     eg_warn(source->log, "connection to room lost, reconnecting");
 }
 
 static void on_reconnected(gpointer user)
 {
-    EgSource *source = user;
+    RoomSource *source = user;
     eg_info(source->log, "connection to room restored");
 }
 
@@ -491,7 +473,7 @@ static void on_room_ended(gpointer user, EgRoomEnd room_end, const GError *error
         [EG_ROOM_END_DUPLICATE_IDENTITY] = EG_END_DUPLICATE_IDENTITY,
         [EG_ROOM_END_FAILED] = EG_END_FAILURE,
     };
-    EgSource *source = user;
+    RoomSource *source = user;
     end(source, reasons[room_end], error);
 }
 
@@ -512,32 +494,31 @@ static const EgRoomEvents room_events = {
     .ended = on_room_ended,
 };
 
-EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const char *token,
-                        const EgLog *log, const EgSourceEvents *events, gpointer user)
+static gpointer open_room(const EgSourceParams *params, GError **error)
 {
-    (void)config;
-    EgSource *source = g_new0(EgSource, 1);
-    source->loop = loop;
-    source->plan = plan;
-    source->log = log;
-    source->events = *events;
-    source->user = user;
+    (void)error;
+    RoomSource *source = g_new0(RoomSource, 1);
+    source->loop = params->loop;
+    source->plan = params->plan;
+    source->log = params->log;
+    source->events = params->events;
+    source->user = params->user;
     source->search = SEARCH_JOINING;
-    source->search_timer = eg_timer_new(loop, on_search_timeout, source);
-    source->refusal_timer = eg_timer_new(loop, on_refusal_due, source);
+    source->search_timer = eg_timer_new(source->loop, on_search_timeout, source);
+    source->refusal_timer = eg_timer_new(source->loop, on_refusal_due, source);
     source->publications = g_ptr_array_new();
     source->tracks = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_track);
     source->sides = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     source->lost = g_ptr_array_new_with_free_func(free_lost);
-    EgRoomParams params = {.url = plan->ws_url, .token = token, .give_up_ns = GIVE_UP_NS};
-    source->room = eg_room_new(loop, log, &params, &room_events, source);
+    const EgRoomParams room = {
+        .url = source->plan->ws_url, .token = params->token, .give_up_ns = GIVE_UP_NS};
+    source->room = eg_room_new(source->loop, source->log, &room, &room_events, source);
     return source;
 }
 
-void eg_source_free(EgSource *source)
+static void close_room(gpointer variant)
 {
-    if (source == NULL)
-        return;
+    RoomSource *source = variant;
     eg_room_free(source->room);
     eg_timer_free(source->search_timer);
     eg_timer_free(source->refusal_timer);
@@ -552,17 +533,24 @@ void eg_source_free(EgSource *source)
     g_free(source);
 }
 
+static void get_stats(gpointer variant, EgSourceStats *stats)
+{
+    RoomSource *source = variant;
+    GHashTableIter iter;
+    gpointer sid;
+    stats->receiver = source->past_stats;
+    g_hash_table_iter_init(&iter, source->tracks);
+    while (g_hash_table_iter_next(&iter, &sid, NULL))
+        add_stats(&stats->receiver, source->room, sid);
+}
+
+const EgSourceClass eg_source_room = {
+    .open = open_room,
+    .close = close_room,
+    .get_stats = get_stats,
+};
+
 void eg_source_track_set_wants_key_frame(EgSourceTrack *track, bool wants)
 {
     eg_room_set_wants_key_frame(track->source->room, track->sid, wants);
-}
-
-void eg_source_get_stats(EgSource *source, EgReceiverStats *stats)
-{
-    GHashTableIter iter;
-    gpointer sid;
-    *stats = source->past_stats;
-    g_hash_table_iter_init(&iter, source->tracks);
-    while (g_hash_table_iter_next(&iter, &sid, NULL))
-        add_stats(stats, source->room, sid);
 }

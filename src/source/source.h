@@ -1,13 +1,15 @@
 #pragma once
 
+#include <gst/gst.h>
+
 #include "base/log.h"
 #include "base/loop.h"
 #include "config/config.h"
 #include "request/plan.h"
 #include "room/room.h"
 
-/* Where media comes from: chosen by the plan from one table. Session thread only; callbacks never
- * come from inside a call. */
+/* Where media comes from: chosen by the plan from the table in source.c. Session thread only;
+ * callbacks never come from inside a call. */
 typedef struct _EgSource EgSource;
 
 /* One stream of coded media, from track_added to track_removed. */
@@ -34,9 +36,10 @@ typedef struct {
 
 /* What is known of the source once it was found; for file names and reports. */
 typedef struct {
-    const char *room_name;
+    const char *room_name; /* NULL: no room */
     const char *room_sid;
     const char *identity;             /* whose tracks are recorded; NULL if of several */
+    const char *page;                 /* what a browser shows, in words; NULL: nothing does */
     const EgPublication *publication; /* if one track alone is recorded, else NULL */
 } EgSourceFacts;
 
@@ -46,6 +49,11 @@ typedef struct {
     /* A track that is to be recorded will send. Returns what the callbacks below are given. */
     gpointer (*track_added)(gpointer user, EgSourceTrack *track, const EgPublication *publication,
                             const EgPlacement *placement);
+    /* The same of what comes decoded: pictures in the plan's size (I420, BT.709 limited), or sound
+     * (interleaved F32LE, stereo, of this rate). Returns what `raw` is given. */
+    gpointer (*raw_added)(gpointer user, EgMedia media, guint rate_hz);
+    /* (transfer full); PTS is the instant, monotonic. */
+    void (*raw)(gpointer user, gpointer track, GstBuffer *buffer);
     /* Once, after `found` and the tracks that there are then. */
     void (*tracks_complete)(gpointer user);
     /* Its stream starts; may start again with another codec, always after stream_ended. */
@@ -60,18 +68,24 @@ typedef struct {
     void (*ended)(gpointer user, EgEndReason reason, const GError *error);
 } EgSourceEvents;
 
-/* Starts at once. `token` joins the room. Plan, config and log must outlive the source. */
-EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const char *token,
-                        const EgLog *log, const EgSourceEvents *events, gpointer user);
+typedef struct {
+    EgReceiverStats receiver; /* sums over all tracks that there have been */
+    guint64 missed_pictures;  /* of a page, since this process had no time to look */
+} EgSourceStats;
 
-/* Leaves the room; no callback comes afterwards. */
+/* Starts at once. `token` joins the room (NULL: there is none). Plan, config and log must outlive
+ * the source. What is wrong at once is an error; everything else comes as `ended`. */
+EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const char *token,
+                        const EgLog *log, const EgSourceEvents *events, gpointer user,
+                        GError **error);
+
+/* Leaves the room, ends the browser; no callback comes afterwards. */
 void eg_source_free(EgSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSource, eg_source_free)
 
 void eg_source_track_set_wants_key_frame(EgSourceTrack *track, bool wants);
 
-/* Sums over all tracks that there have been. */
-void eg_source_get_stats(EgSource *source, EgReceiverStats *stats);
+void eg_source_get_stats(EgSource *source, EgSourceStats *stats);
 
 /* "StopEgress API". */
 const char *eg_end_reason_name(EgEndReason reason);

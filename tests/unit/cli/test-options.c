@@ -53,17 +53,22 @@ static void test_kinds(void)
         EgProcessing processing;
     } cases[] = {
         {{NEEDED, "--participant=a", "--screen-share", NULL},
-         RPC__START_EGRESS_REQUEST__REQUEST_PARTICIPANT,     EG_PROCESSING_ENCODE     },
+         RPC__START_EGRESS_REQUEST__REQUEST_PARTICIPANT,                                                                                 EG_PROCESSING_ENCODE     },
         {{NEEDED, "--participant=a", "--passthrough", NULL},
-         RPC__START_EGRESS_REQUEST__REQUEST_PARTICIPANT,     EG_PROCESSING_PASSTHROUGH},
+         RPC__START_EGRESS_REQUEST__REQUEST_PARTICIPANT,                                                                                 EG_PROCESSING_PASSTHROUGH},
         {{NEEDED, "--track=TR_1", NULL},
-         RPC__START_EGRESS_REQUEST__REQUEST_TRACK,           EG_PROCESSING_PASSTHROUGH},
+         RPC__START_EGRESS_REQUEST__REQUEST_TRACK,                                                                                       EG_PROCESSING_PASSTHROUGH},
         {{NEEDED, "--track=TR_1", "--passthrough", NULL},
-         RPC__START_EGRESS_REQUEST__REQUEST_TRACK,           EG_PROCESSING_PASSTHROUGH},
+         RPC__START_EGRESS_REQUEST__REQUEST_TRACK,                                                                                       EG_PROCESSING_PASSTHROUGH},
         {{NEEDED, "--audio-track=TR_1", NULL},
-         RPC__START_EGRESS_REQUEST__REQUEST_TRACK_COMPOSITE, EG_PROCESSING_ENCODE     },
+         RPC__START_EGRESS_REQUEST__REQUEST_TRACK_COMPOSITE,                                                                             EG_PROCESSING_ENCODE     },
         {{NEEDED, "--audio-track=TR_1", "--video-track=TR_2", "--passthrough", NULL},
-         RPC__START_EGRESS_REQUEST__REQUEST_TRACK_COMPOSITE, EG_PROCESSING_PASSTHROUGH},
+         RPC__START_EGRESS_REQUEST__REQUEST_TRACK_COMPOSITE,                                                                             EG_PROCESSING_PASSTHROUGH},
+        {{NEEDED, NULL},                                                              RPC__START_EGRESS_REQUEST__REQUEST_ROOM_COMPOSITE, EG_PROCESSING_ENCODE     },
+        {{NEEDED, "--layout=speaker", "--template=https://t.example", NULL},
+         RPC__START_EGRESS_REQUEST__REQUEST_ROOM_COMPOSITE,                                                                              EG_PROCESSING_ENCODE     },
+        {{"--web=https://example.org", "--await-start-signal", NULL},
+         RPC__START_EGRESS_REQUEST__REQUEST_WEB,                                                                                         EG_PROCESSING_ENCODE     },
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_test_message("case %" G_GSIZE_FORMAT, i);
@@ -76,6 +81,32 @@ static void test_kinds(void)
         if (plan->selection.identity != NULL)
             g_assert_cmpint(g_array_index(plan->selection.video, EgRule, 0).share, ==,
                             i == 0 ? EG_SHARE_YES : EG_SHARE_NO);
+    }
+}
+
+/* Into a format without pictures the sound alone; of a room without a browser, if no layout is
+ * asked for. */
+static void test_sound_only(void)
+{
+    static const struct {
+        const char *args[12];
+        EgSourceKind source;
+        bool has_video;
+    } cases[] = {
+        {{NEEDED, "-o", "x.ogg", NULL},                  EG_SOURCE_ROOM, false},
+        {{NEEDED, "-o", "x.mp3", "--layout=grid", NULL}, EG_SOURCE_PAGE, false},
+        {{NEEDED, "-o", "x.webm", NULL},                 EG_SOURCE_PAGE, true },
+        {{NEEDED, NULL},                                 EG_SOURCE_PAGE, true },
+        {{"--web=http://x", "-o", "x.ogg", NULL},        EG_SOURCE_PAGE, false},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_test_message("case %" G_GSIZE_FORMAT, i);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(EgRecordOptions) options = parse(cases[i].args, &error);
+        g_assert_no_error(error);
+        g_autoptr(EgPlan) plan = plan_of(options);
+        g_assert_cmpint(plan->source, ==, cases[i].source);
+        g_assert_cmpint(plan->video.codec != EG_CODEC_NONE, ==, cases[i].has_video);
     }
 }
 
@@ -216,7 +247,10 @@ static void test_refused(void)
         const char *args; /* after NEEDED */
         const char *text;
     } cases[] = {
-        {"",                                            "what is to be recorded?"               },
+        {"--participant=a --web=http://x",              "these exclude each other"              },
+        {"--participant=a --layout=grid",               "--layout and --template are for whole" },
+        {"--web=http://x --template=http://y",          "--layout and --template are for whole" },
+        {"--participant=a --await-start-signal",        "--await-start-signal goes with --web"  },
         {"--participant=a --track=b",                   "these exclude each other"              },
         {"--track=a --audio-track=b",                   "these exclude each other"              },
         {"--track=a --screen-share",                    "--screen-share goes with"              },
@@ -279,6 +313,7 @@ int main(int argc, char **argv)
     g_unsetenv("LIVEKIT_API_SECRET");
     g_test_add_func("/cli/options/participant", test_participant);
     g_test_add_func("/cli/options/kinds", test_kinds);
+    g_test_add_func("/cli/options/sound-only", test_sound_only);
     g_test_add_func("/cli/options/encoding", test_encoding);
     g_test_add_func("/cli/options/run", test_run);
     g_test_add_func("/cli/options/environment", test_environment);

@@ -240,47 +240,62 @@ static void test_yaml_features(void)
     g_assert_cmpuint(config->health_port, ==, 9090);
 }
 
+/* Flags of the browser have names that no table knows. */
+static void test_flags(void)
+{
+    g_autoptr(EgConfig) config =
+        parse("chrome_flags:\n  lang: de\n  disable-gpu: false\n"
+              "  mute-audio: true\n  empty:\n"
+              "display: x11\n"
+              "web_allow: [10.0.0.0/8, 'fd00::/8', intern.example:8080]\n");
+    g_autofree char *flags = g_strjoinv(" ", config->browser_flags);
+    g_assert_cmpstr(flags, ==, "lang=de !disable-gpu mute-audio empty");
+    g_assert_true(config->uses_x11);
+    g_assert_cmpuint(g_strv_length(config->web_allow), ==, 3);
+    g_assert_cmpuint(config->warnings->len, ==, 0);
+}
+
 static void test_warnings(void)
 {
     static const struct {
         const char *yaml;
         const char *warning; /* NULL: none */
     } cases[] = {
-        {"\nhelth_port: 1",                                 "x.yaml:2: unknown key helth_port: is health_port meant?"           },
-        {"Api-Key: x",                                      "x.yaml:1: unknown key Api-Key: is api_key meant?"                  },
+        {"\nhelth_port: 1",                                 "x.yaml:2: unknown key helth_port: is health_port meant?"        },
+        {"Api-Key: x",                                      "x.yaml:1: unknown key Api-Key: is api_key meant?"               },
         {"redis: {address: 'r:1',\n adress: x}",
-         "x.yaml:2: unknown key redis.adress: is redis.address meant?"                                                          },
+         "x.yaml:2: unknown key redis.adress: is redis.address meant?"                                                       },
         {"redis: {address: 'r:1', tsl: {enabled: true}}",
-         "x.yaml:1: unknown key redis.tsl: is redis.tls meant?"                                                                 },
-        {"logging: {prefix: x}",                            "x.yaml:1: unknown key logging.prefix"                              },
+         "x.yaml:1: unknown key redis.tsl: is redis.tls meant?"                                                              },
+        {"logging: {colour: x}",                            "x.yaml:1: unknown key logging.colour"                           },
         {"sesion_limits: {file_output_max_duration: 1h}",
-         "x.yaml:1: unknown key sesion_limits: is session_limits meant?"                                                        },
-        {"max_memory: 1",                                   "x.yaml:1: unknown key max_memory: is cpu_cost.max_memory meant?"   },
+         "x.yaml:1: unknown key sesion_limits: is session_limits meant?"                                                     },
+        {"max_memory: 1",                                   "x.yaml:1: unknown key max_memory: is cpu_cost.max_memory meant?"},
         {"redis.address: r:1",
-         "x.yaml:1: unknown key with a dot: redis.address is a key below its section"                                           },
-        {"entirely_different: [1, {2: 3}]",                 "x.yaml:1: unknown key entirely_different"                          },
-        {"'a\\x1b\"\xc3\xa9': 1",                           "x.yaml:1: unknown key a\\x1b\"\xc3\xa9"                            },
-        {"\"a\\e[1m\": 1",                                  "x.yaml:1: unknown key a?[1m"                                       },
-        {"enable_chrome_sandbox: true",
-         "x.yaml:1: enable_chrome_sandbox: not used before web pages can be recorded"                                           },
-        {"enable_chrome_sandbox: false",                    NULL                                                                },
-        {"template_port: 7980",                             NULL                                                                },
-        {"template_port: 80",                               "x.yaml:1: template_port: not used before web pages can be recorded"},
-        {"chrome_flags: {}",                                NULL                                                                },
+         "x.yaml:1: unknown key with a dot: redis.address is a key below its section"                                        },
+        {"entirely_different: [1, {2: 3}]",                 "x.yaml:1: unknown key entirely_different"                       },
+        {"'a\\x1b\"\xc3\xa9': 1",                           "x.yaml:1: unknown key a\\x1b\"\xc3\xa9"                         },
+        {"\"a\\e[1m\": 1",                                  "x.yaml:1: unknown key a?[1m"                                    },
+        {"enable_chrome_sandbox: true",                     NULL                                                             },
+        {"template_port: 7980",                             NULL                                                             },
+        {"template_port: 80",                               NULL                                                             },
+        {"pulse_sink_reap_grace_sec: 5",
+         "x.yaml:1: pulse_sink_reap_grace_sec: has no effect: each egress has a sound daemon of its own"                     },
+        {"chrome_flags: {}",                                NULL                                                             },
         {"storage:\n  prefix: x\n  s3: {secret: hidden}\n",
-         "x.yaml:2: storage: not supported yet: nothing is uploaded, files stay on the local disk"                              },
+         "x.yaml:2: storage: not supported yet: nothing is uploaded, files stay on the local disk"                           },
         {"backup: {s3: {secret: hidden}}",
-         "x.yaml:1: backup: not supported yet: nothing is uploaded, files stay on the local disk"                               },
-        {"storage:",                                        NULL                                                                },
+         "x.yaml:1: backup: not supported yet: nothing is uploaded, files stay on the local disk"                            },
+        {"storage:",                                        NULL                                                             },
         {"debug: {enable_profiling: true}",
-         "x.yaml:1: debug: not supported yet: debug_handler_port shows what there is"                                           },
+         "x.yaml:1: debug.enable_profiling: not supported: debug_handler_port shows what there is"                           },
         {"latency: {jitter_buffer_latency: 4s}",
-         "x.yaml:1: latency.jitter_buffer_latency: has no effect: latency.max_wait is the only wait"                            },
+         "x.yaml:1: latency.jitter_buffer_latency: has no effect: latency.max_wait is the only wait"                         },
         {"io_workers: 9",
-         "x.yaml:1: io_workers: has no effect: no update waits for another egress's"                                            },
+         "x.yaml:1: io_workers: has no effect: no update waits for another egress's"                                         },
         {"s3_assume_role_secret: hidden",
          "x.yaml:1: s3_assume_role_secret: not supported yet: nothing is uploaded, files stay on the "
-         "local disk"                                                                                                           },
+         "local disk"                                                                                                        },
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_test_message("%s", cases[i].yaml);
@@ -366,6 +381,14 @@ static void test_wrong_values(void)
          "not 1h"                                                                                                               },
         {"logging: {level: loud}",
          "x.yaml:1: logging.level must be one of error, warn, info, debug, not loud"                                            },
+        {"template_base: ws://x",                           "x.yaml:1: template_base must be an http or https URL"              },
+        {"display: mir",                                    "x.yaml:1: display must be one of wayland, x11, not mir"            },
+        {"web_allow: [10.0.0.0/99]",
+         "x.yaml:1: web_allow must be a list of host, host:port or networks like 10.0.0.0/8"                                    },
+        {"chrome_flags: [a]",
+         "x.yaml:1: chrome_flags must be names of flags without dashes, each with a value, true or false"                       },
+        {"chrome_flags: {'--a': b}",
+         "x.yaml:1: chrome_flags must be names of flags without dashes, each with a value, true or false"                       },
         {"ws_url: localhost:7880",                          "x.yaml:1: ws_url must be a ws, wss, http or https URL"             },
         {"ws_url: 'ws://'",                                 "x.yaml:1: ws_url must be a ws, wss, http or https URL"             },
         {"webhook: {urls: http://a}",
@@ -547,6 +570,7 @@ int main(int argc, char **argv)
     g_test_add_func("/config/yaml/costs-and-limits", test_costs_and_limits);
     g_test_add_func("/config/yaml/empty", test_empty);
     g_test_add_func("/config/yaml/features", test_yaml_features);
+    g_test_add_func("/config/yaml/flags", test_flags);
     g_test_add_func("/config/yaml/warnings", test_warnings);
     g_test_add_func("/config/yaml/long-key", test_long_key);
     g_test_add_func("/config/yaml/wrong-values", test_wrong_values);

@@ -24,6 +24,7 @@ static inline EgConfig make_config(void)
         .api_key = text_of("key"),
         .api_secret = text_of("secret"),
         .ws_url = text_of("ws://localhost:7880"),
+        .template_port = 7980,
         .cost = {.memory_bytes = 100 * MIB,
                  .room_composite = 4,
                  .audio_room_composite = 1.25,
@@ -87,6 +88,13 @@ static inline char *plan_text(const EgPlan *plan)
     const EgSelection *selection = &plan->selection;
     GString *out = g_string_new(plan->type);
     g_string_append_printf(out, ": %s", lifetimes[selection->lifetime]);
+    g_assert_cmpint(plan->source, ==, plan->page.url != NULL ? EG_SOURCE_PAGE : EG_SOURCE_ROOM);
+    if (plan->page.url != NULL)
+        g_string_append_printf(out, " page(%s%s%s %ux%u%s%s)", plan->page.url,
+                               plan->page.layout != NULL ? " layout=" : "",
+                               plan->page.layout != NULL ? plan->page.layout : "", plan->page.width,
+                               plan->page.height, plan->page.awaits_signal ? " awaits" : "",
+                               plan->page.is_trusted ? " trusted" : "");
     if (selection->identity != NULL)
         g_string_append_printf(out, "(%s)", selection->identity);
     if (selection->audio->len > 0) {

@@ -145,18 +145,21 @@ static void test_invalid(void)
     expect_refusals(cases, G_N_ELEMENTS(cases), &config);
 }
 
-static void test_unimplemented(void)
+static void test_pages(void)
 {
-    static const BadCase cases[] = {
+    static const GoodCase cases[] = {
   // clang-format off
-        {EGRESS("'template':{}," FILE("x")), EG_ERROR_UNIMPLEMENTED, "room_composite: "},
+        {EGRESS("'template':{}," FILE("x")),
+         "template: room page(http://localhost:7980/ layout= 1280x720 awaits trusted) audio *>both video * "
+         "encode mp4 AAC H264 file:x", 4},
         {EGRESS("'template':{'layout':'speaker','audioOnly':true}," FILE("x")),
-         EG_ERROR_UNIMPLEMENTED, "room_composite: "},
-        {EGRESS("'web':{'url':'http://x'}," FILE("x")), EG_ERROR_UNIMPLEMENTED, "web: "},
+         "template: room page(http://localhost:7980/ layout=speaker 1280x720 awaits trusted) audio *>both "
+         "encode ogg Opus file:x", 1.25},
+        {EGRESS("'web':{'url':'http://x','videoOnly':true,'awaitStartSignal':true}," FILE("x")),
+         "web: room page(http://x 1280x720 awaits) video * encode mp4 H264 file:x", 3.5},
   // clang-format on
     };
-    const EgConfig config = make_config();
-    expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+    expect_plans(cases, G_N_ELEMENTS(cases));
 }
 
 int main(int argc, char **argv)
@@ -166,6 +169,6 @@ int main(int argc, char **argv)
     g_test_add_func("/request/plan-egress/media", test_media);
     g_test_add_func("/request/plan-egress/passthrough", test_passthrough);
     g_test_add_func("/request/plan-egress/invalid", test_invalid);
-    g_test_add_func("/request/plan-egress/unimplemented", test_unimplemented);
+    g_test_add_func("/request/plan-egress/pages", test_pages);
     return g_test_run();
 }

@@ -174,13 +174,21 @@ static void test_invalid(void)
          EG_ERROR_INVALID_ARGUMENT, INVALID "audio_only images"},
         {"{'roomComposite':{'audioOnly':true," FILE("x") "}}",
          EG_ERROR_INVALID_ARGUMENT, INVALID "room_name"},
-        /* mistakes are told before what there is not yet */
         {ROOM("'layout':'grid'"), EG_ERROR_INVALID_ARGUMENT, INVALID "output"},
         {ROOM("'advanced':{'width':3}," FILE("x")),
          EG_ERROR_INVALID_ARGUMENT, INVALID "width"},
         {ROOM(FILE("../x")), EG_ERROR_INVALID_ARGUMENT, INVALID "filepath"},
         {WEB(FILE("x")), EG_ERROR_INVALID_ARGUMENT, INVALID "web url"},
         {WEB("'url':'x'," FILE("x")), EG_ERROR_INVALID_ARGUMENT, INVALID "web url"},
+        {WEB("'url':'file:///etc/passwd'," FILE("x")), EG_ERROR_INVALID_ARGUMENT, INVALID "web url"},
+        {WEB("'url':'chrome://version'," FILE("x")), EG_ERROR_INVALID_ARGUMENT, INVALID "web url"},
+        {WEB("'url':'https:///x'," FILE("x")), EG_ERROR_INVALID_ARGUMENT, INVALID "web url"},
+        {ROOM("'customBaseUrl':'file:///x'," FILE("x")),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "template base url"},
+        {WEB("'url':'http://x','preset':'PASSTHROUGH'," FILE("x")),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "passthrough"},
+        {WEB("'url':'http://x'," FILE("x.ogg")), EG_ERROR_INVALID_ARGUMENT,
+         "no supported codec is compatible with all outputs: format ogg holds Opus"},
         {WEB("'url':'http://x','audioOnly':true,'videoOnly':true," FILE("x")),
          EG_ERROR_INVALID_ARGUMENT, INVALID "audio_only and video_only"},
         {WEB("'url':'http://x'"), EG_ERROR_INVALID_ARGUMENT, INVALID "output"},
@@ -203,21 +211,72 @@ static void test_invalid(void)
     expect_refusals(cases, G_N_ELEMENTS(cases), &config);
 }
 
+#define OURS "page(http://localhost:7980/ layout="
+
+static void test_pages(void)
+{
+    static const GoodCase cases[] = {
+  // clang-format off
+        {ROOM(FILE("x")),
+         "room_composite: room " OURS " 1280x720 awaits trusted) audio *>both video * encode mp4 AAC H264 file:x",
+         4},
+        {ROOM("'layout':'speaker-light','preset':'PORTRAIT_H264_1080P_60'," FILE("x.webm")),
+         "room_composite: room " OURS "speaker-light 1080x1920 awaits trusted) audio *>both video * "
+         "encode webm Opus VP8 file:x.webm", 4},
+        {ROOM("'videoOnly':true,'customBaseUrl':'https://t.example/a?b=1'," FILE("x")),
+         "room_composite: room page(https://t.example/a?b=1 layout= 1280x720 awaits trusted) video * "
+         "encode mp4 H264 file:x", 4},
+        {ROOM("'audioOnly':true,'layout':'grid'," FILE("x")),
+         "room_composite: room " OURS "grid 1280x720 awaits trusted) audio *>both encode ogg Opus file:x", 1.25},
+        {ROOM("'audioOnly':true,'customBaseUrl':'http://x'," FILE("x.mp3")),
+         "room_composite: room page(http://x layout= 1280x720 awaits trusted) audio *>both encode mp3 MP3 "
+         "file:x.mp3", 1.25},
+        {WEB("'url':'https://example.org/a b?c=d#e'," FILE("x")),
+         "web: room page(https://example.org/a b?c=d#e 1280x720) audio *>both video * encode mp4 AAC H264 file:x",
+         3.5},
+        {WEB("'url':'http://x','audioOnly':true,'awaitStartSignal':true," FILE("x")),
+         "web: room page(http://x 1280x720 awaits) audio *>both encode ogg Opus file:x", 1.5},
+        {WEB("'url':'http://x','advanced':{'width':853,'height':481}," FILE("x")),
+         "web: room page(http://x 854x482) audio *>both video * encode mp4 AAC H264 file:x", 3.5},
+  // clang-format on
+    };
+    expect_plans(cases, G_N_ELEMENTS(cases));
+}
+
+/* Odd sizes are changed, and somebody is told. */
+static void test_odd_size(void)
+{
+    const EgConfig config = make_config();
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgPlan) plan = plan_of_json(
+        WEB("'url':'http://x','advanced':{'width':853,'height':480}," FILE("x")), &config, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(plan->warnings->len, ==, 1);
+    g_assert_cmpstr(plan->warnings->pdata[0], ==, "width must be even: 854 instead of 853");
+    g_assert_cmpuint(plan->video.width, ==, 854);
+}
+
+static void test_template_base(void)
+{
+    EgConfig config = make_config();
+    config.template_base = text_of("https://templates.example/");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgPlan) plan = plan_of_json(ROOM(FILE("x")), &config, &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(plan->page.url, ==, "https://templates.example/");
+
+    static const BadCase cases[] = {
+        {ROOM(FILE("x")), EG_ERROR_INVALID_ARGUMENT, INVALID "template base url (there is none"},
+    };
+    config.template_base = NULL;
+    config.template_port = 0;
+    expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+}
+
 static void test_unimplemented(void)
 {
     static const BadCase cases[] = {
-  // clang-format off
-        {ROOM(FILE("x")), EG_ERROR_UNIMPLEMENTED, "room_composite: "},
-        {ROOM("'layout':'grid'," FILE("x")), EG_ERROR_UNIMPLEMENTED, "room_composite: "},
-        {ROOM("'audioOnly':true,'layout':'grid'," FILE("x")),
-         EG_ERROR_UNIMPLEMENTED, "room_composite: "},
-        {ROOM("'audioOnly':true,'customBaseUrl':'http://x'," FILE("x")),
-         EG_ERROR_UNIMPLEMENTED, "room_composite: "},
-        {ROOM("'videoOnly':true," FILE("x")), EG_ERROR_UNIMPLEMENTED, "room_composite: "},
-        {WEB("'url':'https://example.org/a b'," FILE("x")), EG_ERROR_UNIMPLEMENTED, "web: "},
-        {WEB("'url':'http://x','audioOnly':true," FILE("x")), EG_ERROR_UNIMPLEMENTED, "web: "},
         {"{'replay':{}}", EG_ERROR_UNIMPLEMENTED, "replay: "},
-  // clang-format on
     };
     const EgConfig config = make_config();
     expect_refusals(cases, G_N_ELEMENTS(cases), &config);
@@ -226,11 +285,13 @@ static void test_unimplemented(void)
 /* A page is no room: it takes neither token nor server. */
 static void test_web_without_server(void)
 {
-    static const BadCase cases[] = {
-        {WEB("'url':'http://x'," FILE("x")), EG_ERROR_UNIMPLEMENTED, "web: "},
-    };
     const EgConfig config = {0};
-    expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgPlan) plan = plan_of_json(WEB("'url':'http://x'," FILE("x")), &config, &error);
+    g_assert_no_error(error);
+    g_assert_null(plan->room_name);
+    g_assert_null(plan->ws_url);
+    g_assert_cmpstr(eg_plan_subject(plan), ==, "web");
 }
 
 /* Secrets of a URL do not come back in what is told of it. */
@@ -266,6 +327,9 @@ int main(int argc, char **argv)
     g_test_add_func("/request/plan-kinds/subject", test_subject);
     g_test_add_func("/request/plan-kinds/costs", test_costs);
     g_test_add_func("/request/plan-kinds/invalid", test_invalid);
+    g_test_add_func("/request/plan-kinds/pages", test_pages);
+    g_test_add_func("/request/plan-kinds/odd-size", test_odd_size);
+    g_test_add_func("/request/plan-kinds/template-base", test_template_base);
     g_test_add_func("/request/plan-kinds/unimplemented", test_unimplemented);
     g_test_add_func("/request/plan-kinds/web-without-server", test_web_without_server);
     g_test_add_func("/request/plan-kinds/no-secrets", test_no_secrets);

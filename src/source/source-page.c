@@ -1,0 +1,329 @@
+/* A page as a source: a private display and sound daemon, a browser that draws and plays there, and
+ * what is seen and heard from the moment on at which the page is ready. */
+#include <string.h>
+
+#include "base/error.h"
+#include "proto/redact.h"
+#include "source/browser.h"
+#include "source/display.h"
+#include "source/page-guard.h"
+#include "source/run-folder.h"
+#include "source/sound.h"
+#include "source/source-class.h"
+
+typedef enum {
+    PHASE_NONE,
+    PHASE_PREPARING, /* display, sound, then the browser */
+    PHASE_LOADING,
+    PHASE_WAITING, /* for the page's word */
+    PHASE_RECORDING,
+    PHASE_ENDED,
+} Phase;
+
+typedef struct {
+    EgLoop *loop;
+    const EgPlan *plan;
+    const EgConfig *config;
+    const EgLog *log;
+    EgSourceEvents events;
+    gpointer user;
+    Phase phase;
+    char *url;   /* that is opened: with its secrets */
+    char *shown; /* the same for people and logs */
+    EgRunFolder *folder;
+    char **environment; /* of everything that runs */
+    EgPageGuard *guard; /* NULL: a page that is trusted */
+    EgDisplay *display;
+    EgSound *sound; /* NULL: not recorded */
+    bool is_display_ready;
+    bool is_sound_ready;
+    EgBrowser *browser; /* NULL until display and sound are ready */
+    gpointer pictures;  /* the user's; NULL: not recorded */
+    gpointer sounds;
+    EgTimer *found_timer; /* tells `found` */
+    bool has_signaled;    /* START_RECORDING */
+} Page;
+
+static void end(Page *page, EgEndReason reason, const GError *error)
+{
+    if (page->phase == PHASE_ENDED)
+        return;
+    page->phase = PHASE_ENDED;
+    page->events.ended(page->user, reason, error);
+}
+
+static void fail(Page *page, const GError *error)
+{
+    end(page, EG_END_FAILURE, error);
+}
+
+/* The session opens the graph while the browser starts. */
+static void on_found_due(gpointer user)
+{
+    Page *page = user;
+    const EgPlan *plan = page->plan;
+    const EgSourceFacts facts = {
+        .room_name = plan->room_name,
+        .room_sid = plan->room_id,
+        .page = page->shown,
+    };
+    page->events.found(page->user, &facts);
+    if (eg_selection_has(&plan->selection, EG_MEDIA_VIDEO))
+        page->pictures = page->events.raw_added(page->user, EG_MEDIA_VIDEO, 0);
+    if (page->sound != NULL)
+        page->sounds = page->events.raw_added(page->user, EG_MEDIA_AUDIO, EG_SOUND_RATE_HZ);
+    page->events.tracks_complete(page->user);
+}
+
+/* What is seen and heard. */
+
+static void on_picture(gpointer user, GstBuffer *picture)
+{
+    Page *page = user;
+    if (page->pictures != NULL)
+        page->events.raw(page->user, page->pictures, picture);
+    else
+        gst_buffer_unref(picture);
+}
+
+static void on_sound(gpointer user, GstBuffer *sound)
+{
+    Page *page = user;
+    if (page->sounds != NULL)
+        page->events.raw(page->user, page->sounds, sound);
+    else
+        gst_buffer_unref(sound);
+}
+
+static void on_part_failed(gpointer user, const GError *error)
+{
+    fail(user, error);
+}
+
+/* The browser. */
+
+static void start_recording(Page *page)
+{
+    page->phase = PHASE_RECORDING;
+    eg_info(page->log, "page is ready", EG_STR("url", page->shown));
+    if (page->sound != NULL)
+        eg_sound_start(page->sound);
+    if (page->pictures != NULL)
+        eg_display_start(page->display);
+}
+
+static void on_browser_ready(gpointer user)
+{
+    Page *page = user;
+    page->phase = PHASE_LOADING;
+    eg_browser_open(page->browser, page->url);
+}
+
+static void on_loaded(gpointer user)
+{
+    Page *page = user;
+    if (page->phase != PHASE_LOADING)
+        return;
+    page->phase = PHASE_WAITING;
+    if (!page->plan->page.awaits_signal || page->has_signaled)
+        start_recording(page);
+}
+
+static void on_signaled(gpointer user, EgBrowserSignal signal)
+{
+    Page *page = user;
+    if (signal == EG_BROWSER_SIGNAL_END) {
+        end(page, EG_END_SOURCE_CLOSED, NULL);
+    } else if (!page->has_signaled) {
+        page->has_signaled = true;
+        if (page->phase == PHASE_WAITING)
+            start_recording(page);
+    }
+}
+
+/* What was on the screen stays there until the page is back. */
+static void on_crashed(gpointer user, const GError *error)
+{
+    Page *page = user;
+    if (!page->plan->page.reloads_crashed) {
+        fail(page, error);
+        return;
+    }
+    eg_warn(page->log, "page has crashed, and is loaded again", EG_STR("error", error->message));
+    eg_browser_open(page->browser, page->url);
+}
+
+static const EgBrowserEvents browser_events = {
+    .ready = on_browser_ready,
+    .loaded = on_loaded,
+    .signaled = on_signaled,
+    .crashed = on_crashed,
+    .failed = on_part_failed,
+};
+
+static void add_all(GStrvBuilder *builder, const char *const *texts)
+{
+    for (; texts != NULL && *texts != NULL; texts++)
+        g_strv_builder_add(builder, *texts);
+}
+
+static void open_browser(Page *page)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_autoptr(GError) error = NULL;
+    add_all(builder, (const char *const *)page->environment);
+    add_all(builder, eg_display_environment(page->display));
+    add_all(builder, page->sound != NULL ? eg_sound_environment(page->sound) : NULL);
+    g_auto(GStrv) environment = g_strv_builder_end(builder);
+    g_autofree char *proxy = page->guard != NULL ? g_strdup_printf("socks5://127.0.0.1:%u",
+                                                                   eg_page_guard_port(page->guard))
+                                                 : NULL;
+    const EgBrowserParams params = {
+        .folder = eg_run_folder_path(page->folder),
+        .width = page->plan->page.width,
+        .height = page->plan->page.height,
+        .environment = (const char *const *)environment,
+        .display_flags = eg_display_browser_flags(page->display),
+        .extra_flags = (const char *const *)page->config->browser_flags,
+        .proxy = proxy,
+        .has_sound = page->sound != NULL,
+        .is_sandboxed = page->config->is_browser_sandboxed,
+        .is_insecure = page->config->is_browser_insecure,
+        .logs_console = page->config->logs_console,
+        .log = page->log,
+    };
+    page->browser = eg_browser_new(page->loop, &params, &browser_events, page, &error);
+    if (page->browser == NULL)
+        fail(page, error);
+}
+
+static void open_browser_if_ready(Page *page)
+{
+    if (page->phase == PHASE_PREPARING && page->is_display_ready && page->is_sound_ready)
+        open_browser(page);
+}
+
+static void on_display_ready(gpointer user)
+{
+    Page *page = user;
+    page->is_display_ready = true;
+    open_browser_if_ready(page);
+}
+
+static void on_sound_ready(gpointer user)
+{
+    Page *page = user;
+    page->is_sound_ready = true;
+    open_browser_if_ready(page);
+}
+
+static const EgDisplayEvents display_events = {
+    .ready = on_display_ready,
+    .picture = on_picture,
+    .failed = on_part_failed,
+};
+
+static const EgSoundEvents sound_events = {
+    .ready = on_sound_ready,
+    .sound = on_sound,
+    .failed = on_part_failed,
+};
+
+/* A template is told of its room in its query; what stands there first is what pages read. */
+static char *make_url(const EgPlan *plan, const char *token)
+{
+    if (plan->page.layout == NULL)
+        return g_strdup(plan->page.url);
+    g_autofree char *layout = g_uri_escape_string(plan->page.layout, NULL, FALSE);
+    g_autofree char *server = g_uri_escape_string(plan->ws_url, NULL, FALSE);
+    g_autofree char *pass = g_uri_escape_string(token, NULL, FALSE);
+    gsize length = strcspn(plan->page.url, "?#");
+    const char *rest = plan->page.url + length;
+    return g_strdup_printf("%.*s?layout=%s&token=%s&url=%s%s%s", (int)length, plan->page.url,
+                           layout, pass, server, *rest == '?' ? "&" : "",
+                           *rest == '?' ? rest + 1 : rest);
+}
+
+static bool open_parts(Page *page, GError **error)
+{
+    const EgPlan *plan = page->plan;
+    page->folder = eg_run_folder_new(NULL, error);
+    if (page->folder == NULL)
+        return false;
+    page->environment = eg_run_folder_environment(page->folder);
+    const char *const *environment = (const char *const *)page->environment;
+    const EgDisplayParams display = {
+        .kind = page->config->uses_x11 ? EG_DISPLAY_X11 : EG_DISPLAY_WAYLAND,
+        .width = plan->page.width,
+        .height = plan->page.height,
+        .fps = plan->video.fps,
+        .folder = eg_run_folder_path(page->folder),
+        .environment = environment,
+        .log = page->log,
+    };
+    page->display = eg_display_new(page->loop, &display, &display_events, page, error);
+    if (page->display == NULL)
+        return false;
+    page->is_sound_ready = !eg_selection_has(&plan->selection, EG_MEDIA_AUDIO);
+    if (!page->is_sound_ready) {
+        const EgSoundParams sound = {
+            .folder = display.folder, .environment = environment, .log = page->log};
+        page->sound = eg_sound_new(page->loop, &sound, &sound_events, page, error);
+        if (page->sound == NULL)
+            return false;
+    }
+    if (plan->page.is_trusted)
+        return true;
+    page->guard = eg_page_guard_new(page->loop, (const char *const *)page->config->web_allow,
+                                    page->log, error);
+    return page->guard != NULL;
+}
+
+static void close_page(gpointer variant)
+{
+    Page *page = variant;
+    eg_browser_free(page->browser);
+    eg_page_guard_free(page->guard);
+    eg_sound_free(page->sound);
+    eg_display_free(page->display);
+    eg_run_folder_free(page->folder);
+    eg_timer_free(page->found_timer);
+    g_strfreev(page->environment);
+    g_free(page->url);
+    g_free(page->shown);
+    g_free(page);
+}
+
+static gpointer open_page(const EgSourceParams *params, GError **error)
+{
+    Page *page = g_new0(Page, 1);
+    page->loop = params->loop;
+    page->plan = params->plan;
+    page->config = params->config;
+    page->log = params->log;
+    page->events = params->events;
+    page->user = params->user;
+    page->phase = PHASE_PREPARING;
+    page->url = make_url(params->plan, params->token);
+    page->shown = eg_redact_url(params->plan->page.url);
+    page->found_timer = eg_timer_new(params->loop, on_found_due, page);
+    eg_timer_set(page->found_timer, 0);
+    if (open_parts(page, error))
+        return page;
+    close_page(page);
+    return NULL;
+}
+
+static void get_stats(gpointer variant, EgSourceStats *stats)
+{
+    Page *page = variant;
+    EgDisplayStats display;
+    eg_display_get_stats(page->display, &display);
+    stats->missed_pictures = display.missed;
+}
+
+const EgSourceClass eg_source_page = {
+    .open = open_page,
+    .close = close_page,
+    .get_stats = get_stats,
+};
