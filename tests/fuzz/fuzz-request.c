@@ -64,8 +64,15 @@ static void check_plan(const EgPlan *plan, const EgConfig *config)
 {
     check_selection(&plan->selection);
     g_assert_nonnull(plan->type);
-    g_assert_true(*plan->room_name != '\0' && *plan->ws_url != '\0');
-    g_assert_true(plan->token != NULL || config->api_key != NULL);
+    bool is_page = plan->source == EG_SOURCE_PAGE;
+    g_assert_cmpint(plan->page.url != NULL, ==, is_page);
+    if (!is_page || plan->page.layout != NULL) {
+        g_assert_true(*plan->room_name != '\0' && *plan->ws_url != '\0');
+        g_assert_true(plan->token != NULL || config->api_key != NULL);
+    }
+    if (is_page)
+        g_assert_true(plan->page.width % 2 == 0 && plan->page.width > 0 &&
+                      plan->page.height % 2 == 0 && plan->page.height > 0);
     g_assert_true(*eg_plan_subject(plan) != '\0');
     g_assert_cmpfloat(plan->cpu_cost, >, 0);
     g_assert_cmpuint(plan->n_outputs, ==, 1);
@@ -95,6 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .api_key = unconst((flags & HAS_KEY) != 0 ? "key" : NULL),
         .api_secret = unconst((flags & HAS_KEY) != 0 ? "secret" : NULL),
         .ws_url = unconst((flags & HAS_URL) != 0 ? "ws://localhost:7880" : NULL),
+        .template_port = 7980,
         .local_root = unconst((flags & HAS_ROOT) != 0 ? "/srv/rec" : NULL),
         .disallow_local_storage = (flags & HAS_NO_DISK) != 0,
         .cost = {1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, false, 0, 0},
