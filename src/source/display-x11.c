@@ -7,12 +7,14 @@
 #include <gio/gunixinputstream.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
 #include <unistd.h>
 #include <xcb/damage.h>
 #include <xcb/xcb.h>
+#include <xcb/xcbext.h>
 
 #include "base/error.h"
 #include "source/convert.h"
@@ -38,6 +40,8 @@
 #define LISTEN_FD 3
 #define READY_FD  4
 #define START     "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
+
+#define HOLD_TIMEOUT_MS 5
 
 typedef struct {
     EgDisplay *display;
@@ -196,15 +200,42 @@ static void read_events(EgDisplay *display)
     }
 }
 
+/* Until the server is let go, it draws nothing: no picture is half of one and half of the next.
+ * It answers when it has done what it was doing; one that does not is not waited for. */
+static void hold_server(X11 *x11)
+{
+    struct pollfd readable = {.fd = xcb_get_file_descriptor(x11->connection), .events = POLLIN};
+    xcb_grab_server(x11->connection);
+    xcb_get_input_focus_cookie_t request = xcb_get_input_focus_unchecked(x11->connection);
+    xcb_flush(x11->connection);
+    void *answer = NULL;
+    bool has_answered = false;
+    do
+        has_answered = xcb_poll_for_reply(x11->connection, request.sequence, &answer, NULL) != 0;
+    while (!has_answered && poll(&readable, 1, HOLD_TIMEOUT_MS) > 0);
+    if (!has_answered)
+        xcb_discard_reply(x11->connection, request.sequence);
+    free(answer);
+}
+
+static void let_server_go(X11 *x11)
+{
+    xcb_ungrab_server(x11->connection);
+    xcb_flush(x11->connection);
+}
+
 static bool capture(EgDisplay *display, guint8 *const planes[3], const gsize strides[3])
 {
     X11 *x11 = display->variant;
     read_events(display);
     if (!x11->is_dirty)
         return false;
+    hold_server(x11);
+    read_events(display);
     x11->is_dirty = false;
     eg_convert_bgrx_to_i420(x11->pixels, x11->stride, display->params.width, display->params.height,
                             planes, strides);
+    let_server_go(x11);
     return true;
 }
 
