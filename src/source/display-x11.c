@@ -36,11 +36,13 @@
 #define COOKIE_BYTES 16
 
 /* Of Xvfb: its listening socket as systemd hands them over, which must know its process id, and
- * where it writes a line when it is ready. */
-#define LISTEN_FD 3
-#define READY_FD  4
-#define START     "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
+ * where it writes a line when it is ready. What it tells of itself on its standard error. */
+#define LISTEN_FD    3
+#define READY_FD     4
+#define SEGMENT_LINE "screen 0 shmid "
+#define START        "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
 
+/* How long the server is waited for before a picture is taken anyway. */
 #define HOLD_TIMEOUT_MS 5
 
 typedef struct {
@@ -257,11 +259,22 @@ static void become_ready(X11 *x11)
     eg_display_put_ready(x11->display);
 }
 
+/* Of the segment, in the line in which Xvfb tells it. */
+static bool parse_segment_id(const char *line, int *id)
+{
+    gint64 value;
+    if (!g_str_has_prefix(line, SEGMENT_LINE) ||
+        !g_ascii_string_to_signed(line + strlen(SEGMENT_LINE), 10, 0, G_MAXINT, &value, NULL))
+        return false;
+    *id = (int)value;
+    return true;
+}
+
 static void on_line(gpointer user, const char *line)
 {
     X11 *x11 = user;
     int id;
-    if (x11->segment != NULL || sscanf(line, "screen 0 shmid %d", &id) != 1)
+    if (x11->segment != NULL || !parse_segment_id(line, &id))
         return;
     if (attach(x11, id))
         become_ready(x11);
@@ -304,7 +317,7 @@ static bool start_server(X11 *x11, GSocket *socket, int ready_fd, GError **error
         "-shmem", "-nocursor", "-br",
         "-s", "0", /* no screen saver */
         "-noreset",
-        "-nolisten", "tcp", "-nolisten", "local",
+        "-nolisten", "tcp", "-nolisten", "unix",
         NULL,
     };
     // clang-format on

@@ -244,13 +244,15 @@ static void test_unchanged(Fixture *f, gconstpointer data)
     g_assert_true(gst_buffer_peek_memory(f->picture, 0) == memory);
 }
 
-/* Who has not read the cookie does not get in. */
+/* Who has not read the cookie does not get in, and there is no file for others to find. */
 static void test_stranger(Fixture *f, gconstpointer data)
 {
     (void)data;
     open_display(f);
     wait_ready(f);
     xcb_disconnect(connect_client(f));
+    g_autofree char *path = g_strconcat("/tmp/.X11-unix/X", g_getenv("DISPLAY") + 1, NULL);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
     g_setenv("XAUTHORITY", "/dev/null", TRUE);
     xcb_connection_t *client = xcb_connect(NULL, NULL);
     g_assert_cmpint(xcb_connection_has_error(client), !=, 0);
