@@ -5,10 +5,9 @@
 /* Measurements that are looked at together. */
 #define WINDOW 8
 
-/* Farther off than that is another line: some samples are missing, or there are more of them. Late
- * ones must come in a row, for a single one may have been held up. */
-#define JUMP_NS  (10 * EG_NS_PER_MS)
-#define MIN_LATE 4
+/* Farther off than that is another line: some samples are missing, or there are more of them. All
+ * in the window must be that late, for on a busy machine some are held up. */
+#define JUMP_NS (10 * EG_NS_PER_MS)
 
 /* How fast the line follows; unheard. */
 #define MAX_BEND_PPM 200
@@ -77,7 +76,7 @@ bool eg_sound_clock_measure(EgSoundClock *clock, gint64 sample, gint64 at_ns)
     }
     gint64 off_ns = origin_ns - clock->origin_ns;
     clock->n_late = off_ns > JUMP_NS ? clock->n_late + 1 : 0;
-    if (off_ns >= -JUMP_NS && clock->n_late < MIN_LATE)
+    if (off_ns >= -JUMP_NS && clock->n_late < WINDOW)
         return false;
     jump(clock, MAX(clock->n_late, 1));
     return true;

@@ -14,6 +14,7 @@ struct _Player {
     pa_stream *stream;
     double frequency_hz;
     gint64 n_samples;
+    bool had_gaps;
 };
 
 static float sample_at(const Player *player, gint64 i)
@@ -34,13 +35,19 @@ static void on_writable(pa_stream *stream, size_t size, void *user)
         pa_stream_write(stream, samples, n * 2 * sizeof(float), NULL, 0, PA_SEEK_RELATIVE), ==, 0);
 }
 
+static void on_underflow(pa_stream *stream, void *user)
+{
+    (void)stream;
+    ((Player *)user)->had_gaps = true;
+}
+
 static void on_state(pa_context *context, void *user)
 {
     Player *player = user;
     static const pa_sample_spec spec = {
         .format = PA_SAMPLE_FLOAT32LE, .rate = RATE_HZ, .channels = 2};
     static const pa_buffer_attr attributes = {.maxlength = (uint32_t)-1,
-                                              .tlength = RATE_HZ / 10 * 2 * sizeof(float),
+                                              .tlength = RATE_HZ / 2 * 2 * sizeof(float),
                                               .prebuf = (uint32_t)-1,
                                               .minreq = (uint32_t)-1};
     g_assert_true(PA_CONTEXT_IS_GOOD(pa_context_get_state(context)));
@@ -48,6 +55,7 @@ static void on_state(pa_context *context, void *user)
         return;
     player->stream = pa_stream_new(context, "test", &spec, NULL);
     pa_stream_set_write_callback(player->stream, on_writable, player);
+    pa_stream_set_underflow_callback(player->stream, on_underflow, player);
     g_assert_cmpint(pa_stream_connect_playback(player->stream, NULL, &attributes,
                                                PA_STREAM_ADJUST_LATENCY |
                                                    PA_STREAM_INTERPOLATE_TIMING |
@@ -83,4 +91,9 @@ gint64 player_instant_ns(Player *player, gint64 sample)
     if (player->stream == NULL || pa_stream_get_time(player->stream, &time_us) != 0 || time_us == 0)
         return EG_TIME_NONE;
     return eg_now_ns() + sample * EG_NS_PER_S / RATE_HZ - (gint64)time_us * EG_NS_PER_US;
+}
+
+bool player_had_gaps(const Player *player)
+{
+    return player->had_gaps;
 }

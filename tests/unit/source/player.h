@@ -17,3 +17,6 @@ void player_free(Player *player);
 
 /* When that sample is heard, by what its library knows now; EG_TIME_NONE if nothing yet. */
 gint64 player_instant_ns(Player *player, gint64 sample);
+
+/* It was too slow at some time, and what it played then was delayed. */
+bool player_had_gaps(const Player *player);

@@ -208,7 +208,13 @@ static void test_silence(Fixture *f, gconstpointer data)
     g_assert_cmpuint(ear->samples->len, ==, len);
 }
 
-/* Exactly, for it is played as it is. */
+static bool is_near(double level, double expected)
+{
+    return fabs(level - expected) < PLAYER_LEVEL / 1000;
+}
+
+/* Exactly, for it is played as it is. A player that is held up has gaps, so a clean piece is looked
+ * for. */
 static void test_tone(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -216,11 +222,14 @@ static void test_tone(Fixture *f, gconstpointer data)
     eg_sound_start(ear->sound);
     GSubprocess *process = start_player(ear, "1000");
     hear_begin_of(f, ear, 1000);
-    for (guint channel = 0; channel < 2; channel++) {
-        g_assert_cmpfloat_with_epsilon(level_at(ear, 1000, RATE_HZ / 10, channel), PLAYER_LEVEL,
-                                       PLAYER_LEVEL / 1000);
-        g_assert_cmpfloat(level_at(ear, 1500, RATE_HZ / 10, channel), <, PLAYER_LEVEL / 1000);
+    bool is_clean = false;
+    for (guint i = 0; i < 50 && !is_clean; i++) {
+        hear(f, ear, RATE_HZ / 10);
+        is_clean = is_near(level_at(ear, 1000, RATE_HZ / 10, 0), PLAYER_LEVEL) &&
+                   is_near(level_at(ear, 1000, RATE_HZ / 10, 1), PLAYER_LEVEL) &&
+                   is_near(level_at(ear, 1500, RATE_HZ / 10, 0), 0);
     }
+    g_assert_true(is_clean);
     stop_player(process);
 }
 
@@ -235,13 +244,10 @@ static void test_two(Fixture *f, gconstpointer data)
     eg_sound_start(two->sound);
     GSubprocess *low = start_player(one, "500");
     GSubprocess *high = start_player(two, "3000");
-    hear_begin_of(f, one, 500);
     hear_begin_of(f, two, 3000);
-    hear(f, one, RATE_HZ / 10);
-    g_assert_cmpfloat(level_at(one, 500, RATE_HZ / 10, 0), >, PLAYER_LEVEL / 2);
-    g_assert_cmpfloat(level_at(one, 3000, RATE_HZ / 10, 0), <, PLAYER_LEVEL / 1000);
-    g_assert_cmpfloat(level_at(two, 3000, RATE_HZ / 10, 0), >, PLAYER_LEVEL / 2);
-    g_assert_cmpfloat(level_at(two, 500, RATE_HZ / 10, 0), <, PLAYER_LEVEL / 1000);
+    hear_begin_of(f, one, 500);
+    g_assert_cmpfloat(level_at(one, 3000, RATE_HZ / 10, 0), <, PLAYER_LEVEL / 20);
+    g_assert_cmpfloat(level_at(two, 500, RATE_HZ / 10, 0), <, PLAYER_LEVEL / 20);
     stop_player(low);
     stop_player(high);
 }
@@ -253,27 +259,39 @@ static int compare_int64(gconstpointer a, gconstpointer b)
     return left < right ? -1 : left > right;
 }
 
-/* What the player's own library says, each time that something is heard; the median. */
-static gint64 when_player_is_heard(Fixture *f, Ear *ear, Player *player, gint64 sample)
+/* In what was heard from there on. */
+static gint64 when_click_was_heard(const Ear *ear, guint from)
 {
-    g_autoptr(GArray) instants = g_array_new(FALSE, FALSE, sizeof(gint64));
-    while (instants->len < 21) {
-        hear(f, ear, RATE_HZ / 50);
-        gint64 at_ns = player_instant_ns(player, sample);
-        if (at_ns != EG_TIME_NONE)
-            g_array_append_val(instants, at_ns);
-    }
-    g_array_sort(instants, compare_int64);
-    return g_array_index(instants, gint64, instants->len / 2);
-}
-
-static gint64 when_click_was_heard(const Ear *ear)
-{
-    for (guint i = 0; i < ear->samples->len / 2; i++) {
+    for (guint i = from; i < ear->samples->len / 2; i++) {
         if (sample_at(ear, i, 0) > PLAYER_LEVEL / 2)
             return ear->first_ns + i * EG_NS_PER_S / RATE_HZ;
     }
     return EG_TIME_NONE;
+}
+
+static gint64 median(GArray *values, guint n)
+{
+    g_assert_cmpuint(values->len, >=, n);
+    g_array_remove_range(values, 0, values->len - n);
+    g_array_sort(values, compare_int64);
+    return g_array_index(values, gint64, n / 2);
+}
+
+/* How much later than the player's own library says. NONE: the player was held up. */
+static gint64 click_delay_ns(Fixture *f, Ear *ear, const char *server)
+{
+    guint from = ear->samples->len / 2;
+    g_autoptr(GArray) expected = g_array_new(FALSE, FALSE, sizeof(gint64));
+    Player *player = player_new(f->loop, server, PLAYER_CLICK);
+    while (when_click_was_heard(ear, from) == EG_TIME_NONE) {
+        hear(f, ear, RATE_HZ / 50);
+        gint64 at_ns = player_instant_ns(player, PLAYER_CLICK_SAMPLE);
+        if (at_ns != EG_TIME_NONE)
+            g_array_append_val(expected, at_ns);
+    }
+    bool is_clean = !player_had_gaps(player);
+    player_free(player);
+    return is_clean ? when_click_was_heard(ear, from) - median(expected, 9) : EG_TIME_NONE;
 }
 
 static void test_instant(Fixture *f, gconstpointer data)
@@ -283,14 +301,12 @@ static void test_instant(Fixture *f, gconstpointer data)
     eg_sound_start(ear->sound);
     const char *server =
         g_environ_getenv((char **)eg_sound_environment(ear->sound), "PULSE_SERVER");
-    Player *player = player_new(f->loop, server, PLAYER_CLICK);
-    gint64 expected_ns = when_player_is_heard(f, ear, player, PLAYER_CLICK_SAMPLE);
-    while (when_click_was_heard(ear) == EG_TIME_NONE)
-        hear(f, ear, RATE_HZ / 50);
-    gint64 off_ns = when_click_was_heard(ear) - expected_ns;
-    g_test_message("heard %.3f ms after the player's instant", (double)off_ns / EG_NS_PER_MS);
-    g_assert_cmpint(ABS(off_ns), <, 10 * EG_NS_PER_MS);
-    player_free(player);
+    gint64 delay_ns = EG_TIME_NONE;
+    for (guint i = 0; i < 10 && delay_ns == EG_TIME_NONE; i++)
+        delay_ns = click_delay_ns(f, ear, server);
+    g_assert_cmpint(delay_ns, !=, EG_TIME_NONE);
+    g_test_message("heard %.3f ms after the player's instant", (double)delay_ns / EG_NS_PER_MS);
+    g_assert_cmpint(ABS(delay_ns), <, 10 * EG_NS_PER_MS);
 }
 
 /* The daemon leads a session of its own, below this process. */
@@ -317,13 +333,13 @@ static void test_killed(Fixture *f, gconstpointer data)
     g_assert_cmpint(eg_error_blame(ear->error), ==, EG_BLAME_SERVICE);
 }
 
-static guint count_shared_memory(void)
+/* Files there outlive who made them. */
+static bool has_shared_memory(pid_t pid)
 {
-    guint n = 0;
-    g_autoptr(GDir) dir = g_dir_open("/dev/shm", 0, NULL);
-    for (const char *name; dir != NULL && (name = g_dir_read_name(dir)) != NULL;)
-        n += g_str_has_prefix(name, "pulse-shm-");
-    return n;
+    g_autofree char *path = g_strdup_printf("/proc/%d/maps", pid);
+    g_autofree char *maps = NULL;
+    g_assert_true(g_file_get_contents(path, &maps, NULL, NULL));
+    return strstr(maps, "/dev/shm/") != NULL;
 }
 
 static void test_nothing_stays(Fixture *f, gconstpointer data)
@@ -337,7 +353,8 @@ static void test_nothing_stays(Fixture *f, gconstpointer data)
     hear_begin_of(f, ear, 1000);
     stop_player(process);
     pid_t pid = find_daemon();
-    g_assert_cmpuint(count_shared_memory(), ==, 0);
+    g_assert_false(has_shared_memory(pid));
+    g_assert_false(has_shared_memory(getpid()));
     close_ear(ear);
     g_assert_cmpint(kill(pid, 0), ==, -1);
     g_assert_cmpint(errno, ==, ESRCH);
