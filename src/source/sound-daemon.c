@@ -18,28 +18,35 @@
 #define SOCKET_TARGET 3 /* SD_LISTEN_FDS_START */
 #define BACKLOG       16
 
-#define SINK_FORMAT "format=float32le channels=2 rate=" G_STRINGIFY(EG_SOUND_RATE_HZ)
+static const char sink_module[] =
+    "module-null-sink norewinds=1 sink_name=" EG_SOUND_DAEMON_SINK
+    " format=float32le channels=2 rate=" G_STRINGIFY(EG_SOUND_RATE_HZ);
+
+/* Whoever can enter the folder is known. */
+static const char socket_module[] =
+    "module-native-protocol-unix auth-anonymous=1 auth-cookie-enabled=0";
 
 /* Browsers take the default rate for theirs. What is heard is never rewound, so that it can be
- * passed on when it is mixed. Nothing is in shared memory, which outlives who is killed. */
-static const char daemon_config[] =
-    "daemonize = no\n"
-    "system-instance = no\n"
-    "use-pid-file = no\n"
-    "allow-exit = no\n"
-    "exit-idle-time = -1\n"
-    "high-priority = no\n"
-    "realtime-scheduling = no\n"
-    "cpu-limit = no\n"
-    "enable-shm = no\n"
-    "flat-volumes = no\n"
-    "enable-deferred-volume = no\n"
-    "log-target = stderr\n"
-    "log-level = error\n"
-    "resample-method = speex-float-1\n"
-    "default-sample-format = float32le\n"
-    "default-sample-rate = " G_STRINGIFY(EG_SOUND_RATE_HZ) "\n"
-                                                           "default-sample-channels = 2\n";
+ * passed on when it is mixed. Nothing is in shared memory: files there outlive who is
+ * killed, and for so little the socket is a third cheaper. */
+static const char daemon_config[] = "daemonize = no\n"
+                                    "system-instance = no\n"
+                                    "use-pid-file = no\n"
+                                    "allow-exit = no\n"
+                                    "allow-module-loading = no\n"
+                                    "exit-idle-time = -1\n"
+                                    "high-priority = no\n"
+                                    "realtime-scheduling = no\n"
+                                    "cpu-limit = no\n"
+                                    "enable-shm = no\n"
+                                    "flat-volumes = no\n"
+                                    "enable-deferred-volume = no\n"
+                                    "log-target = stderr\n"
+                                    "log-level = error\n"
+                                    "resample-method = speex-float-1\n"
+                                    "default-sample-format = float32le\n"
+                                    "default-sample-channels = 2\n"
+                                    "default-sample-rate = " G_STRINGIFY(EG_SOUND_RATE_HZ) "\n";
 
 static const char client_config[] = "autospawn = no\n"
                                     "enable-shm = no\n";
@@ -111,23 +118,16 @@ static void set_client_environment(EgSoundDaemon *daemon, const char *client_con
 }
 
 /* LISTEN_PID must be the daemon's own, which is known only to the process that becomes it. */
-static EgHelper *start(EgLoop *loop, const EgSoundDaemonParams *params, const EgSoundDaemon *daemon,
-                       const char *config_path, int socket_fd, const EgHelperEvents *events,
-                       gpointer user, GError **error)
+static const char *const daemon_argv[] = {
+    "sh",          "-c",        "export LISTEN_PID=$$; exec \"$@\"",
+    "sh",          PROGRAM,     "-n",
+    "-L",          sink_module, "-L",
+    socket_module, NULL,
+};
+
+static char **daemon_environment(const EgSoundDaemon *daemon, const EgSoundDaemonParams *params,
+                                 const char *config_path)
 {
-    static const char *const argv[] = {"sh",
-                                       "-c",
-                                       "export LISTEN_PID=$$; exec \"$@\"",
-                                       "sh",
-                                       PROGRAM,
-                                       "-n",
-                                       "-L",
-                                       "module-null-sink sink_name=" EG_SOUND_DAEMON_SINK
-                                       " " SINK_FORMAT " norewinds=1",
-                                       "-L",
-                                       "module-native-protocol-unix auth-anonymous=1 "
-                                       "auth-cookie-enabled=0",
-                                       NULL};
     const char *const variables[][2] = {
         {"PULSE_CONFIG",             config_path         },
         {"PULSE_RUNTIME_PATH",       daemon->runtime_path},
@@ -136,20 +136,7 @@ static EgHelper *start(EgLoop *loop, const EgSoundDaemonParams *params, const Eg
         {"DBUS_SESSION_BUS_ADDRESS", "disabled:"         },
         {"DBUS_SYSTEM_BUS_ADDRESS",  "disabled:"         },
     };
-    g_auto(GStrv) environment =
-        add_variables(params->environment, variables, G_N_ELEMENTS(variables));
-    const EgHelperFd fds[] = {
-        {socket_fd, SOCKET_TARGET},
-    };
-    const EgHelperParams helper = {
-        .name = "PulseAudio",
-        .argv = argv,
-        .environment = (const char *const *)environment,
-        .fds = fds,
-        .n_fds = G_N_ELEMENTS(fds),
-        .log = params->log,
-    };
-    return eg_helper_new(loop, &helper, events, user, error);
+    return add_variables(params->environment, variables, G_N_ELEMENTS(variables));
 }
 
 /* What lies in the folder, and the socket or -1. */
@@ -187,8 +174,20 @@ EgSoundDaemon *eg_sound_daemon_new(EgLoop *loop, const EgSoundDaemonParams *para
     int fd = prepare(daemon, params->folder, &config_path, error);
     if (fd < 0)
         return NULL;
+    g_auto(GStrv) environment = daemon_environment(daemon, params, config_path);
+    const EgHelperFd fds[] = {
+        {fd, SOCKET_TARGET}
+    };
+    const EgHelperParams helper = {
+        .name = "PulseAudio",
+        .argv = daemon_argv,
+        .environment = (const char *const *)environment,
+        .fds = fds,
+        .n_fds = G_N_ELEMENTS(fds),
+        .log = params->log,
+    };
     const EgHelperEvents events = {.exited = exited};
-    daemon->helper = start(loop, params, daemon, config_path, fd, &events, user, error);
+    daemon->helper = eg_helper_new(loop, &helper, &events, user, error);
     close(fd);
     return daemon->helper != NULL ? g_steal_pointer(&daemon) : NULL;
 }
