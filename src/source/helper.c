@@ -20,6 +20,7 @@
 
 struct _EgHelper {
     char *name;
+    char *noise;
     const EgLog *log;
     EgHelperEvents events;
     gpointer user;
@@ -92,12 +93,14 @@ static void on_line(GObject *object, GAsyncResult *result, gpointer user)
         return;
     }
     g_autofree char *text = g_utf8_make_valid(line, -1);
+    read_line(helper);
+    if (helper->noise != NULL && strstr(text, helper->noise) != NULL)
+        return;
     eg_debug(helper->log, "helper says", EG_STR("program", helper->name), EG_STR("line", text));
     if (*text != '\0') {
         g_free(helper->last_line);
         helper->last_line = g_strdup(text);
     }
-    read_line(helper);
     if (helper->events.line != NULL)
         helper->events.line(helper->user, text);
 }
@@ -150,6 +153,7 @@ EgHelper *eg_helper_new(EgLoop *loop, const EgHelperParams *params, const EgHelp
         return NULL;
     EgHelper *helper = g_new0(EgHelper, 1);
     helper->name = g_strdup(params->name);
+    helper->noise = g_strdup(params->noise);
     helper->log = params->log;
     helper->events = *events;
     helper->user = user;
@@ -175,6 +179,7 @@ void eg_helper_free(EgHelper *helper)
     g_object_unref(helper->cancellable);
     eg_timer_free(helper->exit_timer);
     g_free(helper->last_line);
+    g_free(helper->noise);
     g_free(helper->name);
     g_free(helper);
 }
