@@ -147,7 +147,7 @@ static const EgConfigKey keys[] = {
     UNUSED("s3_assume_role_external_id", NULL, NO_UPLOADS),
     UNUSED("debug", NULL, "not supported yet: debug_handler_port shows what there is"),
 
-    PORT("template_port", template_port, .standard = "7980", .unused_because = NO_PAGES),
+    PORT("template_port", template_port, .standard = "7980"),
     UNUSED("template_base", NULL, NO_PAGES),
     UNUSED("enable_chrome_sandbox", "false", NO_PAGES),
     UNUSED("insecure", "false", NO_PAGES),
