@@ -16,6 +16,7 @@
 #include "service/signals.h"
 #include "service/standalone.h"
 #include "service/state.h"
+#include "service/template-server.h"
 #include "service/twirp.h"
 #include "service/webhooks.h"
 
@@ -57,6 +58,7 @@ typedef struct {
     EgEgresses *egresses;
     EgMetrics *metrics;
     EgPages *pages;
+    EgTemplateServer *templates; /* NULL: off */
     EgTimer *measure_timer;
     EgTimer *ended_timer; /* looks whether everything is over */
 } Service;
@@ -319,6 +321,15 @@ static bool open_pages(Service *service, GError **error)
     return service->pages != NULL;
 }
 
+static bool open_templates(Service *service, GError **error)
+{
+    guint port = service->config->template_port;
+    if (port == 0)
+        return true;
+    service->templates = eg_template_server_new(service->loop, port, error);
+    return service->templates != NULL;
+}
+
 /* From the bottom up: whoever takes requests comes last. */
 static bool open_parts(Service *service, const char *config_body, const char *const *environment,
                        GError **error)
@@ -340,7 +351,8 @@ static bool open_parts(Service *service, const char *config_body, const char *co
     service->reporter =
         eg_reporter_new(service->loop, publisher, service->log, &reporter_events, service);
     service->orphans = eg_orphans_new(service->loop, service->log, on_orphan_ended, service);
-    if (!open_egresses(service, config_body, environment, error) || !open_pages(service, error))
+    if (!open_egresses(service, config_body, environment, error) || !open_pages(service, error) ||
+        !open_templates(service, error))
         return false;
     eg_state_adopt(service->state, take_over, service);
     if (config->has_redis)
@@ -356,6 +368,7 @@ static void close_parts(Service *service)
     eg_timer_free(service->ended_timer);
     eg_twirp_free(service->twirp);
     eg_rpc_free(service->rpc);
+    eg_template_server_free(service->templates);
     eg_pages_free(service->pages);
     eg_metrics_free(service->metrics);
     eg_egresses_free(service->egresses);

@@ -155,6 +155,7 @@ class Service:
         self.port = ports.take()
         self.health_port = ports.take()
         self.prometheus_port = ports.take()
+        self.template_port = ports.take()
         self.config = {
             "ws_url": server.url,
             "api_key": API_KEY,
@@ -162,6 +163,7 @@ class Service:
             "state_dir": str(folder / "state"),
             "health_port": self.health_port,
             "prometheus_port": self.prometheus_port,
+            "template_port": self.template_port,
             "logging": {"json": True, "level": "info"},
             "cpu_cost": CHEAP,
         } | ({"redis": {"address": redis.address}} if redis else
