@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "source/display-class.h"
+#include "source/display-x11.h"
 
 /* Pictures that the user may hold, beyond those of a second: if it holds more, instants are missed.
  * Of the memory that comes back, this much is kept. */
@@ -19,7 +20,9 @@ typedef struct {
     const EgDisplayClass *class;
 } Row;
 
-static const Row rows[EG_N_DISPLAYS] = {0};
+static const Row rows[EG_N_DISPLAYS] = {
+    [EG_DISPLAY_X11] = {"x11", &eg_display_x11},
+};
 
 EgDisplayKind eg_display_kind_from_name(const char *name)
 {
