@@ -13,6 +13,12 @@
 
 #define SOCKET_NAME "wayland"
 
+/* Until Chromium hears from us that its window fills the output, its page is smaller than the
+ * window that it was told, by a frame and its shadow. A page should not see that its size changes.
+ */
+#define FRAME_WIDTH  32
+#define FRAME_HEIGHT 42
+
 /* Connections that wait to be accepted. */
 #define BACKLOG 16
 
@@ -73,7 +79,8 @@ static void add_for_programs(EgDisplay *display)
 {
     const Variant *variant = display->variant;
     g_autofree char *size =
-        g_strdup_printf("--window-size=%u,%u", display->params.width, display->params.height);
+        g_strdup_printf("--window-size=%u,%u", display->params.width + FRAME_WIDTH,
+                        display->params.height + FRAME_HEIGHT);
     eg_display_add_environment(display, "WAYLAND_DISPLAY", variant->path);
     eg_display_add_browser_flag(display, "--ozone-platform=wayland");
     eg_display_add_browser_flag(display, size);
