@@ -7,12 +7,14 @@
 #include <gio/gunixinputstream.h>
 #include <gio/gunixsocketaddress.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/shm.h>
 #include <unistd.h>
 #include <xcb/damage.h>
 #include <xcb/xcb.h>
+#include <xcb/xcbext.h>
 
 #include "base/error.h"
 #include "source/convert.h"
@@ -34,10 +36,14 @@
 #define COOKIE_BYTES 16
 
 /* Of Xvfb: its listening socket as systemd hands them over, which must know its process id, and
- * where it writes a line when it is ready. */
-#define LISTEN_FD 3
-#define READY_FD  4
-#define START     "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
+ * where it writes a line when it is ready. What it tells of itself on its standard error. */
+#define LISTEN_FD    3
+#define READY_FD     4
+#define SEGMENT_LINE "screen 0 shmid "
+#define START        "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
+
+/* How long the server is waited for before a picture is taken anyway. */
+#define HOLD_TIMEOUT_MS 5
 
 typedef struct {
     EgDisplay *display;
@@ -196,15 +202,42 @@ static void read_events(EgDisplay *display)
     }
 }
 
+/* Until the server is let go, it draws nothing: no picture is half of one and half of the next.
+ * It answers when it has done what it was doing; one that does not is not waited for. */
+static void hold_server(X11 *x11)
+{
+    struct pollfd readable = {.fd = xcb_get_file_descriptor(x11->connection), .events = POLLIN};
+    xcb_grab_server(x11->connection);
+    xcb_get_input_focus_cookie_t request = xcb_get_input_focus_unchecked(x11->connection);
+    xcb_flush(x11->connection);
+    void *answer = NULL;
+    bool has_answered = false;
+    do
+        has_answered = xcb_poll_for_reply(x11->connection, request.sequence, &answer, NULL) != 0;
+    while (!has_answered && poll(&readable, 1, HOLD_TIMEOUT_MS) > 0);
+    if (!has_answered)
+        xcb_discard_reply(x11->connection, request.sequence);
+    free(answer);
+}
+
+static void let_server_go(X11 *x11)
+{
+    xcb_ungrab_server(x11->connection);
+    xcb_flush(x11->connection);
+}
+
 static bool capture(EgDisplay *display, guint8 *const planes[3], const gsize strides[3])
 {
     X11 *x11 = display->variant;
     read_events(display);
     if (!x11->is_dirty)
         return false;
+    hold_server(x11);
+    read_events(display);
     x11->is_dirty = false;
     eg_convert_bgrx_to_i420(x11->pixels, x11->stride, display->params.width, display->params.height,
                             planes, strides);
+    let_server_go(x11);
     return true;
 }
 
@@ -226,11 +259,22 @@ static void become_ready(X11 *x11)
     eg_display_put_ready(x11->display);
 }
 
+/* Of the segment, in the line in which Xvfb tells it. */
+static bool parse_segment_id(const char *line, int *id)
+{
+    gint64 value;
+    if (!g_str_has_prefix(line, SEGMENT_LINE) ||
+        !g_ascii_string_to_signed(line + strlen(SEGMENT_LINE), 10, 0, G_MAXINT, &value, NULL))
+        return false;
+    *id = (int)value;
+    return true;
+}
+
 static void on_line(gpointer user, const char *line)
 {
     X11 *x11 = user;
     int id;
-    if (x11->segment != NULL || sscanf(line, "screen 0 shmid %d", &id) != 1)
+    if (x11->segment != NULL || !parse_segment_id(line, &id))
         return;
     if (attach(x11, id))
         become_ready(x11);
@@ -273,7 +317,7 @@ static bool start_server(X11 *x11, GSocket *socket, int ready_fd, GError **error
         "-shmem", "-nocursor", "-br",
         "-s", "0", /* no screen saver */
         "-noreset",
-        "-nolisten", "tcp", "-nolisten", "local",
+        "-nolisten", "tcp", "-nolisten", "unix",
         NULL,
     };
     // clang-format on

@@ -175,6 +175,16 @@ static bool columns_are(GstBuffer *picture, guint from, guint until, guint32 col
            plane_is(picture, 2, from / 2, until / 2, 128 + 224 * (red - luma) / 1.5748);
 }
 
+/* Until the memory of the newest picture is that of the one before. */
+static void wait_unchanged(Fixture *f)
+{
+    GstMemory *memory;
+    do {
+        memory = gst_buffer_peek_memory(f->picture, 0);
+        wait_picture(f);
+    } while (gst_buffer_peek_memory(f->picture, 0) != memory);
+}
+
 static void wait_color(Fixture *f, guint32 color)
 {
     while (!columns_are(f->picture, 0, WIDTH, color))
@@ -217,12 +227,12 @@ static void test_unchanged(Fixture *f, gconstpointer data)
     open_and_start(f);
     fill(f, 0x336699, (xcb_rectangle_t){0, 0, WIDTH, HEIGHT});
     wait_color(f, 0x336699);
-    wait_picture(f); /* that one may have been half-way */
-    g_autoptr(GstBuffer) picture = gst_buffer_ref(f->picture);
+    wait_unchanged(f);
+    GstMemory *memory = gst_buffer_peek_memory(f->picture, 0);
     eg_display_get_stats(f->display, &before);
     wait_picture(f);
     wait_picture(f);
-    g_assert_true(gst_buffer_peek_memory(f->picture, 0) == gst_buffer_peek_memory(picture, 0));
+    g_assert_true(gst_buffer_peek_memory(f->picture, 0) == memory);
     eg_display_get_stats(f->display, &after);
     g_assert_cmpuint(after.pictures - before.pictures, ==, 2);
     g_assert_cmpuint(after.unchanged - before.unchanged, ==, 2);
@@ -231,16 +241,18 @@ static void test_unchanged(Fixture *f, gconstpointer data)
     fill(f, 0xffffff, (xcb_rectangle_t){WIDTH, 0, 1, HEIGHT});
     wait_picture(f);
     wait_picture(f);
-    g_assert_true(gst_buffer_peek_memory(f->picture, 0) == gst_buffer_peek_memory(picture, 0));
+    g_assert_true(gst_buffer_peek_memory(f->picture, 0) == memory);
 }
 
-/* Who has not read the cookie does not get in. */
+/* Who has not read the cookie does not get in, and there is no file for others to find. */
 static void test_stranger(Fixture *f, gconstpointer data)
 {
     (void)data;
     open_display(f);
     wait_ready(f);
     xcb_disconnect(connect_client(f));
+    g_autofree char *path = g_strconcat("/tmp/.X11-unix/X", g_getenv("DISPLAY") + 1, NULL);
+    g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
     g_setenv("XAUTHORITY", "/dev/null", TRUE);
     xcb_connection_t *client = xcb_connect(NULL, NULL);
     g_assert_cmpint(xcb_connection_has_error(client), !=, 0);
