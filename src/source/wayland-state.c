@@ -34,6 +34,14 @@ static void move_list(struct wl_list *to, struct wl_list *from)
     wl_list_init(from);
 }
 
+/* The same pixels. */
+static bool is_shown_otherwise(const EgWaylandState *state, const EgWaylandState *other)
+{
+    return state->scale != other->scale || state->transform != other->transform ||
+           memcmp(state->source, other->source, sizeof(state->source)) != 0 ||
+           memcmp(state->destination, other->destination, sizeof(state->destination)) != 0;
+}
+
 void eg_wayland_state_merge(EgWaylandState *to, EgWaylandState *from)
 {
     if (from->is_attached) {
@@ -43,7 +51,7 @@ void eg_wayland_state_merge(EgWaylandState *to, EgWaylandState *from)
         from->buffer = NULL;
         from->is_attached = false;
     }
-    to->is_damaged |= from->is_damaged;
+    to->is_damaged |= from->is_damaged || is_shown_otherwise(to, from);
     from->is_damaged = false;
     to->scale = from->scale;
     to->transform = from->transform;

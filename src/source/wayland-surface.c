@@ -124,15 +124,14 @@ void eg_wayland_surface_apply(EgWaylandSurface *surface, EgWaylandState *state)
 {
     gint32 width;
     gint32 height;
-    bool is_new = state->is_attached || state->is_damaged;
     eg_wayland_state_merge(&surface->current, state);
+    if (surface->current.is_attached || surface->current.is_damaged)
+        surface->wayland->has_changed = true;
     surface->current.is_attached = false;
     surface->current.is_damaged = false;
     if (!get_buffer_size(surface, &width, &height) ||
         !eg_wayland_viewport_apply(surface, &width, &height))
         return;
-    if (is_new || width != surface->width || height != surface->height)
-        surface->wayland->has_changed = true;
     surface->width = width;
     surface->height = height;
     if (surface->object != NULL && surface->role->committed != NULL)

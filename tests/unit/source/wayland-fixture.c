@@ -41,7 +41,7 @@ void wayland_set_up(Fixture *f, gconstpointer data)
     };
     f->display = eg_display_new(f->loop, &params, &events, f, &error);
     g_assert_no_error(error);
-    while (f->socket == NULL)
+    while (f->newest == NULL)
         eg_loop_iterate(f->loop, true);
 }
 

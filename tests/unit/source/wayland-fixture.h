@@ -26,7 +26,7 @@ typedef struct {
 #define OUTPUT_HEIGHT 48
 #define OUTPUT_FPS    60
 
-/* Of all tests; the display is ready then. */
+/* Of all tests; pictures come then. */
 void wayland_set_up(Fixture *f, gconstpointer data);
 void wayland_tear_down(Fixture *f, gconstpointer data);
 
