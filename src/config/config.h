@@ -75,8 +75,8 @@ typedef struct {
     bool logs_console;         /* of the page */
     bool uses_x11;             /* a browser's display: Xvfb in place of our compositor. Ours */
     bool reloads_crashed;      /* a web page that has crashed is loaded again. Ours */
-    char **web_allow; /* what a web page may reach though it is private: host, host:port or network;
-                         NULL: nothing. Ours */
+    char **web_allow; /* what a web page may reach though it is private: host, host:port or network,
+                         "*": everything; NULL: nothing. Ours */
     guint health_port;
     guint prometheus_port;
     guint debug_handler_port;
