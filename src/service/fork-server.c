@@ -30,7 +30,7 @@ struct _EgForkServer {
 
 /* What belongs to the service; the rest (paths, proxies, locale) is every program's. */
 static const char *const own_prefixes[] = {
-    "LIVEKIT_", "EGRESS_CONFIG_", "AWS_", "AZURE_", "GOOGLE_", "OSS_",
+    "LIVEKIT_", "EGRESS_CONFIG_", "EGRESS_TEMPLATE_", "AWS_", "AZURE_", "GOOGLE_", "OSS_",
 };
 
 bool eg_fork_server_keeps(const char *variable)
