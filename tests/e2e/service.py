@@ -18,7 +18,7 @@ import time
 import jwt
 from livekit import api
 
-from process import Deadline, Process
+from process import Deadline, Logging, Process
 from server import ADDRESS, API_KEY, API_SECRET
 
 # Small enough for two cores that carry several tests: what it costs is measured in bench/.
@@ -147,7 +147,7 @@ class Listener:
         self._server.server_close()
 
 
-class Service:
+class Service(Logging):
     """`egress serve`; starts at once and returns when it takes requests."""
 
     def __init__(self, folder: pathlib.Path, ports, server, *, redis=None, name="service", **config):
@@ -176,18 +176,6 @@ class Service:
             [os.environ["EGRESS"], "serve", "--config-body", json.dumps(self.config)],
             log=self.folder / f"{self._name}.log", lines_from="stderr")
         self.wait_log("connected to Redis" if self._redis else "serving the Egress API")
-
-    def wait_log(self, message: str, timeout=60, **fields) -> dict:
-        deadline = time.monotonic() + timeout
-        while True:
-            line = self.process.next_line(deadline)
-            assert line is not None, (f"the service has ended before it said {message!r}: "
-                                      f"{self.process.lines[-8:]}")
-            if not line.startswith("{"):
-                continue
-            entry = json.loads(line)
-            if entry["msg"] == message and all(entry.get(k) == v for k, v in fields.items()):
-                return entry
 
     @property
     def url(self) -> str:
