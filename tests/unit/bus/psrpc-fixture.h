@@ -2,14 +2,10 @@
 
 #include "bus/psrpc-message.h"
 #include "mock/mock-redis.h"
+#include "unit/bus/psrpc-methods.h"
 
 /* Servers and clients of psrpc in one loop, on the Redis in memory; and the hands to play either
  * side message by message. */
-
-extern const EgPsrpcMethod psrpc_start;  /* with a claim */
-extern const EgPsrpcMethod psrpc_stop;   /* with a claim and a lock */
-extern const EgPsrpcMethod psrpc_list;   /* with neither */
-extern const EgPsrpcMethod psrpc_create; /* without a result */
 
 typedef struct {
     EgLoop *loop;
