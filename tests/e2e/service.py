@@ -8,12 +8,14 @@ import json
 import os
 import pathlib
 import queue
+import re
 import signal
 import socket
 import socketserver
 import subprocess
 import threading
 import time
+import urllib.request
 
 import jwt
 from livekit import api
@@ -191,6 +193,20 @@ class Service(Logging):
             except (OSError, ValueError):
                 continue
         raise AssertionError(f"no process of {egress_id}")
+
+    def fetch(self, port: int) -> str:
+        """One of its pages."""
+        with urllib.request.urlopen(f"http://{ADDRESS}:{port}/", timeout=10) as response:
+            return response.read().decode()
+
+    def metrics(self) -> list:
+        """(name, labels, value) of all that it tells Prometheus."""
+        rows = []
+        for line in self.fetch(self.prometheus_port).splitlines():
+            if not line.startswith("#"):
+                name, labels, value = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line).groups()
+                rows.append((name, dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)))
+        return rows
 
     def signal(self, number: int):
         self.process.popen.send_signal(number)

@@ -5,10 +5,8 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import signal
 import time
-import urllib.request
 
 import pytest
 from livekit import api
@@ -57,15 +55,11 @@ def wait_until(condition, what: str, timeout=30):
         time.sleep(0.02)
 
 
-def fetch(port: int) -> str:
-    with urllib.request.urlopen(f"http://{ADDRESS}:{port}/", timeout=10) as response:
-        return response.read().decode()
-
-
 def results(service) -> dict:
     """How egresses ended, as the metrics count them: (type, result) -> how often."""
-    pattern = r'handler_results_total\{.*type="(\w+)",result="(\w+)"\} (\d+)'
-    return {(m[1], m[2]): int(m[3]) for m in re.finditer(pattern, fetch(service.prometheus_port))}
+    return {(labels["type"], labels["result"]): int(value)
+            for name, labels, value in service.metrics()
+            if name == "livekit_egress_handler_results_total"}
 
 
 def children_of(pid: int) -> list:
@@ -343,7 +337,7 @@ def test_duplicate_identity(fleet, lively, room, tmp_path):
     publisher.join("other", room, identity=info.egress_id)
     wait_until(lambda: results(fleet.service) == {("track", "duplicate_identity"): 1},
                "it ends as a duplicate")
-    assert info.egress_id not in json.loads(fetch(fleet.service.health_port))
+    assert info.egress_id not in json.loads(fleet.service.fetch(fleet.service.health_port))
     fleet.service.kill()
     fleet.service.start()
     next_one = fleet.egress.track(room, publisher.audio, tmp_path / "next.ogg")
@@ -390,7 +384,7 @@ def test_drain(fleet, lively, room, tmp_path, number):
     fleet.service.wait_log("draining: no more requests are taken")
     new = fleet.egress.track(room, publisher.audio, tmp_path / "new.ogg").egress_id
     second.wait_log("egress is now", egressID=new, status="EGRESS_ACTIVE")
-    assert "is_terminating{" in fetch(fleet.service.prometheus_port)
+    assert "is_terminating{" in fleet.service.fetch(fleet.service.prometheus_port)
     assert fleet.egress.stop(running).status == STATUS.EGRESS_ENDING
     assert fleet.hooks.wait_ended(running)["status"] == "EGRESS_COMPLETE"
     assert fleet.service.process.wait() == 0
@@ -471,7 +465,7 @@ def test_two_services_share_work(fleet, lively, room, tmp_path, idle_machine):
         info = fleet.egress.track(room, publisher.audio, tmp_path / f"{n}.ogg")
         services[service].wait_log("egress is now", egressID=info.egress_id, status="EGRESS_ACTIVE")
         taken_by.append(info.egress_id)
-    running = [set(json.loads(fetch(s.health_port))) - {"CpuLoad"} for s in services]
+    running = [set(json.loads(s.fetch(s.health_port))) - {"CpuLoad"} for s in services]
     assert running == [set(taken_by[:2]), set(taken_by[2:])]
     for egress_id in taken_by:
         fleet.egress.stop(egress_id)
@@ -566,7 +560,7 @@ def test_invalid_requests(fleet, room, tmp_path):
     for method, request in not_yet:
         expect_refused("unimplemented", 501, "", fleet.egress.call, method, request)
     assert fleet.egress.list() == []
-    assert json.loads(fetch(fleet.service.health_port)).keys() == {"CpuLoad"}
+    assert json.loads(fleet.service.fetch(fleet.service.health_port)).keys() == {"CpuLoad"}
     assert not list(tmp_path.glob("out*"))
 
 
@@ -615,8 +609,8 @@ def test_secrets_stay_inside(fleet, lively, room, tmp_path, monkeypatch):
     seen = {
         "environment of the egress": pathlib.Path(f"/proc/{pid}/environ").read_text(),
         "command line of the egress": pathlib.Path(f"/proc/{pid}/cmdline").read_text(),
-        "health page": fetch(fleet.service.health_port),
-        "metrics": fetch(fleet.service.prometheus_port),
+        "health page": fleet.service.fetch(fleet.service.health_port),
+        "metrics": fleet.service.fetch(fleet.service.prometheus_port),
         "ListEgress": str(fleet.egress.list()),
         "answer": str(nowhere) + str(running),
     }

@@ -177,3 +177,11 @@ ProtobufCMessage *psrpc_last(const char *pattern, const ProtobufCMessageDescript
     g_assert_nonnull(decoded);
     return decoded;
 }
+
+guint64 psrpc_n_errors(const EgPsrpcStats *stats)
+{
+    guint64 n = 0;
+    for (guint code = 0; code < EG_N_ERRORS; code++)
+        n += stats->errors[code];
+    return n;
+}

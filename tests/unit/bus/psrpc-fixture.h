@@ -73,3 +73,6 @@ void psrpc_claim(const char *channel, const char *request_id, const char *server
 
 /* The newest message to a channel that matches, which must be there. */
 ProtobufCMessage *psrpc_last(const char *pattern, const ProtobufCMessageDescriptor *descriptor);
+
+/* Of all codes. */
+guint64 psrpc_n_errors(const EgPsrpcStats *stats);
