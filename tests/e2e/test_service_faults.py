@@ -123,6 +123,41 @@ def test_egress_process_killed(fleet, lively, room, tmp_path):
     analyse(tmp_path / "other.ogg").expect_no_gaps()
 
 
+def test_egress_process_hangs(fleet, lively, room, tmp_path):
+    """It is killed when it does not answer any more, told to stop or not; what it has recorded is kept,
+    and others notice nothing."""
+    fleet = fleet(frozen_after="3s")
+    publisher = lively(fleet.server)
+    paths = {name: tmp_path / f"{name}.mp4" for name in ("hung", "stopped", "honest")}
+    ids = {name: fleet.egress.track(room, publisher.video, path).egress_id
+           for name, path in paths.items()}
+    for egress_id in ids.values():
+        fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(2)
+    for name in ("hung", "stopped"):
+        os.kill(fleet.service.egress_pid(ids[name]), signal.SIGSTOP)
+    assert fleet.egress.stop(ids["stopped"]).status == STATUS.EGRESS_ACTIVE
+    for name, details in (("hung", "End reason: Failure"), ("stopped", "End reason: StopEgress API")):
+        ended = fleet.hooks.wait_ended(ids[name])
+        assert ended["status"] == "EGRESS_FAILED" and ended["errorCode"] == 500, ended
+        assert ended["error"] == "pipeline frozen" and ended["details"] == details, ended
+        file = ended["fileResults"][0]
+        assert file["location"] == str(unfinished(paths[name]))
+        assert int(file["size"]) == unfinished(paths[name]).stat().st_size
+        recording = analyse(file["location"])
+        recording.expect_kinds("shown")
+        assert recording.duration > 1, recording.report()
+    wait_until(lambda: results(fleet.service) == {("track", "process_error"): 2}, "both are gone")
+
+    fleet.egress.stop(ids["honest"])
+    assert fleet.hooks.wait_ended(ids["honest"])["status"] == "EGRESS_COMPLETE"
+    analyse(paths["honest"]).expect_finished_mp4()
+    for name in ("hung", "stopped"):
+        assert fleet.hooks.statuses(ids[name]) == [
+            ("egress_started", "EGRESS_STARTING"), ("egress_updated", "EGRESS_ACTIVE"),
+            ("egress_ended", "EGRESS_FAILED")]
+
+
 def test_service_killed(fleet, lively, room, tmp_path):
     """Its egresses finish their files by themselves; the next service reports them, each once and
     when it knows where the file is."""
