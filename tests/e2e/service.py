@@ -251,6 +251,17 @@ class Egress:
             room_name=room, audio_only=True,
             file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
 
+    def track_composite(self, room, audio_track_id, video_track_id, path, **options):
+        return self.call("start_track_composite_egress", api.TrackCompositeEgressRequest(
+            room_name=room, audio_track_id=audio_track_id, video_track_id=video_track_id,
+            file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
+
+    def media(self, room, path, *, preset=None, **source):
+        """StartEgress (v2) with what api.MediaSource takes."""
+        return self.call("start_egress", api.StartEgressRequest(
+            room_name=room, media=api.MediaSource(**source), preset=preset,
+            outputs=[api.Output(file=api.FileOutput(filepath=str(path)))]))
+
     def stop(self, egress_id):
         return self.call("stop_egress", api.StopEgressRequest(egress_id=egress_id))
 
