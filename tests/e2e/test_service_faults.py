@@ -228,6 +228,24 @@ def test_fork_server_killed(fleet, lively, room, tmp_path):
                "nothing but the new fork server is left")
 
 
+def test_fork_server_hangs(fleet, lively, room, tmp_path):
+    """Who has asked is told, and the next one has another."""
+    fleet = fleet(frozen_after="1s")
+    publisher = lively(fleet.server)
+    os.kill(fork_server_of(fleet.service), signal.SIGSTOP)
+    expect_refused("internal", 500, "pipeline frozen",
+                   fleet.egress.track, room, publisher.audio, tmp_path / "hung.ogg")
+    info = fleet.egress.track(room, publisher.audio, tmp_path / "next.ogg")
+    fleet.hooks.wait_active(info.egress_id)
+    fleet.egress.stop(info.egress_id)
+    assert fleet.hooks.wait_ended(info.egress_id)["status"] == "EGRESS_COMPLETE"
+    ended = [e["egressInfo"] for e in fleet.hooks.events if e["event"] == "egress_ended"]
+    assert [(e["status"], e.get("error")) for e in ended] == [
+        ("EGRESS_FAILED", "pipeline frozen"), ("EGRESS_COMPLETE", None)]
+    wait_until(lambda: len(children_of(fleet.service.process.popen.pid)) == 1,
+               "nothing but the new fork server is left")
+
+
 def test_redis_restarted(fleet, lively, room, tmp_path):
     """The recording does not notice; what happened meanwhile is told afterwards, and the egress can be
     stopped."""
