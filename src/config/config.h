@@ -90,6 +90,7 @@ typedef struct {
                          Ours */
     EgCostConfig cost;
     EgLimitConfig limits;
+    gint64 frozen_ns;            /* a process that says nothing for so long has hung. Ours */
     guint video_encoder_threads; /* 0: the encoder decides */
     gint64 latency_ns; /* how long a late picture or sound is waited for before it is filled */
     EgLogLevel log_level;

@@ -312,6 +312,7 @@ static bool open_pages(Service *service, GError **error)
         .egresses = service->egresses,
         .admission = service->admission,
         .web_cost = service->config->cost.web,
+        .web_memory_bytes = service->config->cost.memory_bytes,
         .server = service->psrpc,
         .client = service->io_info != NULL ? eg_io_info_client(service->io_info) : NULL,
     };
