@@ -215,7 +215,7 @@ static void test_windows(Fixture *f, gconstpointer data)
     g_assert_null(strstr(f->requests->str, "/opened"));
 }
 
-/* With a flag that lets them come up: they are closed, without having run. */
+/* With a flag that lets them come up: they are closed. */
 static void test_windows_allowed(Fixture *f, gconstpointer data)
 {
     static const char *const flags[] = {"disable-popup-blocking", NULL};
