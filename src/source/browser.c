@@ -43,6 +43,7 @@ struct _EgBrowser {
     EgBrowserEvents events;
     gpointer user;
     gint64 load_timeout_ns;
+    bool awaits_signal;
     bool logs_console;
 
     BrowserState state;
@@ -197,6 +198,7 @@ static void take_page(EgBrowser *browser, const char *session, const char *targe
         .session = session,
         .target = target,
         .load_timeout_ns = browser->load_timeout_ns,
+        .awaits_signal = browser->awaits_signal,
         .logs_console = browser->logs_console,
         .log = browser->log,
     };
@@ -310,6 +312,7 @@ EgBrowser *eg_browser_new(EgLoop *loop, const EgBrowserParams *params,
     browser->events = *events;
     browser->user = user;
     browser->load_timeout_ns = params->load_timeout_ns;
+    browser->awaits_signal = params->awaits_signal;
     browser->logs_console = params->logs_console;
     browser->state = BROWSER_STARTING;
     browser->started_ns = eg_now_ns();
