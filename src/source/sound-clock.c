@@ -9,8 +9,11 @@
  * in the window must be that late, for on a busy machine some are held up. */
 #define JUMP_NS (10 * EG_NS_PER_MS)
 
-/* How fast the line follows; unheard. */
-#define MAX_BEND_PPM 200
+/* How fast the line follows; unheard. The first measurements come within a moment, in which the
+ * machine may have been busy, so it follows those after them faster. */
+#define MAX_BEND_PPM       200
+#define MAX_EARLY_BEND_PPM 2000
+#define EARLY              64 /* measurements */
 
 struct _EgSoundClock {
     guint rate_hz;
@@ -18,7 +21,9 @@ struct _EgSoundClock {
     guint n_origins;
     guint next;
     guint n_late; /* in a row */
+    guint n_measured;
     bool is_set;
+    bool was_asked;
     gint64 origin_ns; /* of the line */
     gint64 last_sample;
 };
@@ -69,6 +74,7 @@ bool eg_sound_clock_measure(EgSoundClock *clock, gint64 sample, gint64 at_ns)
 {
     gint64 origin_ns = at_ns - duration_ns(clock, sample);
     add_origin(clock, origin_ns);
+    clock->n_measured++;
     if (!clock->is_set) {
         jump(clock, clock->n_origins);
         clock->is_set = clock->n_origins == WINDOW;
@@ -87,13 +93,20 @@ bool eg_sound_clock_is_settled(const EgSoundClock *clock)
     return clock->is_set && clock->n_origins == WINDOW && clock->n_late == 0;
 }
 
+bool eg_sound_clock_wants_more(const EgSoundClock *clock)
+{
+    return !eg_sound_clock_is_settled(clock) || clock->n_measured < EARLY;
+}
+
 gint64 eg_sound_clock_instant_ns(EgSoundClock *clock, gint64 sample)
 {
     g_assert(clock->is_set);
     gint64 passed_ns = duration_ns(clock, MAX(sample - clock->last_sample, 0));
-    gint64 max_bend_ns = passed_ns / 1000 * MAX_BEND_PPM / 1000;
+    gint64 bend_ppm = clock->n_measured < EARLY + WINDOW ? MAX_EARLY_BEND_PPM : MAX_BEND_PPM;
+    gint64 max_bend_ns = clock->was_asked ? passed_ns / 1000 * bend_ppm / 1000 : G_MAXINT64;
     gint64 off_ns = earliest_origin_ns(clock, clock->n_origins) - clock->origin_ns;
     clock->origin_ns += CLAMP(off_ns, -max_bend_ns, max_bend_ns);
+    clock->was_asked = true;
     clock->last_sample = sample;
     return clock->origin_ns + duration_ns(clock, sample);
 }

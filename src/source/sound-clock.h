@@ -17,8 +17,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSoundClock, eg_sound_clock_free)
 /* Sample number `sample` was found to be heard at `at_ns`. True if the line has jumped. */
 bool eg_sound_clock_measure(EgSoundClock *clock, gint64 sample, gint64 at_ns);
 
-/* Has seen enough, and nothing odd since. If not, measure soon. */
+/* Has seen enough to begin with, and nothing odd since. */
 bool eg_sound_clock_is_settled(const EgSoundClock *clock);
+
+/* To be measured with each piece of sound, not only now and then. */
+bool eg_sound_clock_wants_more(const EgSoundClock *clock);
 
 /* When `sample` is heard; once a settled clock was seen. Asked with rising numbers: the line bends
  * by what has passed since the last one. */

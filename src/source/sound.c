@@ -14,7 +14,8 @@
  * fewer wake-ups; programs see it as latency. */
 #define BLOCK_SAMPLES (EG_SOUND_RATE_HZ / 50)
 
-/* The daemon is asked for the time at once until the clock has settled, then this often. */
+/* The daemon is asked for the time at once until the clock has settled, then with each piece for a
+ * while, then this often. */
 #define MEASURE_EVERY_SAMPLES EG_SOUND_RATE_HZ
 
 /* The longest that the daemon may take to come up, and then to answer. */
@@ -178,7 +179,7 @@ static void on_readable(pa_stream *stream, size_t n_bytes, void *user)
     while (sound->state < STATE_BROKEN && read_piece(sound))
         continue;
     bool is_due =
-        sound->n_samples >= sound->next_measure || !eg_sound_clock_is_settled(sound->clock);
+        sound->n_samples >= sound->next_measure || eg_sound_clock_wants_more(sound->clock);
     if (sound->state == STATE_READY && !sound->is_measuring && is_due)
         measure(sound);
 }

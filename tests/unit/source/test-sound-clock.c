@@ -72,13 +72,32 @@ static void test_drift(void)
 {
     g_autoptr(EgSoundClock) clock = eg_sound_clock_new(RATE_HZ);
     gint64 second = 0;
-    measure_seconds(clock, &second, ENOUGH, 0);
+    measure_seconds(clock, &second, 100, 0);
+    g_assert_false(eg_sound_clock_wants_more(clock));
+    g_assert_cmpint(off_ns(clock, second * RATE_HZ), ==, 0);
     for (gint64 i = 1; i <= 600; i++) {
         g_assert_false(measure_seconds(clock, &second, 1, -i * 50 * EG_NS_PER_US));
         gint64 step_ns = max_step_off_ns(clock, (second - 1) * RATE_HZ, second * RATE_HZ);
         g_assert_cmpint(step_ns, <=, 4 * EG_NS_PER_US);
     }
     g_assert_cmpint(off_ns(clock, second * RATE_HZ), ==, -600 * 50 * EG_NS_PER_US);
+}
+
+/* A busy start: unheard, all is right as soon as a good measurement comes; heard, within seconds.
+ */
+static void test_late_start(void)
+{
+    for (guint is_heard = 0; is_heard < 2; is_heard++) {
+        g_autoptr(EgSoundClock) clock = eg_sound_clock_new(RATE_HZ);
+        gint64 second = 0;
+        measure_seconds(clock, &second, ENOUGH, 5 * EG_NS_PER_MS);
+        g_assert_true(eg_sound_clock_wants_more(clock));
+        if (is_heard)
+            g_assert_cmpint(off_ns(clock, second * RATE_HZ), ==, 5 * EG_NS_PER_MS);
+        measure_seconds(clock, &second, 1, 0);
+        g_assert_cmpint(off_ns(clock, second * RATE_HZ), ==, is_heard ? 3 * EG_NS_PER_MS : 0);
+        g_assert_cmpint(off_ns(clock, (second + 2) * RATE_HZ), ==, 0);
+    }
 }
 
 static void test_missing_samples(void)
@@ -113,6 +132,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sound-clock/settles", test_settles);
     g_test_add_func("/sound-clock/late-measurements", test_late_measurements);
     g_test_add_func("/sound-clock/drift", test_drift);
+    g_test_add_func("/sound-clock/late-start", test_late_start);
     g_test_add_func("/sound-clock/missing-samples", test_missing_samples);
     g_test_add_func("/sound-clock/surplus-samples", test_surplus_samples);
     return g_test_run();
