@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "source/display-class.h"
+#include "source/display-wayland.h"
 #include "source/display-x11.h"
 
 /* Pictures that the user may hold, beyond those of a second: if it holds more, instants are missed.
@@ -21,7 +22,8 @@ typedef struct {
 } Row;
 
 static const Row rows[EG_N_DISPLAYS] = {
-    [EG_DISPLAY_X11] = {"x11", &eg_display_x11},
+    [EG_DISPLAY_X11] = {"x11",     &eg_display_x11    },
+    [EG_DISPLAY_WAYLAND] = {"wayland", &eg_display_wayland},
 };
 
 EgDisplayKind eg_display_kind_from_name(const char *name)
@@ -103,6 +105,11 @@ static gint64 instant(const EgDisplay *display, guint64 tick)
     guint64 after_ns =
         gst_util_uint64_scale(tick, (guint64)EG_NS_PER_S, (guint64)display->params.fps);
     return display->origin_ns + (gint64)after_ns;
+}
+
+gint64 eg_display_get_instant(const EgDisplay *display)
+{
+    return instant(display, display->tick - 1);
 }
 
 static void start_ticks(EgDisplay *display)
