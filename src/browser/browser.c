@@ -189,6 +189,8 @@ static void set_up_page(EgBrowser *browser, const char *session)
     call_vital(browser, session, "Page.enable", NULL);
     call_vital(browser, session, "Runtime.enable", NULL);
     call(browser, session, "Page.setInterceptFileChooserDialog", json_pack("{s:b}", "enabled", 1));
+    /* There is no keyboard that it could have: some pages rest without. */
+    call(browser, session, "Emulation.setFocusEmulationEnabled", json_pack("{s:b}", "enabled", 1));
 }
 
 static void take_page(EgBrowser *browser, const char *session, const char *target)
