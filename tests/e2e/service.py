@@ -155,6 +155,7 @@ class Service:
         self.port = ports.take()
         self.health_port = ports.take()
         self.prometheus_port = ports.take()
+        self.template_port = ports.take()
         self.config = {
             "ws_url": server.url,
             "api_key": API_KEY,
@@ -162,6 +163,7 @@ class Service:
             "state_dir": str(folder / "state"),
             "health_port": self.health_port,
             "prometheus_port": self.prometheus_port,
+            "template_port": self.template_port,
             "logging": {"json": True, "level": "info"},
             "cpu_cost": CHEAP,
         } | ({"redis": {"address": redis.address}} if redis else
@@ -247,6 +249,14 @@ class Egress:
             room_name=room, audio_only=True,
             file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
 
+    def room(self, room, path, **options):
+        return self.call("start_room_composite_egress", api.RoomCompositeEgressRequest(
+            room_name=room, file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
+
+    def web(self, url, path, **options):
+        return self.call("start_web_egress", api.WebEgressRequest(
+            url=url, file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
+
     def stop(self, egress_id):
         return self.call("stop_egress", api.StopEgressRequest(egress_id=egress_id))
 
@@ -255,3 +265,5 @@ class Egress:
 
 
 SMALL = api.EncodingOptions(width=320, height=180, video_bitrate=500, framerate=30)
+# For pages.
+MEDIUM = api.EncodingOptions(width=640, height=360, video_bitrate=1500, framerate=30)
