@@ -10,7 +10,8 @@
 //   start   when it writes START_RECORDING: a number of seconds after its begin, or a word, for which
 //           it waits (/wait/WORD). Until then its tag is 0; without it, it writes nothing
 //   end     the same of END_RECORDING, counted from START_RECORDING, if it writes that
-// It tells the test when all of it plays (/tell/playing), and each full second (/tell/second).
+// It tells the test when all of it plays (/tell/playing), and each full second (/tell/second), with by how
+// much the picture is behind the sound as far as the page knows.
 const query = new URLSearchParams(location.search);
 const option = (name, otherwise) => Number(query.get(name) ?? otherwise);
 const FPS = option("fps", 30);
@@ -106,7 +107,7 @@ function draw(counter, tag) {
 
 // Time. `lag` is by how much the media clock is behind performance.now(), in seconds: as the wall
 // clock has it, until there is sound. What the browser says of its sound jitters by some ms.
-const audio = TONE_HZ > 0 ? new AudioContext() : undefined;
+const audio = TONE_HZ > 0 ? new AudioContext({ latencyHint: "playback" }) : undefined;
 let lag = -performance.timeOrigin / 1000;
 let soundOrigin; // the media clock at the audio context's 0
 
@@ -150,7 +151,7 @@ async function play() {
 }
 
 // Frames. One lasts a whole number of the display's: what a clock that jitters against the display's
-// would drop and repeat is not the recorder's. Only if it is off by more than a frame it is set anew.
+// would drop and repeat is not the recorder's. Only if it is off by most of a frame it is set anew.
 let shownTag = query.has("start") ? 0 : TAG;
 let [frame, refreshed, refreshMs, refreshes] = [undefined, undefined, 1000 / 60, 0];
 
@@ -166,7 +167,7 @@ function nextFrame(now) {
   const each = Math.max(1, Math.round(1000 / FPS / refreshMs)); // refreshes that a frame lasts
   const step = Math.floor(refreshes / each);
   refreshes -= step * each;
-  if (frame === undefined || Math.abs(due - frame - step) > 1.1) {
+  if (frame === undefined || Math.abs(due - frame - step) > 0.7) {
     refreshes = 0;
     return Math.round(due);
   }
@@ -181,7 +182,7 @@ function onRefresh(now) {
   const before = frame;
   frame = nextFrame(now);
   if (before !== undefined && Math.floor(frame / FPS) > Math.floor(before / FPS))
-    fetch(`/tell/second?tag=${TAG}`);
+    fetch(`/tell/second?tag=${TAG}&late_ms=${Math.round(1000 * (now / 1000 - lag - frame / FPS))}`);
   draw(frame % (LOOP_SECONDS * FPS), shownTag);
 }
 
