@@ -33,6 +33,14 @@ fi
 page_module=$root/templates
 page_client=$cache/page-$(hash_of "$page_module"/{package.json,package-lock.json})
 
+# Templates that are not ours: one with LiveKit's SDK, in sdk/, and that of the documentation, in example/.
+template_module=$root/tests/template
+templates_text=$root/docs/TEMPLATES.md
+templates=
+if [ -f "$template_module/package.json" ]; then
+    templates=$cache/templates-$(hash_of "$template_module"/* "$templates_text")
+fi
+
 python_packages=$root/tests/requirements.txt
 venv=$cache/python-$(hash_of "$python_packages")
 
@@ -111,6 +119,31 @@ npm_install() {
         touch "$1/complete"
 }
 
+# code_block FILE NAME: the code of that name in a text.
+code_block() {
+    awk -v name="$2" '
+        /^```/ && !inside { inside = $2 == name; next }
+        /^```/ { exit }
+        inside' "$1"
+}
+
+# bundle_page FOLDER: page.js and what it imports, as one script in place of it.
+bundle_page() {
+    "$(node_program)" "$page_module/node_modules/esbuild/bin/esbuild" \
+        --bundle --outfile="$1/page.js" --allow-overwrite "$1/page.js"
+}
+
+create_templates() {
+    npm_install "$templates" "$template_module"/{package.json,package-lock.json} &&
+        mkdir "$templates"/{sdk,example} &&
+        cp "$template_module"/{index.html,page.js} "$templates/sdk" &&
+        code_block "$templates_text" index.html > "$templates/example/index.html" &&
+        code_block "$templates_text" page.js > "$templates/example/page.js" &&
+        bundle_page "$templates/sdk" &&
+        bundle_page "$templates/example" &&
+        touch "$templates/built"
+}
+
 need_go() {
     [ -n "$(go_program)" ] ||
         step 'Installing Go in the Python environment' \
@@ -150,6 +183,11 @@ need_page() {
         step 'Installing what the page is built with' \
             npm_install "$page_client" "$page_module"/{package.json,package-lock.json}
     ln -sfn "$page_client/node_modules" "$page_module/node_modules"
+}
+
+need_templates() {
+    [ -n "$templates" ] && [ ! -e "$templates/built" ] || return 0
+    step "Building the tests' templates" create_templates
 }
 
 need_node_client() {

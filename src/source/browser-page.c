@@ -78,6 +78,7 @@ struct _EgBrowserPage {
     guint n_tries;
     Document document;
     char *shown_loader; /* of the document that the main frame shows since the last try; or NULL */
+    bool has_loaded;    /* ... which says that it has loaded */
     gint64 call;        /* that the state waits for; 0: none */
     EgTimer *load_timer;
     EgTimer *retry_timer;
@@ -145,6 +146,7 @@ static void end_try(EgBrowserPage *page)
     page->signals = 0;
     clear_document(&page->document);
     g_clear_pointer(&page->shown_loader, g_free);
+    page->has_loaded = false;
 }
 
 /* Tells the user, who may free the page. */
@@ -251,30 +253,42 @@ static void check(EgBrowserPage *page)
         MIN(CHECK_TIMEOUT_NS, page->load_timeout_ns), on_check_reply, page);
 }
 
+/* The document may have been shown, and have loaded, before the answer comes. */
+static void go_on_loading(EgBrowserPage *page, const char *loader)
+{
+    set_state(page, PAGE_LOADING);
+    if (g_strcmp0(page->shown_loader, loader) != 0) {
+        g_clear_pointer(&page->shown_loader, g_free);
+        page->has_loaded = false;
+        page->signals = 0;
+    }
+    /* The page is there already, and differs in the fragment at most. */
+    if (*loader == '\0')
+        call(page, "Page.reload", NULL);
+    else if (!end_with_bad_status(page) && page->has_loaded)
+        check(page);
+}
+
 static void on_navigate_reply(gpointer user, const json_t *result, const GError *error)
 {
     EgBrowserPage *page = user;
     page->call = 0;
     if (error != NULL) {
-        const char *text = strstr(error->message, ": ");
-        fail_loading(page, text != NULL ? text + 2 : error->message);
+        const char *colon = strstr(error->message, ": ");
+        const char *reason = colon != NULL ? colon + 2 : error->message;
+        if (strcmp(reason, "Target crashed") == 0)
+            try_again_or_fail(page, "the page's process has ended");
+        else
+            fail_loading(page, reason);
         return;
     }
     const char *text = eg_devtools_get_string(result, "errorText");
-    if (json_is_true(json_object_get(result, "isDownload"))) {
+    if (json_is_true(json_object_get(result, "isDownload")))
         fail_loading(page, "it is a download, not a page");
-        return;
-    }
-    if (*text != '\0') {
+    else if (*text != '\0')
         end_with_net_error(page, text);
-        return;
-    }
-    set_state(page, PAGE_LOADING);
-    /* The page is there already, and differs in the fragment at most. */
-    if (*eg_devtools_get_string(result, "loaderId") == '\0')
-        call(page, "Page.reload", NULL);
     else
-        end_with_bad_status(page);
+        go_on_loading(page, eg_devtools_get_string(result, "loaderId"));
 }
 
 static void begin_try(EgBrowserPage *page)
@@ -344,6 +358,9 @@ static void on_frame_navigated(EgBrowserPage *page, const json_t *params)
     const char *loader = eg_devtools_get_string(params, "frame.loaderId");
     g_free(page->shown_loader);
     page->shown_loader = g_strdup(loader);
+    page->has_loaded = false;
+    if (page->state == PAGE_NAVIGATING)
+        page->signals = 0;
     const char *unreachable = eg_devtools_get_string(params, "frame.unreachableUrl");
     if (*unreachable == '\0')
         return;
@@ -362,7 +379,8 @@ static void on_frame_navigated(EgBrowserPage *page, const json_t *params)
 static void on_load_event(EgBrowserPage *page, const json_t *params)
 {
     (void)params;
-    if (page->state == PAGE_LOADING && page->shown_loader != NULL)
+    page->has_loaded = page->shown_loader != NULL;
+    if (page->state == PAGE_LOADING && page->has_loaded)
         check(page);
 }
 

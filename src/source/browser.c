@@ -151,7 +151,7 @@ static void call(EgBrowser *browser, const char *session, const char *method, js
 static void set_up_browser(EgBrowser *browser)
 {
     call(browser, NULL, "Target.setAutoAttach",
-         json_pack("{s:b, s:b, s:b, s:[{s:s}]}", "autoAttach", 1, "waitForDebuggerOnStart", 1,
+         json_pack("{s:b, s:b, s:b, s:[{s:s}]}", "autoAttach", 1, "waitForDebuggerOnStart", 0,
                    "flatten", 1, "filter", "type", "page"),
          on_vital_reply);
     call(browser, NULL, "Target.setDiscoverTargets",
@@ -201,6 +201,8 @@ static void on_attached(EgBrowser *browser, const json_t *params)
     }
     eg_debug(browser->log, "a window that the page opened is closed");
     call(browser, NULL, "Target.closeTarget", json_pack("{s:s}", "targetId", target), NULL);
+    /* It may be in the page's process, which waits with it. */
+    call(browser, session, "Runtime.runIfWaitingForDebugger", NULL, NULL);
 }
 
 static void on_detached(EgBrowser *browser, const json_t *params)

@@ -1,11 +1,14 @@
 // The page that is recorded when a room is: joins the room that its address names, shows who is there,
 // and says when the recording starts and ends. docs/TEMPLATES.md has the contract.
 
-import { Room, RoomEvent } from "livekit-client";
+import { ConnectionState, LogLevel, Room, RoomEvent, setLogLevel } from "livekit-client";
 import { type Layout, parseLayout } from "./layout";
 import { allGuests, mediaOf, onChange, playSound } from "./room";
 import { Signals } from "./signals";
 import { Stage } from "./stage";
+
+/** Of a server that cannot be reached. */
+const JOIN_RETRIES = 2;
 
 const DEFAULT: Layout = { kind: "grid", isLight: false };
 
@@ -43,14 +46,19 @@ async function run(root: HTMLElement): Promise<void> {
     fail(`the address has no parameter "${url ? "token" : "url"}"`);
     return;
   }
+  setLogLevel(LogLevel.warn);
   const signals = new Signals();
   const stage = new Stage(root, layoutOf(query.get("layout") ?? ""), () => signals.start());
-  const room = new Room();
+  // Each picture is received as large as its tile is, and not at all without one.
+  const room = new Room({ adaptiveStream: true });
   const obey = () => {
     const name = layoutIn(room.localParticipant.metadata);
     if (name !== undefined) stage.setLayout(layoutOf(name));
   };
   onChange(room, () => {
+    // Then the client has let go of everybody: they are shown as they were.
+    if (room.state === ConnectionState.Reconnecting || room.state === ConnectionState.Disconnected)
+      return;
     const speaking = room.activeSpeakers.map((participant) => participant.identity);
     stage.update(allGuests(room), speaking);
     signals.update(mediaOf(room));
@@ -60,9 +68,10 @@ async function run(root: HTMLElement): Promise<void> {
     if (participant.isLocal) obey();
   });
   try {
-    await room.connect(url, token);
+    await room.connect(url, token, { maxRetries: JOIN_RETRIES });
   } catch (error) {
-    fail(`the room cannot be joined: ${error instanceof Error ? error.message : String(error)}`);
+    const cause = error instanceof Error ? error.message : String(error);
+    fail(`the room cannot be joined at ${url}: ${cause}`);
     return;
   }
   obey();

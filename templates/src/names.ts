@@ -7,12 +7,15 @@ function firstGrapheme(word: string): string {
   return "";
 }
 
+/** Keeps letters from being written as a word, as those of Arabic would be. */
+const APART = "\u200c";
+
 /** Of the first and the last word that begin with a letter; "" if there is none, as in a telephone
  * number. */
 export function initialsOf(name: string): string {
   const words = name.split(/[\s_.@-]+/u).filter((word) => /^\p{L}/u.test(word));
   const ends = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  return ends.map((word) => firstGrapheme(word ?? "").toLocaleUpperCase()).join("");
+  return ends.map((word) => firstGrapheme(word ?? "").toLocaleUpperCase()).join(APART);
 }
 
 /** One of `count`, the same for a text each time. */

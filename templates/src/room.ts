@@ -60,11 +60,15 @@ function guestsOf(participant: RemoteParticipant): Guest[] {
   return guests;
 }
 
-/** In the order in which they came. */
+function joinedAt(participant: RemoteParticipant): number {
+  return participant.joinedAt?.getTime() ?? 0;
+}
+
+/** In the order in which they came, as far as that is known: it is in seconds. */
 export function allGuests(room: Room): Guest[] {
   return [...room.remoteParticipants.values()]
     .filter(isShown)
-    .sort((a, b) => (a.joinedAt?.getTime() ?? 0) - (b.joinedAt?.getTime() ?? 0))
+    .sort((a, b) => joinedAt(a) - joinedAt(b) || (a.identity < b.identity ? -1 : 1))
     .flatMap(guestsOf);
 }
 

@@ -63,8 +63,6 @@ export class Stage {
     }
     for (const guest of this.guests) {
       const rect = rects[keys.indexOf(guest.key)];
-      const isReceived = guest.video?.isDesired ?? false;
-      if (isReceived) guest.video?.setEnabled(rect !== undefined);
       if (rect === undefined) continue;
       this.tileOf(guest).update(guest, rect, this.voices.isHeard(guest.identity, now));
     }

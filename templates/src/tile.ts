@@ -2,7 +2,7 @@
 // change costs nothing.
 
 import type { RemoteTrack } from "livekit-client";
-import { fitCamera, type Rect, type Size } from "./layout";
+import { fitCamera, type Rect } from "./layout";
 import { initialsOf, numberOf } from "./names";
 import type { Guest } from "./room";
 
@@ -20,7 +20,7 @@ function icon(name: keyof typeof ICONS): SVGElement {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   svg.setAttribute("viewBox", "0 0 24 24");
-  svg.classList.add("icon", name);
+  svg.classList.add("icon", `icon-${name}`);
   path.setAttribute("d", ICONS[name]);
   svg.append(path);
   return svg;
@@ -31,13 +31,6 @@ function element(name: string, ...children: Node[]): HTMLElement {
   made.className = name;
   made.append(...children);
   return made;
-}
-
-/** The size in which a picture of these proportions is seen, for the server to choose a layer by. */
-function sizeSeen(picture: Size, tile: Size, isWhole: boolean): Size {
-  const scales = [tile.width / picture.width, tile.height / picture.height];
-  const scale = (isWhole ? Math.min(...scales) : Math.max(...scales)) * devicePixelRatio;
-  return { width: Math.ceil(picture.width * scale), height: Math.ceil(picture.height * scale) };
 }
 
 export class Tile {
@@ -111,6 +104,7 @@ export class Tile {
   private attach(track: RemoteTrack): void {
     const picture = document.createElement("video");
     picture.addEventListener("resize", () => this.fit());
+    picture.addEventListener("emptied", () => this.element.classList.remove("live"));
     this.picture = picture;
     this.element.prepend(picture);
     track.attach(picture);
@@ -138,9 +132,6 @@ export class Tile {
     if (this.picture === undefined || video === undefined) return;
     const { videoWidth: width, videoHeight: height } = this.picture;
     const size = width > 0 && height > 0 ? { width, height } : (video.dimensions ?? this.rect);
-    const fit = kind === "screen" ? "contain" : fitCamera(size, this.rect);
-    this.picture.style.objectFit = fit;
-    if (this.track !== undefined)
-      video.setVideoDimensions(sizeSeen(size, this.rect, fit === "contain"));
+    this.picture.style.objectFit = kind === "screen" ? "contain" : fitCamera(size, this.rect);
   }
 }

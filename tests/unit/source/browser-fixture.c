@@ -33,8 +33,8 @@ static const struct {
     {"/endless",          200, "<img src=/never>"                                                         },
     {"/hangs",            200, "<script>for (;;);</script>"                                               },
     {"/hangs-later",      200,
-     "<script>onload = () => setTimeout(() => { console.log("
-     "'START_RECORDING'); for (;;); }, 0)</script>"                                                       },
+     "<script>console.log('START_RECORDING'); onload = () => fetch('/gate').then(() => { for (;;);"
+     " })</script>"                                                                                       },
     {"/dialogs",          200,
      "<script>alert(1); console.log('confirm ' + confirm('?')); "
      "console.log('prompt ' + prompt('?')); print(); "
@@ -69,8 +69,12 @@ static void on_request(SoupServer *server, SoupServerMessage *message, const cha
     (void)server;
     (void)query;
     g_string_append_printf(f->requests, "%s ", path);
-    if (strcmp(path, "/never") == 0) {
+    if (g_test_verbose())
+        g_printerr("GET %s\n", path);
+    if (strcmp(path, "/never") == 0 || strcmp(path, "/gate") == 0) {
         soup_server_message_pause(message);
+        if (strcmp(path, "/gate") == 0)
+            f->gate = message;
         return;
     }
     if (strcmp(path, "/file") == 0) {
@@ -179,22 +183,14 @@ static GTlsCertificate *new_certificate(Fixture *f)
     return certificate;
 }
 
-void fixture_set_up(Fixture *f, gconstpointer data)
+static void set_up_browser(Fixture *f)
 {
     static const char *const display_flags[] = {"--ozone-platform=headless", NULL};
-    (void)data;
     g_autoptr(GError) error = NULL;
-    f->lines = g_string_new(NULL);
-    eg_log_setup(EG_LOG_DEBUG, false);
-    eg_log_set_writer(on_log_line, f);
-    f->loop = eg_loop_new();
-    f->log = eg_log_new(NULL, NULL, NULL);
     f->folder = eg_run_folder_new(NULL, &error);
     g_assert_no_error(error);
     f->environment = eg_run_folder_environment(f->folder);
     f->events = g_string_new(NULL);
-    f->requests = g_string_new(NULL);
-    f->server = new_server(f, NULL);
     f->params = (EgBrowserParams){
         .folder = eg_run_folder_path(f->folder),
         .width = 640,
@@ -203,6 +199,25 @@ void fixture_set_up(Fixture *f, gconstpointer data)
         .display_flags = display_flags,
         .log = f->log,
     };
+}
+
+void fixture_set_up(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->lines = g_string_new(NULL);
+    eg_log_setup(EG_LOG_DEBUG, false);
+    eg_log_set_writer(on_log_line, f);
+    f->loop = eg_loop_new();
+    f->log = eg_log_new(NULL, NULL, NULL);
+    f->requests = g_string_new(NULL);
+    f->server = new_server(f, NULL);
+    set_up_browser(f);
+}
+
+void fixture_set_up_beside(Fixture *f, const Fixture *beside)
+{
+    *f = (Fixture){.loop = beside->loop, .log = beside->log, .server = beside->server};
+    set_up_browser(f);
 }
 
 /* All were killed; the kernel may still be taking them apart. */
@@ -216,21 +231,26 @@ static void wait_for_no_process(const Fixture *f)
     }
 }
 
+void fixture_tear_down_beside(Fixture *f)
+{
+    eg_browser_free(f->browser);
+    wait_for_no_process(f);
+    g_clear_error(&f->error);
+    g_string_free(f->events, TRUE);
+    g_strfreev(f->environment);
+    eg_run_folder_free(f->folder);
+}
+
 void fixture_tear_down(Fixture *f, gconstpointer data)
 {
     (void)data;
-    eg_browser_free(f->browser);
-    wait_for_no_process(f);
+    fixture_tear_down_beside(f);
     soup_server_disconnect(f->server);
     g_object_unref(f->server);
     if (f->tls_server != NULL)
         soup_server_disconnect(f->tls_server);
     g_clear_object(&f->tls_server);
-    g_clear_error(&f->error);
-    g_string_free(f->events, TRUE);
     g_string_free(f->requests, TRUE);
-    g_strfreev(f->environment);
-    eg_run_folder_free(f->folder);
     eg_log_set_writer(NULL, NULL);
     eg_log_free(f->log);
     eg_loop_free(f->loop);
@@ -269,6 +289,12 @@ void fixture_open(Fixture *f, const char *path)
 {
     g_autofree char *url = fixture_url(f, path);
     eg_browser_open(f->browser, url);
+}
+
+void fixture_open_gate(Fixture *f)
+{
+    soup_server_message_set_status(f->gate, 200, NULL);
+    soup_server_message_unpause(f->gate);
 }
 
 static guint count_words(const char *text)

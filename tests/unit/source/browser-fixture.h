@@ -13,7 +13,8 @@ typedef struct {
     EgRunFolder *folder;
     char **environment;
     SoupServer *server;
-    SoupServer *tls_server; /* with a certificate of nobody */
+    SoupServer *tls_server;  /* with a certificate of nobody */
+    SoupServerMessage *gate; /* the request for /gate, which waits */
     EgBrowser *browser;
     GString *events;
     GError *error;     /* of the last `crashed` or `failed` */
@@ -25,6 +26,10 @@ typedef struct {
 void fixture_set_up(Fixture *f, gconstpointer data);
 void fixture_tear_down(Fixture *f, gconstpointer data);
 
+/* Another browser, with the loop and the server of the first. */
+void fixture_set_up_beside(Fixture *f, const Fixture *beside);
+void fixture_tear_down_beside(Fixture *f);
+
 /* Starts it, as f->params say; and waits for `ready`. */
 void fixture_try_to_start(Fixture *f);
 void fixture_start(Fixture *f);
@@ -35,6 +40,9 @@ char *fixture_tls_url(Fixture *f, const char *path);
 
 /* Opens a path of the server. */
 void fixture_open(Fixture *f, const char *path);
+
+/* Answers the request for /gate. */
+void fixture_open_gate(Fixture *f);
 
 /* Until so many words have been written down, counted from the beginning, or this is in what the
  * browser asked for, or the page's console said. */

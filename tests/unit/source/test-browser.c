@@ -135,13 +135,18 @@ static void test_insecure(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded START END ");
 }
 
+static guint count(const char *text, const char *part)
+{
+    guint n = 0;
+    for (const char *found = strstr(text, part); found != NULL; n++)
+        found = strstr(found + 1, part);
+    return n;
+}
+
 static void wait_for_requests(Fixture *f, const char *path, guint n)
 {
-    for (guint found = 0; found < n;) {
+    while (count(f->requests->str, path) < n)
         eg_loop_iterate(f->loop, true);
-        g_auto(GStrv) parts = g_strsplit(f->requests->str, path, -1);
-        found = g_strv_length(parts) - 1;
-    }
 }
 
 static void test_endless(Fixture *f, gconstpointer data)
@@ -155,7 +160,7 @@ static void test_endless(Fixture *f, gconstpointer data)
     eg_browser_open(f->browser, url);
     fixture_wait(f, "ready failed ");
     g_assert_cmpstr(f->error->message, ==, message);
-    wait_for_requests(f, "/endless ", 3);
+    g_assert_cmpuint(count(f->requests->str, "/endless "), ==, 3);
 }
 
 static void test_hangs(Fixture *f, gconstpointer data)
@@ -168,13 +173,21 @@ static void test_hangs(Fixture *f, gconstpointer data)
     g_assert_true(g_str_has_prefix(f->error->message, "page load error: the page "));
 }
 
-/* It is no end; and another page can be opened. */
+/* It is no end; only another page cannot be opened in its place. */
 static void test_hangs_later(Fixture *f, gconstpointer data)
 {
     (void)data;
+    f->params.load_timeout_ns = 2 * EG_NS_PER_S;
     fixture_start(f);
     fixture_open(f, "/hangs-later");
     fixture_wait(f, "ready loaded START ");
+    fixture_wait_for_request(f, "/gate");
+    fixture_open_gate(f);
+    fixture_open(f, "/still");
+    while (strlen(f->events->str) <= strlen("ready loaded START "))
+        eg_loop_iterate(f->loop, true);
+    g_assert_true(strcmp(f->events->str, "ready loaded START failed ") == 0 ||
+                  strcmp(f->events->str, "ready loaded START loaded ") == 0);
 }
 
 static void test_dialogs(Fixture *f, gconstpointer data)
@@ -245,9 +258,8 @@ static void test_console(Fixture *f, gconstpointer data)
     fixture_start(f);
     fixture_open(f, "/floods");
     fixture_wait(f, "ready loaded START ");
-    g_auto(GStrv) parts = g_strsplit(f->lines->str, "INFO  console ", -1);
-    g_assert_cmpuint(g_strv_length(parts), >, 50);
-    g_assert_cmpuint(g_strv_length(parts), <, 450);
+    g_assert_cmpuint(count(f->lines->str, "INFO  console "), >, 50);
+    g_assert_cmpuint(count(f->lines->str, "INFO  console "), <, 450);
     g_assert_nonnull(strstr(f->lines->str, "a message of the browser is left out"));
     g_assert_cmpuint(f->lines->len, <, 1 << 20);
 }
@@ -298,8 +310,7 @@ static void test_killed_while_loading(Fixture *f, gconstpointer data)
         kill_renderers(f, SIGKILL);
     }
     fixture_wait(f, "ready failed ");
-    g_assert_true(g_str_has_prefix(f->error->message,
-                                   "page load error: the page's process was killed (signal 9)"));
+    g_assert_true(g_str_has_prefix(f->error->message, "page load error: the page's process "));
 }
 
 static void test_browser_killed(Fixture *f, gconstpointer data)
@@ -327,7 +338,7 @@ static void test_does_not_start(Fixture *f, gconstpointer data)
     fixture_try_to_start(f);
     fixture_wait(f, "failed ");
     g_assert_true(g_str_has_prefix(f->error->message, "chrome error: Chromium has ended ("));
-    g_assert_nonnull(strstr(f->error->message, "DISPLAY"));
+    g_assert_nonnull(strstr(f->error->message, "failed to initialize"));
 }
 
 /* Freed at once, and while it loads. */
@@ -355,21 +366,27 @@ static void test_secrets(Fixture *f, gconstpointer data)
     g_assert_null(strstr(f->lines->str, "very-secret-token"));
 }
 
-static void test_several(void)
+static void test_several(Fixture *f, gconstpointer data)
 {
-    Fixture fixtures[3] = {0};
-    /* Loops are of one thread, and the newest is the thread's. */
-    for (guint i = 0; i < G_N_ELEMENTS(fixtures); i++)
-        fixture_set_up(&fixtures[i], NULL);
-    for (guint i = 0; i < G_N_ELEMENTS(fixtures); i++)
-        fixture_try_to_start(&fixtures[i]);
-    for (guint i = 0; i < G_N_ELEMENTS(fixtures); i++) {
-        fixture_wait(&fixtures[i], "ready ");
-        fixture_open(&fixtures[i], "/late");
-        fixture_wait(&fixtures[i], "ready loaded START ");
+    (void)data;
+    Fixture others[2];
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+        fixture_set_up_beside(&others[i], f);
+    fixture_try_to_start(f);
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+        fixture_try_to_start(&others[i]);
+    fixture_wait(f, "ready ");
+    fixture_open(f, "/late");
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++) {
+        fixture_wait(&others[i], "ready ");
+        fixture_open(&others[i], "/late");
+        fixture_wait(&others[i], "ready loaded START ");
     }
-    for (guint i = G_N_ELEMENTS(fixtures); i > 0; i--)
-        fixture_tear_down(&fixtures[i - 1], NULL);
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++)
+        fixture_tear_down_beside(&others[i]);
+    fixture_wait(f, "ready loaded START ");
+    fixture_open(f, "/signals");
+    fixture_wait(f, "ready loaded START loaded START END ");
 }
 
 static void test_flags(Fixture *f, gconstpointer data)
@@ -434,7 +451,7 @@ int main(int argc, char **argv)
     ADD("/browser/does-not-start", test_does_not_start);
     ADD("/browser/free-early", test_free_early);
     ADD("/browser/secrets", test_secrets);
-    g_test_add_func("/browser/several", test_several);
+    ADD("/browser/several", test_several);
     ADD("/browser/flags", test_flags);
     ADD("/browser/own-flags", test_own_flags);
 #undef ADD

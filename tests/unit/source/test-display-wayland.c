@@ -337,7 +337,6 @@ static void on_presented(void *user, struct wp_presentation_feedback *report, gu
                          guint32 second_low, guint32 ns, guint32 refresh_ns, guint32 count_high,
                          guint32 count_low, guint32 flags)
 {
-    (void)report;
     (void)second_high;
     (void)second_low;
     (void)ns;
@@ -347,13 +346,14 @@ static void on_presented(void *user, struct wp_presentation_feedback *report, gu
     Reports *reports = user;
     reports->n_presented++;
     reports->refresh_ns = refresh_ns;
+    wp_presentation_feedback_destroy(report);
 }
 
 static void on_discarded(void *user, struct wp_presentation_feedback *report)
 {
-    (void)report;
     Reports *reports = user;
     reports->n_discarded++;
+    wp_presentation_feedback_destroy(report);
 }
 
 static const struct wp_presentation_feedback_listener report_listener = {

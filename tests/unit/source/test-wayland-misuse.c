@@ -89,9 +89,15 @@ static void truncate_shown_popup(Page *page)
 {
     struct xdg_positioner *positioner = positioner_new(page->client, 0, 0, 16, 16);
     Window *popup = popup_new(page->client, page->window, positioner);
-    Buffer *buffer = buffer_new(page->client, 16, 16, WL_SHM_FORMAT_ARGB8888, GREEN);
-    g_assert_cmpint(ftruncate(buffer->fd, 0), ==, 0);
-    wl_surface_attach(popup->surface, buffer->buffer, 0, 0);
+    int fd = memfd_create("small", MFD_CLOEXEC);
+    g_assert_cmpint(ftruncate(fd, 1024), ==, 0);
+    struct wl_shm_pool *pool = wl_shm_create_pool(page->client->shm, fd, 1024);
+    struct wl_buffer *buffer =
+        wl_shm_pool_create_buffer(pool, 0, 16, 16, 64, WL_SHM_FORMAT_ARGB8888);
+    g_assert_true(client_sync(page->client));
+    g_assert_cmpint(ftruncate(fd, 0), ==, 0);
+    close(fd);
+    wl_surface_attach(popup->surface, buffer, 0, 0);
     wl_surface_commit(popup->surface);
 }
 

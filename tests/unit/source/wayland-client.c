@@ -45,6 +45,7 @@ static const struct wl_registry_listener registry_listener = {on_global, on_glob
 Client *client_new(const char *socket)
 {
     Client *client = g_new0(Client, 1);
+    client->windows = g_ptr_array_new_with_free_func(g_free);
     client->display = wl_display_connect(socket);
     g_assert_nonnull(client->display);
     client->registry = wl_display_get_registry(client->display);
@@ -61,6 +62,7 @@ void client_free(Client *client)
         wl_proxy_destroy(*(struct wl_proxy **)((char *)client + globals[i].offset));
     wl_registry_destroy(client->registry);
     wl_display_disconnect(client->display);
+    g_ptr_array_unref(client->windows);
     g_free(client);
 }
 
@@ -203,6 +205,7 @@ static const struct xdg_popup_listener popup_listener = {
 static Window *make_window(Client *client)
 {
     Window *window = g_new0(Window, 1);
+    g_ptr_array_add(client->windows, window);
     window->surface = wl_compositor_create_surface(client->compositor);
     window->xdg = xdg_wm_base_get_xdg_surface(client->shell, window->surface);
     xdg_surface_add_listener(window->xdg, &xdg_listener, window);
@@ -238,7 +241,6 @@ void window_free(Window *window)
         xdg_popup_destroy(window->popup);
     xdg_surface_destroy(window->xdg);
     wl_surface_destroy(window->surface);
-    g_free(window);
 }
 
 struct xdg_positioner *positioner_new(Client *client, gint32 x, gint32 y, gint32 width,

@@ -20,6 +20,7 @@ typedef struct {
     struct wl_output *output;
     struct wp_viewporter *viewporter;
     struct wp_presentation *presentation;
+    GPtrArray *windows; /* Window: their memory, for tests that leave some behind */
 } Client;
 
 Client *client_new(const char *socket);
