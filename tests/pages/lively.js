@@ -169,7 +169,9 @@ function nextFrame(now) {
   refreshes -= step * each;
   if (frame === undefined || Math.abs(due - frame - step) > 0.7) {
     refreshes = 0;
-    return Math.round(due);
+    const wanted = Math.round(due);
+    const isNear = frame !== undefined && Math.abs(wanted - frame) < FPS;
+    return isNear ? Math.max(frame, wanted) : wanted;
   }
   return frame + step;
 }
