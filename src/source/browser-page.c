@@ -417,12 +417,10 @@ static void on_crashed(EgBrowserPage *page, const json_t *params)
 {
     const char *status = eg_devtools_get_string(params, "status");
     const gint64 code = eg_devtools_get_integer(params, "errorCode");
-    g_autofree char *reason =
-        strcmp(status, "crashed") == 0
-            ? g_strdup_printf("the page's process has crashed (signal %d)", (int)code)
-            : g_strdup_printf("the page's process was killed (%s, signal %d); the machine may be "
-                              "out of memory",
-                              status, (int)code);
+    const bool has_crashed = strcmp(status, "crashed") == 0;
+    g_autofree char *reason = g_strdup_printf(
+        "the page's process %s (signal %d)%s", has_crashed ? "has crashed" : "was killed",
+        (int)code, has_crashed ? "" : "; the machine may be out of memory");
     if (is_opening(page)) {
         if (page->state != PAGE_RETRYING)
             try_again_or_fail(page, reason);

@@ -46,6 +46,7 @@ struct _EgBrowser {
     bool logs_console;
 
     BrowserState state;
+    guint n_vital; /* calls without whose answer it is not ready */
     gint64 started_ns;
     EgHelper *helper;
     EgDevtools *devtools;
@@ -132,44 +133,61 @@ static const EgBrowserEvents page_events = {
     .failed = on_page_failed,
 };
 
-/* Without these nothing works. */
-static void on_vital_reply(gpointer user, const json_t *result, const GError *error)
+static void be_ready(EgBrowser *browser)
 {
-    (void)result;
-    if (error != NULL)
-        fail(user, error->message);
+    eg_timer_clear(browser->timer);
+    set_state(browser, BROWSER_RUNNING);
+    eg_debug(browser->log, "browser started",
+             EG_INT("ms", (eg_now_ns() - browser->started_ns) / EG_NS_PER_MS));
+    browser->events.ready(browser->user);
 }
 
-static void call(EgBrowser *browser, const char *session, const char *method, json_t *params,
-                 EgDevtoolsReply reply)
+static void on_vital_reply(gpointer user, const json_t *result, const GError *error)
 {
-    eg_devtools_call(browser->devtools, session, method, params, CALL_TIMEOUT_NS, reply, browser);
+    EgBrowser *browser = user;
+    (void)result;
+    browser->n_vital--;
+    if (error != NULL)
+        fail(browser, error->message);
+    else if (browser->n_vital == 0 && browser->page != NULL && browser->state == BROWSER_STARTING)
+        be_ready(browser);
+}
+
+static void call(EgBrowser *browser, const char *session, const char *method, json_t *params)
+{
+    eg_devtools_call(browser->devtools, session, method, params, CALL_TIMEOUT_NS, NULL, NULL);
+}
+
+/* One without which nothing works. */
+static void call_vital(EgBrowser *browser, const char *session, const char *method, json_t *params)
+{
+    browser->n_vital++;
+    eg_devtools_call(browser->devtools, session, method, params, CALL_TIMEOUT_NS, on_vital_reply,
+                     browser);
 }
 
 /* Pages are attached to as they come: the first is ours. They wait until they are let go, so that
  * those that we do not want never run. */
 static void set_up_browser(EgBrowser *browser)
 {
-    call(browser, NULL, "Target.setAutoAttach",
-         json_pack("{s:b, s:b, s:b, s:[{s:s}]}", "autoAttach", 1, "waitForDebuggerOnStart", 0,
-                   "flatten", 1, "filter", "type", "page"),
-         on_vital_reply);
-    call(browser, NULL, "Target.setDiscoverTargets",
-         json_pack("{s:b, s:[{s:s}]}", "discover", 1, "filter", "type", "page"), on_vital_reply);
-    call(browser, NULL, "Browser.setDownloadBehavior", json_pack("{s:s}", "behavior", "deny"),
-         NULL);
+    call_vital(browser, NULL, "Target.setAutoAttach",
+               json_pack("{s:b, s:b, s:b, s:[{s:s}]}", "autoAttach", 1, "waitForDebuggerOnStart", 1,
+                         "flatten", 1, "filter", "type", "page"));
+    call_vital(browser, NULL, "Target.setDiscoverTargets",
+               json_pack("{s:b, s:[{s:s}]}", "discover", 1, "filter", "type", "page"));
+    call(browser, NULL, "Browser.setDownloadBehavior", json_pack("{s:s}", "behavior", "deny"));
     /* All that is not in the list is refused without asking. */
     call(browser, NULL, "Browser.grantPermissions",
-         json_pack("{s:[s, s]}", "permissions", "wakeLockScreen", "storageAccess"), NULL);
+         json_pack("{s:[s, s]}", "permissions", "wakeLockScreen", "storageAccess"));
 }
 
-/* Answers are not waited for: what follows is done in order. */
+/* Before all is done, the page must not be opened: about:blank would have no place in its history,
+ * so that it could close its window; and events of a page that loads quickly would be lost. */
 static void set_up_page(EgBrowser *browser, const char *session)
 {
-    call(browser, session, "Page.enable", NULL, on_vital_reply);
-    call(browser, session, "Runtime.enable", NULL, on_vital_reply);
-    call(browser, session, "Page.setInterceptFileChooserDialog", json_pack("{s:b}", "enabled", 1),
-         NULL);
+    call_vital(browser, session, "Page.enable", NULL);
+    call_vital(browser, session, "Runtime.enable", NULL);
+    call(browser, session, "Page.setInterceptFileChooserDialog", json_pack("{s:b}", "enabled", 1));
 }
 
 static void take_page(EgBrowser *browser, const char *session, const char *target)
@@ -184,25 +202,20 @@ static void take_page(EgBrowser *browser, const char *session, const char *targe
     };
     browser->page = eg_browser_page_new(browser->loop, &params, &page_events, browser);
     set_up_page(browser, session);
-    eg_timer_clear(browser->timer);
-    set_state(browser, BROWSER_RUNNING);
-    eg_debug(browser->log, "browser started",
-             EG_INT("ms", (eg_now_ns() - browser->started_ns) / EG_NS_PER_MS));
-    browser->events.ready(browser->user);
 }
 
 static void on_attached(EgBrowser *browser, const json_t *params)
 {
     const char *target = eg_devtools_get_string(params, "targetInfo.targetId");
     const char *session = eg_devtools_get_string(params, "sessionId");
-    if (browser->state == BROWSER_STARTING) {
+    if (browser->page == NULL) {
         take_page(browser, session, target);
         return;
     }
     eg_debug(browser->log, "a window that the page opened is closed");
-    call(browser, NULL, "Target.closeTarget", json_pack("{s:s}", "targetId", target), NULL);
+    call(browser, NULL, "Target.closeTarget", json_pack("{s:s}", "targetId", target));
     /* It may be in the page's process, which waits with it. */
-    call(browser, session, "Runtime.runIfWaitingForDebugger", NULL, NULL);
+    call(browser, session, "Runtime.runIfWaitingForDebugger", NULL);
 }
 
 static void on_detached(EgBrowser *browser, const json_t *params)

@@ -57,7 +57,7 @@ export class Tile {
     this.guest = guest;
     this.move(rect);
     this.element.classList.toggle("speaking", isSpeaking);
-    this.element.classList.toggle("silent", guest.kind === "camera" && guest.isMuted);
+    this.element.classList.toggle("silent", guest.isMuted);
     if (this.name.textContent !== guest.name) this.name.textContent = guest.name;
     this.drawDisc(guest.kind === "screen" ? "" : initialsOf(guest.name));
     this.play();

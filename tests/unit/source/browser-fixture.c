@@ -54,7 +54,8 @@ static const struct {
      "s.push(await document.body.requestFullscreen().then(() => 'yes', no)); i.click();"
      "s.push(await fetch('/password').then(r => r.status));"
      "console.log('answers ' + s.join()); console.log('START_RECORDING') })()</script>"                   },
-    {"/download",         200, "<script>location = '/file'; console.log('START_RECORDING')</script>"      },
+    {"/download",         200,
+     "<script>onload = () => { location = '/file'; console.log('START_RECORDING') }</script>"             },
     {"/unload",           200, "<script>onbeforeunload = e => { e.preventDefault(); return '?' }</script>"},
     {"/floods",           200,
      "<script>for (let i = 0; i < 500; i++) console.log('line ' + i);"

@@ -221,6 +221,7 @@ static void test_windows_allowed(Fixture *f, gconstpointer data)
     static const char *const flags[] = {"disable-popup-blocking", NULL};
     (void)data;
     f->params.extra_flags = flags;
+    f->params.logs_console = true;
     fixture_start(f);
     fixture_open(f, "/windows");
     fixture_wait(f, "ready loaded START ");
