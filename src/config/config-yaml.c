@@ -64,8 +64,8 @@ static bool read_flags(Reader *reader, const EgConfigKey *key, const EgYamlNode 
         const EgYamlNode *value = node->values->pdata[i];
         if (value->kind != EG_YAML_SCALAR)
             return fail(reader, value, key, error);
-        const char *text = eg_yaml_is_null(value) ? "" : value->text;
-        g_ptr_array_add(texts, eg_config_flag(node->keys->pdata[i], text));
+        const char *text = eg_yaml_is_null(value) ? "true" : value->text;
+        g_ptr_array_add(texts, g_strconcat(node->keys->pdata[i], "=", text, NULL));
     }
     g_ptr_array_add(texts, NULL);
     char **list = (char **)g_ptr_array_steal(texts, NULL);

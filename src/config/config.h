@@ -71,10 +71,10 @@ typedef struct {
     char *template_base;       /* URL of the templates; NULL: that of our own */
     bool is_browser_sandboxed; /* by Chromium's own sandbox */
     bool is_browser_insecure;  /* takes any certificate, mixes https with http */
-    char **browser_flags;      /* "name", "name=value"; "!name": without it. NULL: none */
-    bool logs_console;         /* of the page */
-    bool uses_x11;             /* a browser's display: Xvfb in place of our compositor. Ours */
-    bool reloads_crashed;      /* a web page that has crashed is loaded again. Ours */
+    char **browser_flags; /* "name=value"; true: without a value, false: not at all. NULL: none */
+    bool logs_console;    /* of the page */
+    bool uses_x11;        /* a browser's display: Xvfb in place of our compositor. Ours */
+    bool reloads_crashed; /* a web page that has crashed is loaded again. Ours */
     char **web_allow; /* what a web page may reach though it is private: host, host:port or network,
                          "*": everything; NULL: nothing. Ours */
     guint health_port;

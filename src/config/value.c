@@ -96,11 +96,9 @@ static bool is_network(const char *text)
     return strcmp(text, "*") == 0 || mask != NULL || is_address(text) || is_host(text);
 }
 
-/* As eg_config_flag() makes it. */
 static bool is_flag(const char *text)
 {
-    const char *name = text + (*text == '!');
-    return g_ascii_isalpha(*name) && is_name(name, strcspn(name, "="), false);
+    return g_ascii_isalpha(*text) && is_name(text, strcspn(text, "="), false);
 }
 
 /* Numbers and times: what is kept of them, and the same in the unit of `min` and `max`. */
@@ -286,15 +284,6 @@ bool eg_config_value_set_list(EgConfig *config, const EgConfigKey *key, char **t
 bool eg_config_key_is_list(const EgConfigKey *key)
 {
     return kinds[key->kind].is_list;
-}
-
-char *eg_config_flag(const char *name, const char *value)
-{
-    if (strcmp(value, "false") == 0)
-        return g_strconcat("!", name, NULL);
-    if (strcmp(value, "true") == 0 || *value == '\0')
-        return g_strdup(name);
-    return g_strconcat(name, "=", value, NULL);
 }
 
 char *eg_config_value_wanted(const EgConfigKey *key)

@@ -11,10 +11,6 @@ bool eg_config_value_set_list(EgConfig *config, const EgConfigKey *key, char **t
 
 bool eg_config_key_is_list(const EgConfigKey *key);
 
-/* How EG_KEY_FLAGS keeps what a name is set to: "name=value", "name" for true, "!name" for false. A
- * new string. */
-char *eg_config_flag(const char *name, const char *value);
-
 /* "a whole number from 0 to 65535": what the key takes. A new string. */
 char *eg_config_value_wanted(const EgConfigKey *key);
 

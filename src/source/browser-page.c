@@ -16,6 +16,9 @@
 #define CALL_TIMEOUT_NS  (30 * EG_NS_PER_S)
 #define CHECK_TIMEOUT_NS (10 * EG_NS_PER_S)
 
+/* How often a page is looked at that has loaded, but not yet said that it is ready. */
+#define WATCH_INTERVAL_NS (500 * EG_NS_PER_MS)
+
 /* What a template shows when it cannot go on: the text of its first div.error. */
 #define CHECK_SCRIPT                                                                               \
     "(() => { const e = document.querySelector('div.error');"                                      \
@@ -50,7 +53,7 @@ static const bool transitions[N_PAGE_STATES][N_PAGE_STATES] = {
                    [PAGE_LOADED] = true,
                    [PAGE_FAILED] = true},
     [PAGE_RETRYING] = {[PAGE_NAVIGATING] = true,   [PAGE_FAILED] = true},
-    [PAGE_LOADED] = {[PAGE_NAVIGATING] = true,     [PAGE_CRASHED] = true},
+    [PAGE_LOADED] = {[PAGE_NAVIGATING] = true,     [PAGE_CRASHED] = true, [PAGE_FAILED] = true},
     [PAGE_CRASHED] = {[PAGE_NAVIGATING] = true},
 };
 
@@ -83,6 +86,8 @@ struct _EgBrowserPage {
     EgTimer *load_timer;
     EgTimer *retry_timer;
     EgTimer *signal_timer;
+    EgTimer *watch_timer; /* until the page is ready, if that is awaited */
+    bool awaits_signal;
     guint signals; /* 1 << EgBrowserSignal: still to be told */
 };
 
@@ -143,6 +148,7 @@ static void end_try(EgBrowserPage *page)
     eg_timer_clear(page->load_timer);
     eg_timer_clear(page->retry_timer);
     eg_timer_clear(page->signal_timer);
+    eg_timer_clear(page->watch_timer);
     page->signals = 0;
     clear_document(&page->document);
     g_clear_pointer(&page->shown_loader, g_free);
@@ -241,16 +247,48 @@ static void on_check_reply(gpointer user, const json_t *result, const GError *er
     call(page, "Network.disable", NULL);
     if (page->signals != 0)
         eg_timer_set(page->signal_timer, 0);
+    if (page->awaits_signal && (page->signals & 1u << EG_BROWSER_SIGNAL_START) == 0)
+        eg_timer_set_after(page->watch_timer, WATCH_INTERVAL_NS);
     page->events.loaded(page->user);
+}
+
+static void evaluate(EgBrowserPage *page, EgDevtoolsReply replied)
+{
+    page->call = eg_devtools_call(
+        page->devtools, page->session, "Runtime.evaluate",
+        json_pack("{s:s, s:b, s:b}", "expression", CHECK_SCRIPT, "returnByValue", 1, "silent", 1),
+        MIN(CHECK_TIMEOUT_NS, page->load_timeout_ns), replied, page);
 }
 
 static void check(EgBrowserPage *page)
 {
     set_state(page, PAGE_CHECKING);
-    page->call = eg_devtools_call(
-        page->devtools, page->session, "Runtime.evaluate",
-        json_pack("{s:s, s:b, s:b}", "expression", CHECK_SCRIPT, "returnByValue", 1, "silent", 1),
-        MIN(CHECK_TIMEOUT_NS, page->load_timeout_ns), on_check_reply, page);
+    evaluate(page, on_check_reply);
+}
+
+/* A page that connects to a room may find out seconds later that it cannot. */
+static void on_watch_reply(gpointer user, const json_t *result, const GError *error)
+{
+    EgBrowserPage *page = user;
+    page->call = 0;
+    const char *text = error == NULL ? eg_devtools_get_string(result, "result.value") : "";
+    if (*text != '\0')
+        fail(page, "template error", text);
+    else
+        eg_timer_set_after(page->watch_timer, WATCH_INTERVAL_NS);
+}
+
+static void on_watch_due(gpointer user)
+{
+    evaluate(user, on_watch_reply);
+}
+
+/* It is ready, and may show what it likes. */
+static void stop_watching(EgBrowserPage *page)
+{
+    eg_timer_clear(page->watch_timer);
+    eg_devtools_forget(page->devtools, page->call);
+    page->call = 0;
 }
 
 /* The document may have been shown, and have loaded, before the answer comes. */
@@ -391,6 +429,8 @@ static void on_console(EgBrowserPage *page, const json_t *params)
     if (signal == EG_BROWSER_SIGNAL_NONE || !is_ours)
         return;
     if (page->state == PAGE_LOADED && page->signals == 0) {
+        if (signal == EG_BROWSER_SIGNAL_START)
+            stop_watching(page);
         page->events.signaled(page->user, signal);
         return;
     }
@@ -495,6 +535,8 @@ EgBrowserPage *eg_browser_page_new(EgLoop *loop, const EgBrowserPageParams *para
     page->load_timer = eg_timer_new(loop, on_load_late, page);
     page->retry_timer = eg_timer_new(loop, on_retry_due, page);
     page->signal_timer = eg_timer_new(loop, on_signal_due, page);
+    page->watch_timer = eg_timer_new(loop, on_watch_due, page);
+    page->awaits_signal = params->awaits_signal;
     return page;
 }
 
@@ -505,6 +547,7 @@ void eg_browser_page_free(EgBrowserPage *page)
     eg_timer_free(page->load_timer);
     eg_timer_free(page->retry_timer);
     eg_timer_free(page->signal_timer);
+    eg_timer_free(page->watch_timer);
     clear_document(&page->document);
     eg_browser_console_free(page->console);
     g_free(page->shown_loader);

@@ -15,6 +15,7 @@ typedef struct {
     const char *session;
     const char *target; /* also the name of its main frame */
     gint64 load_timeout_ns;
+    bool awaits_signal;
     bool logs_console;
     const EgLog *log;
 } EgBrowserPageParams;

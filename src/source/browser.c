@@ -43,6 +43,7 @@ struct _EgBrowser {
     EgBrowserEvents events;
     gpointer user;
     gint64 load_timeout_ns;
+    bool awaits_signal;
     bool logs_console;
 
     BrowserState state;
@@ -52,6 +53,7 @@ struct _EgBrowser {
     EgDevtools *devtools;
     EgBrowserPage *page; /* NULL until there is one */
     EgTimer *timer;      /* of STARTING and ENDING */
+    GQueue unwanted;     /* names of pages that are to be closed */
     GError *closed_error;
 };
 
@@ -166,8 +168,7 @@ static void call_vital(EgBrowser *browser, const char *session, const char *meth
                      browser);
 }
 
-/* Pages are attached to as they come: the first is ours. They wait until they are let go, so that
- * those that we do not want never run. */
+/* Pages are attached to as they come: the first is ours. */
 static void set_up_browser(EgBrowser *browser)
 {
     call_vital(browser, NULL, "Target.setAutoAttach",
@@ -197,6 +198,7 @@ static void take_page(EgBrowser *browser, const char *session, const char *targe
         .session = session,
         .target = target,
         .load_timeout_ns = browser->load_timeout_ns,
+        .awaits_signal = browser->awaits_signal,
         .logs_console = browser->logs_console,
         .log = browser->log,
     };
@@ -204,18 +206,32 @@ static void take_page(EgBrowser *browser, const char *session, const char *targe
     set_up_page(browser, session);
 }
 
+static void on_unwanted_runs(gpointer user, const json_t *result, const GError *error)
+{
+    EgBrowser *browser = user;
+    (void)result;
+    (void)error;
+    g_autofree char *target = g_queue_pop_head(&browser->unwanted);
+    call(browser, NULL, "Target.closeTarget", json_pack("{s:s}", "targetId", target));
+}
+
+/* It is in the process of our page, which would hang if it were closed before it runs. */
+static void close_unwanted(EgBrowser *browser, const char *session, const char *target)
+{
+    eg_debug(browser->log, "a window that the page opened is closed");
+    g_queue_push_tail(&browser->unwanted, g_strdup(target));
+    eg_devtools_call(browser->devtools, session, "Runtime.runIfWaitingForDebugger", NULL,
+                     CALL_TIMEOUT_NS, on_unwanted_runs, browser);
+}
+
 static void on_attached(EgBrowser *browser, const json_t *params)
 {
     const char *target = eg_devtools_get_string(params, "targetInfo.targetId");
     const char *session = eg_devtools_get_string(params, "sessionId");
-    if (browser->page == NULL) {
+    if (browser->page == NULL)
         take_page(browser, session, target);
-        return;
-    }
-    eg_debug(browser->log, "a window that the page opened is closed");
-    call(browser, NULL, "Target.closeTarget", json_pack("{s:s}", "targetId", target));
-    /* It may be in the page's process, which waits with it. */
-    call(browser, session, "Runtime.runIfWaitingForDebugger", NULL);
+    else
+        close_unwanted(browser, session, target);
 }
 
 static void on_detached(EgBrowser *browser, const json_t *params)
@@ -296,6 +312,7 @@ EgBrowser *eg_browser_new(EgLoop *loop, const EgBrowserParams *params,
     browser->events = *events;
     browser->user = user;
     browser->load_timeout_ns = params->load_timeout_ns;
+    browser->awaits_signal = params->awaits_signal;
     browser->logs_console = params->logs_console;
     browser->state = BROWSER_STARTING;
     browser->started_ns = eg_now_ns();
@@ -318,6 +335,7 @@ void eg_browser_free(EgBrowser *browser)
     eg_devtools_free(browser->devtools);
     eg_browser_page_free(browser->page);
     eg_timer_free(browser->timer);
+    g_queue_clear_full(&browser->unwanted, g_free);
     g_clear_error(&browser->closed_error);
     g_free(browser);
 }

@@ -20,6 +20,7 @@ typedef struct {
     bool has_sound;
     bool is_sandboxed;      /* Chromium's own sandbox */
     bool is_insecure;       /* takes any certificate, mixes https with http */
+    bool awaits_signal;     /* a page that shows an error (div.error) before START has failed */
     bool logs_console;      /* what the page writes to its console goes to the log */
     gint64 load_timeout_ns; /* of one try to load the page; 0: 30 seconds */
     const EgLog *log;

@@ -59,6 +59,9 @@ EgDisplay *eg_display_new_of_class(EgLoop *loop, const EgDisplayClass *class,
 void eg_display_put_ready(EgDisplay *display);
 void eg_display_put_failed(EgDisplay *display, const GError *error);
 
+/* In ticked(): the instant, in monotonic ns. It has just passed. */
+gint64 eg_display_get_instant(const EgDisplay *display);
+
 /* Before it is ready: one more of eg_display_environment() and eg_display_browser_flags(). */
 void eg_display_add_environment(EgDisplay *display, const char *name, const char *value);
 void eg_display_add_browser_flag(EgDisplay *display, const char *flag);

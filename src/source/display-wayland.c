@@ -59,8 +59,7 @@ static gboolean on_readable(gint fd, GIOCondition condition, gpointer user)
     (void)fd;
     (void)condition;
     Variant *variant = user;
-    wl_event_loop_dispatch(wl_display_get_event_loop(variant->wayland.display), 0);
-    wl_display_flush_clients(variant->wayland.display);
+    eg_wayland_dispatch(&variant->wayland);
     return G_SOURCE_CONTINUE;
 }
 
@@ -101,8 +100,7 @@ static bool open_display(EgDisplay *display, GError **error)
     variant->wayland = (EgWayland){
         .width = (gint32)params->width,
         .height = (gint32)params->height,
-        .fps = (gint32)params->fps,
-        .log = params->log,
+        .refresh_hz = eg_wayland_refresh_hz(params->fps),
     };
     if (!eg_wayland_init(&variant->wayland, fd, error))
         return false;
@@ -136,10 +134,13 @@ static bool capture(EgDisplay *display, guint8 *const planes[3], const gsize str
     return true;
 }
 
+/* Clients draw a little after each picture: so the last frame before the next one has as much time
+ * as there can be, and it is always the same one that is seen. */
 static void tick(EgDisplay *display)
 {
     Variant *variant = display->variant;
-    eg_wayland_tick(&variant->wayland, eg_now_ns());
+    gint64 refresh_ns = EG_NS_PER_S / variant->wayland.refresh_hz;
+    eg_wayland_tick(&variant->wayland, eg_display_get_instant(display) + refresh_ns / 4);
 }
 
 const EgDisplayClass eg_display_wayland = {

@@ -107,6 +107,11 @@ static gint64 instant(const EgDisplay *display, guint64 tick)
     return display->origin_ns + (gint64)after_ns;
 }
 
+gint64 eg_display_get_instant(const EgDisplay *display)
+{
+    return instant(display, display->tick - 1);
+}
+
 static void start_ticks(EgDisplay *display)
 {
     display->origin_ns = eg_now_ns();

@@ -189,6 +189,7 @@ static void open_browser(Page *page)
         .has_sound = page->sound != NULL,
         .is_sandboxed = page->config->is_browser_sandboxed,
         .is_insecure = page->config->is_browser_insecure,
+        .awaits_signal = page->plan->page.awaits_signal,
         .logs_console = page->config->logs_console,
         .log = page->log,
     };

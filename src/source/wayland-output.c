@@ -18,7 +18,7 @@ static void describe(const EgWayland *wayland, struct wl_resource *output)
     wl_output_send_geometry(output, 0, 0, 0, 0, WL_OUTPUT_SUBPIXEL_NONE, "egress", "recording",
                             WL_OUTPUT_TRANSFORM_NORMAL);
     wl_output_send_mode(output, WL_OUTPUT_MODE_CURRENT | WL_OUTPUT_MODE_PREFERRED, wayland->width,
-                        wayland->height, wayland->fps * 1000);
+                        wayland->height, wayland->refresh_hz * 1000);
     if (version >= WL_OUTPUT_SCALE_SINCE_VERSION)
         wl_output_send_scale(output, 1);
     if (version >= WL_OUTPUT_NAME_SINCE_VERSION)

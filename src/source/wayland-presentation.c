@@ -27,10 +27,10 @@ static const struct wp_presentation_interface requests = {
     .feedback = on_feedback,
 };
 
-static void send_presented(struct wl_resource *report, const EgWayland *wayland, gint64 now_ns)
+static void send_presented(struct wl_resource *report, const EgWayland *wayland, gint64 seen_ns)
 {
     struct wl_client *client = wl_resource_get_client(report);
-    guint64 second = (guint64)(now_ns / EG_NS_PER_S);
+    guint64 second = (guint64)(seen_ns / EG_NS_PER_S);
     struct wl_resource *output;
     wl_resource_for_each(output, &wayland->outputs)
     {
@@ -38,18 +38,18 @@ static void send_presented(struct wl_resource *report, const EgWayland *wayland,
             wp_presentation_feedback_send_sync_output(report, output);
     }
     wp_presentation_feedback_send_presented(
-        report, (guint32)(second >> 32), (guint32)second, (guint32)(now_ns % EG_NS_PER_S),
-        (guint32)(EG_NS_PER_S / wayland->fps), (guint32)(wayland->ticks >> 32),
+        report, (guint32)(second >> 32), (guint32)second, (guint32)(seen_ns % EG_NS_PER_S),
+        (guint32)(EG_NS_PER_S / wayland->refresh_hz), (guint32)(wayland->ticks >> 32),
         (guint32)wayland->ticks, WP_PRESENTATION_FEEDBACK_KIND_VSYNC);
 }
 
-void eg_wayland_presentation_seen(EgWaylandSurface *surface, gint64 now_ns)
+void eg_wayland_presentation_seen(EgWaylandSurface *surface, gint64 seen_ns)
 {
     struct wl_resource *report;
     struct wl_resource *next;
     wl_resource_for_each_safe(report, next, &surface->current.reports)
     {
-        send_presented(report, surface->wayland, now_ns);
+        send_presented(report, surface->wayland, seen_ns);
         wl_resource_destroy(report);
     }
 }

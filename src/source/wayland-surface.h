@@ -71,7 +71,8 @@ struct _EgWaylandSurface {
     EgWaylandState cached;  /* until the parent's commit, if it is a synchronized subsurface */
     EgWaylandState current;
     bool is_cached;
-    gint32 width; /* in surface coordinates; 0: nothing to see */
+    guint n_frames; /* asked for since the last picture */
+    gint32 width;   /* in surface coordinates; 0: nothing to see */
     gint32 height;
 
     /* EgWaylandSurface: itself and, below and above, its subsurfaces; from bottom to top. */
@@ -106,5 +107,5 @@ void eg_wayland_surface_leave_family(EgWaylandSurface *surface);
 bool eg_wayland_viewport_apply(const EgWaylandSurface *surface, gint32 *width, gint32 *height);
 
 /* Feedback of wp_presentation (wayland-presentation.c): was seen, or never will be. */
-void eg_wayland_presentation_seen(EgWaylandSurface *surface, gint64 now_ns);
+void eg_wayland_presentation_seen(EgWaylandSurface *surface, gint64 seen_ns);
 void eg_wayland_presentation_discard(struct wl_list *reports);

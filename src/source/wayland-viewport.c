@@ -3,7 +3,7 @@
 #include "viewporter-protocol.h"
 
 /* Of source[] and destination[] when nothing is set. */
-#define UNSET -1
+#define UNSET (-1)
 
 static bool has_source(const EgWaylandState *state)
 {

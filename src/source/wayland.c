@@ -6,6 +6,10 @@
 #include "base/time.h"
 #include "source/wayland-surface.h"
 
+/* That a surface may commit between two pictures; more wait. For a client that only waits for being
+ * asked, and would draw without end. */
+#define MAX_FRAMES 8
+
 /* What is counted for a client. */
 typedef struct {
     guint n_objects; /* not fewer than it has */
@@ -97,26 +101,49 @@ void eg_wayland_finish(EgWayland *wayland)
     wayland->display = NULL;
 }
 
-static void send_frames(EgWaylandSurface *surface, guint32 now_ms)
+gint32 eg_wayland_refresh_hz(guint fps)
 {
-    struct wl_resource *callback;
-    struct wl_resource *next;
-    wl_resource_for_each_safe(callback, next, &surface->current.frames)
-    {
-        wl_callback_send_done(callback, now_ms);
-        wl_resource_destroy(callback);
-    }
+    gint32 hz = (gint32)fps;
+    return hz * MAX(1, (EG_WAYLAND_REFRESH_HZ + hz / 2) / hz);
 }
 
-void eg_wayland_tick(EgWayland *wayland, gint64 now_ns)
+static void send_frames(EgWayland *wayland)
 {
     EgWaylandSurface *surface;
     wl_list_for_each(surface, &wayland->surfaces, link)
     {
-        eg_wayland_presentation_seen(surface, now_ns);
-        send_frames(surface, (guint32)(now_ns / EG_NS_PER_MS));
+        struct wl_resource *callback;
+        struct wl_resource *next;
+        if (surface->n_frames >= MAX_FRAMES)
+            continue;
+        surface->n_frames += !wl_list_empty(&surface->current.frames);
+        wl_resource_for_each_safe(callback, next, &surface->current.frames)
+        {
+            wl_callback_send_done(callback, (guint32)(eg_now_ns() / EG_NS_PER_MS));
+            wl_resource_destroy(callback);
+        }
+    }
+}
+
+void eg_wayland_tick(EgWayland *wayland, gint64 seen_ns)
+{
+    EgWaylandSurface *surface;
+    wl_list_for_each(surface, &wayland->surfaces, link)
+    {
+        surface->n_frames = 0;
+        eg_wayland_presentation_seen(surface, seen_ns);
     }
     wayland->ticks++;
+    send_frames(wayland);
+    wl_display_flush_clients(wayland->display);
+}
+
+/* Frames are asked for at once: what a browser draws when is decided by the instants of the
+ * presentation, and a frame that waited would be late. */
+void eg_wayland_dispatch(EgWayland *wayland)
+{
+    wl_event_loop_dispatch(wl_display_get_event_loop(wayland->display), 0);
+    send_frames(wayland);
     wl_display_flush_clients(wayland->display);
 }
 

@@ -4,8 +4,6 @@
 #include <stdbool.h>
 #include <wayland-server.h>
 
-#include "base/log.h"
-
 /* A small Wayland compositor: what display-wayland.c is made of. It has one output and no input;
  * what it shows is one window that fills the output, its subsurfaces, its popups and dialogs.
  * Pixels come in shared memory. Session thread only.
@@ -17,12 +15,16 @@
 #define EG_WAYLAND_MAX_OBJECTS  16384 /* of one client */
 #define EG_WAYLAND_MAX_SURFACES 256   /* of all clients; they are walked recursively */
 
+/* A picture is taken `fps` times a second, but clients are told of a screen with about this rate,
+ * which is a multiple of it. Chromium has up to three frames under way: at 30 Hz a page was seen 60
+ * to 130 ms after it was drawn, at 60 Hz after 25. */
+#define EG_WAYLAND_REFRESH_HZ 60
+
 typedef struct {
     struct wl_display *display;
     gint32 width; /* of the output, in pixels */
     gint32 height;
-    gint32 fps;
-    const EgLog *log;
+    gint32 refresh_hz;
 
     struct wl_list surfaces; /* EgWaylandSurface.link: all */
     guint n_surfaces;
@@ -39,9 +41,15 @@ bool eg_wayland_init(EgWayland *wayland, int fd, GError **error);
 /* All clients are gone then. Fine after an init() that failed, or with all zeros. */
 void eg_wayland_finish(EgWayland *wayland);
 
-/* Tells all clients that what they have committed was seen at this instant (monotonic ns), and that
- * it is time to draw again. */
-void eg_wayland_tick(EgWayland *wayland, gint64 now_ns);
+/* Tells all clients that what they have committed was seen at this instant (monotonic ns), which is
+ * what they count refreshes from. */
+void eg_wayland_tick(EgWayland *wayland, gint64 seen_ns);
+
+/* Handles what clients have sent, and what there is to tell them. */
+void eg_wayland_dispatch(EgWayland *wayland);
+
+/* The rate of a screen of which `fps` pictures a second are taken. */
+gint32 eg_wayland_refresh_hz(guint fps);
 
 /* Draws what is seen as I420. `staging` has room for the output in BGRx; it is used if what is seen
  * is more than one surface. */

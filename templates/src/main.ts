@@ -47,7 +47,8 @@ async function run(root: HTMLElement): Promise<void> {
     return;
   }
   setLogLevel(LogLevel.warn);
-  const signals = new Signals();
+  // The service listens to the console.
+  const signals = new Signals((signal) => console.log(signal));
   const stage = new Stage(root, layoutOf(query.get("layout") ?? ""), () => signals.start());
   // Each picture is received as large as its tile is, and not at all without one.
   const room = new Room({ adaptiveStream: true });

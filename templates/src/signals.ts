@@ -1,5 +1,4 @@
-// When the recording starts and ends: said on the console, where the service listens. Each is said
-// once.
+// When the recording starts and ends. Each is said once.
 
 /** How long a room may go without a picture, from the first track on: that long if no video is to be
  * expected, in case some comes right behind, ... */
@@ -33,14 +32,16 @@ export class StartRule {
 
 export class Signals {
   private readonly rule = new StartRule();
-  private timer: number | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private state: "waiting" | "started" | "ended" = "waiting";
+
+  constructor(private readonly say: (signal: string) => void) {}
 
   update(media: Media): void {
     if (this.state !== "waiting") return;
     clearTimeout(this.timer);
     const delay = this.rule.delay(media, performance.now());
-    if (delay !== undefined) this.timer = window.setTimeout(() => this.start(), delay);
+    if (delay !== undefined) this.timer = setTimeout(() => this.start(), delay);
   }
 
   /** A picture is seen. */
@@ -48,13 +49,13 @@ export class Signals {
     clearTimeout(this.timer);
     if (this.state !== "waiting") return;
     this.state = "started";
-    console.log("START_RECORDING");
+    this.say("START_RECORDING");
   }
 
   end(): void {
     clearTimeout(this.timer);
     if (this.state === "ended") return;
     this.state = "ended";
-    console.log("END_RECORDING");
+    this.say("END_RECORDING");
   }
 }

@@ -12,7 +12,7 @@ export class Stage {
   private readonly tiles = new Map<string, Tile>();
   private guests: readonly Guest[] = [];
   private scene: Scene = EMPTY;
-  private timer: number | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `onPicture`: a picture is seen. */
   constructor(
@@ -44,7 +44,7 @@ export class Stage {
     const silence = this.voices.nextSilence(now);
     const next = Math.min(this.scene.again ?? Infinity, silence ?? Infinity);
     clearTimeout(this.timer);
-    if (next < Infinity) this.timer = window.setTimeout(() => this.direct(), Math.ceil(next));
+    if (next < Infinity) this.timer = setTimeout(() => this.direct(), Math.ceil(next));
   }
 
   private draw(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { StartRule } from "../src/signals";
+import { Signals, StartRule } from "../src/signals";
 
 test("an empty room waits", () => {
   const rule = new StartRule();
@@ -35,4 +35,39 @@ test("when everything is gone again, it waits as at first", () => {
   rule.delay({ subscribed: 1, videos: 1 }, 0);
   assert.equal(rule.delay({ subscribed: 0, videos: 0 }, 100), undefined);
   assert.equal(rule.delay({ subscribed: 1, videos: 1 }, 8000), 5000);
+});
+
+function listen(): { said: string[]; signals: Signals } {
+  const said: string[] = [];
+  return { said, signals: new Signals((signal) => said.push(signal)) };
+}
+
+test("start and end are said once each", () => {
+  const { said, signals } = listen();
+  signals.update({ subscribed: 1, videos: 1 });
+  signals.start();
+  signals.start();
+  signals.update({ subscribed: 0, videos: 0 });
+  signals.update({ subscribed: 1, videos: 0 });
+  assert.deepEqual(said, ["START_RECORDING"]);
+  signals.end();
+  signals.end();
+  signals.start();
+  assert.deepEqual(said, ["START_RECORDING", "END_RECORDING"]);
+});
+
+test("a room that ends before anything was seen does not start any more", () => {
+  const { said, signals } = listen();
+  signals.update({ subscribed: 1, videos: 1 });
+  signals.end();
+  signals.update({ subscribed: 1, videos: 1 });
+  signals.start();
+  assert.deepEqual(said, ["END_RECORDING"]);
+});
+
+test("without a picture, it starts by itself", async () => {
+  const said = await new Promise<string>((resolve) => {
+    new Signals(resolve).update({ subscribed: 1, videos: 0 });
+  });
+  assert.equal(said, "START_RECORDING");
 });

@@ -249,7 +249,7 @@ static void test_flags(void)
               "display: x11\n"
               "web_allow: [10.0.0.0/8, 'fd00::/8', intern.example:8080]\n");
     g_autofree char *flags = g_strjoinv(" ", config->browser_flags);
-    g_assert_cmpstr(flags, ==, "lang=de !disable-gpu mute-audio empty");
+    g_assert_cmpstr(flags, ==, "lang=de disable-gpu=false mute-audio=true empty=true");
     g_assert_true(config->uses_x11);
     g_assert_cmpuint(g_strv_length(config->web_allow), ==, 3);
     g_assert_cmpuint(config->warnings->len, ==, 0);

@@ -11,40 +11,43 @@ static const struct {
     int status;
     const char *body; /* in a <body>; NULL: nothing */
 } pages[] = {
-    {"/still",            200, "still"                                                                    },
-    {"/signals",          200,
+    {"/still",               200, "still"                                                                    },
+    {"/signals",             200,
      "<script>console.log('x', 'START_RECORDING'); onload = () => "
-     "setTimeout(() => console.info('END_RECORDING'), 0)</script>"                                        },
-    {"/late",             200,
+     "setTimeout(() => console.info('END_RECORDING'), 0)</script>"                                           },
+    {"/late",                200,
      "<script>onload = () => setTimeout(() => console.log('START_RECORDING'), 0)"
-     "</script>"                                                                                          },
-    {"/not-quite",        200,
+     "</script>"                                                                                             },
+    {"/not-quite",           200,
      "<script>console.log('START_RECORDING\\u0000', 'START_RECORDING ', "
      "['START_RECORDING'], {a: 'START_RECORDING'}); console.log('\\ud800'); "
-     "console.log('END_RECORDING')</script>"                                                              },
-    {"/missing",          404, "nobody here"                                                              },
-    {"/missing-empty",    404, NULL                                                                       },
-    {"/broken",           503, "broken"                                                                   },
-    {"/password",         401, "who are you"                                                              },
-    {"/template-error",   200, "<div class=error>\n  could not   connect\xe2\x80\xa6 </div>"              },
-    {"/template-fine",    200, "<div class=error></div>"                                                  },
-    {"/forwards",         200, "<script>location.replace('/late')</script>"                               },
-    {"/forwards-nowhere", 200, "<script>location.replace('http://127.0.0.1:1/')</script>"                 },
-    {"/endless",          200, "<img src=/never>"                                                         },
-    {"/hangs",            200, "<script>for (;;);</script>"                                               },
-    {"/hangs-later",      200,
+     "console.log('END_RECORDING')</script>"                                                                 },
+    {"/missing",             404, "nobody here"                                                              },
+    {"/missing-empty",       404, NULL                                                                       },
+    {"/broken",              503, "broken"                                                                   },
+    {"/password",            401, "who are you"                                                              },
+    {"/template-error",      200, "<div class=error>\n  could not   connect\xe2\x80\xa6 </div>"              },
+    {"/template-error-late", 200,
+     "<div></div><script>onload = () => fetch('/gate').then(() => { const d = "
+     "document.querySelector('div'); d.className = 'error'; d.textContent = 'no room' })</script>"           },
+    {"/template-fine",       200, "<div class=error></div>"                                                  },
+    {"/forwards",            200, "<script>location.replace('/late')</script>"                               },
+    {"/forwards-nowhere",    200, "<script>location.replace('http://127.0.0.1:1/')</script>"                 },
+    {"/endless",             200, "<img src=/never>"                                                         },
+    {"/hangs",               200, "<script>for (;;);</script>"                                               },
+    {"/hangs-later",         200,
      "<script>console.log('START_RECORDING'); onload = () => fetch('/gate').then(() => { for (;;);"
-     " })</script>"                                                                                       },
-    {"/dialogs",          200,
+     " })</script>"                                                                                          },
+    {"/dialogs",             200,
      "<script>alert(1); console.log('confirm ' + confirm('?')); "
      "console.log('prompt ' + prompt('?')); print(); "
-     "console.log('START_RECORDING')</script>"                                                            },
-    {"/windows",          200,
+     "console.log('START_RECORDING')</script>"                                                               },
+    {"/windows",             200,
      "<script>console.log('window ' + open('/opened')); "
      "const a = document.createElement('a'); a.href = '/opened'; "
      "a.target = '_blank'; document.body.append(a); a.click(); close(); "
-     "console.log('START_RECORDING')</script>"                                                            },
-    {"/prompts",          200,
+     "console.log('START_RECORDING')</script>"                                                               },
+    {"/prompts",             200,
      "<input type=file id=i><script>(async () => { const no = e => e.name ?? e.message ?? e.code;"
      "const s = []; s.push(await new Promise(r => navigator.geolocation.getCurrentPosition("
      "() => r('yes'), e => r(e.code)))); s.push(await Notification.requestPermission());"
@@ -53,14 +56,14 @@ static const struct {
      "s.push(await navigator.requestMIDIAccess({sysex: true}).then(() => 'yes', no));"
      "s.push(await document.body.requestFullscreen().then(() => 'yes', no)); i.click();"
      "s.push(await fetch('/password').then(r => r.status));"
-     "console.log('answers ' + s.join()); console.log('START_RECORDING') })()</script>"                   },
-    {"/download",         200,
-     "<script>onload = () => { location = '/file'; console.log('START_RECORDING') }</script>"             },
-    {"/unload",           200, "<script>onbeforeunload = e => { e.preventDefault(); return '?' }</script>"},
-    {"/floods",           200,
+     "console.log('answers ' + s.join()); console.log('START_RECORDING') })()</script>"                      },
+    {"/download",            200,
+     "<script>onload = () => { location = '/file'; console.log('START_RECORDING') }</script>"                },
+    {"/unload",              200, "<script>onbeforeunload = e => { e.preventDefault(); return '?' }</script>"},
+    {"/floods",              200,
      "<script>for (let i = 0; i < 500; i++) console.log('line ' + i);"
-     "console.log('x'.repeat(20 << 20)); console.log('START_RECORDING')</script>"                         },
-    {"/frame",            200, "<iframe src='/still' id=f></iframe>"                                      },
+     "console.log('x'.repeat(20 << 20)); console.log('START_RECORDING')</script>"                            },
+    {"/frame",               200, "<iframe src='/still' id=f></iframe>"                                      },
 };
 
 static void on_request(SoupServer *server, SoupServerMessage *message, const char *path,

@@ -113,6 +113,19 @@ static void test_redirects(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded START loaded ");
 }
 
+/* A template that cannot connect says so when it knows; any other page may show what it likes. */
+static void test_late_error(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->params.awaits_signal = true;
+    fixture_start(f);
+    fixture_open(f, "/template-error-late");
+    fixture_wait(f, "ready loaded ");
+    fixture_open_gate(f);
+    fixture_wait(f, "ready loaded failed ");
+    g_assert_cmpstr(f->error->message, ==, "template error: no room");
+}
+
 static void test_bad_certificate(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -215,7 +228,7 @@ static void test_windows(Fixture *f, gconstpointer data)
     g_assert_null(strstr(f->requests->str, "/opened"));
 }
 
-/* With a flag that lets them come up: they are closed, without having run. */
+/* With a flag that lets them come up: they are closed. */
 static void test_windows_allowed(Fixture *f, gconstpointer data)
 {
     static const char *const flags[] = {"disable-popup-blocking", NULL};
@@ -431,6 +444,7 @@ int main(int argc, char **argv)
     ADD("/browser/opens-again", test_opens_again);
     ADD("/browser/opens-another", test_opens_another);
     ADD("/browser/redirects", test_redirects);
+    ADD("/browser/late-error", test_late_error);
     for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
         g_autofree char *path = g_strdup_printf("/browser/failure/%zu", i);
         ADD_DATA(path, test_failure, &failures[i]);

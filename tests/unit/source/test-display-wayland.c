@@ -394,6 +394,37 @@ static void test_reports(Fixture *f, gconstpointer data)
     wayland_run(f, report_frames);
 }
 
+static void on_frame(void *user, struct wl_callback *callback, guint32 time_ms)
+{
+    (void)time_ms;
+    guint *n_frames = user;
+    (*n_frames)++;
+    wl_callback_destroy(callback);
+}
+
+/* More than there may be between two pictures. */
+static void ask_for_frames(gpointer fixture)
+{
+    Fixture *f = fixture;
+    static const struct wl_callback_listener listener = {on_frame};
+    const guint n_asked = 50;
+    guint n_frames = 0;
+    g_autoptr(Page) page = page_new(f, RED);
+    for (guint i = 0; i < n_asked; i++) {
+        wl_callback_add_listener(wl_surface_frame(page->window->surface), &listener, &n_frames);
+        wl_surface_commit(page->window->surface);
+        g_assert_true(client_sync(page->client));
+    }
+    while (n_frames < n_asked)
+        g_assert_cmpint(wl_display_dispatch(page->client->display), >=, 0);
+}
+
+static void test_frames(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    wayland_run(f, ask_for_frames);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -409,6 +440,7 @@ int main(int argc, char **argv)
         {"windows",     test_windows    },
         {"again",       test_again      },
         {"reports",     test_reports    },
+        {"frames",      test_frames     },
     };
     gst_init(NULL, NULL);
     g_test_init(&argc, &argv, NULL);

@@ -1,4 +1,5 @@
-/* Where popups go: what a positioner says, and where on an axis of 100 pixels that is. */
+/* What of the compositor is arithmetic: its rate; and where popups go: what a positioner says, and
+ * where on an axis of 100 pixels that is. */
 #include "source/wayland-shell.h"
 #include "xdg-shell-protocol.h"
 
@@ -115,9 +116,30 @@ static void test_y(gconstpointer data)
     g_assert_cmpint(place.width, ==, 10);
 }
 
+static void test_refresh(void)
+{
+    static const struct {
+        guint fps;
+        gint32 hz;
+    } rates[] = {
+        {1,   60 },
+        {10,  60 },
+        {15,  60 },
+        {24,  72 },
+        {25,  50 },
+        {30,  60 },
+        {50,  50 },
+        {60,  60 },
+        {120, 120},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rates); i++)
+        g_assert_cmpint(eg_wayland_refresh_hz(rates[i].fps), ==, rates[i].hz);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/wayland/refresh", test_refresh);
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *x = g_strconcat("/wayland-positioner/x/", rows[i].name, NULL);
         g_autofree char *y = g_strconcat("/wayland-positioner/y/", rows[i].name, NULL);

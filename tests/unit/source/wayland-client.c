@@ -114,30 +114,57 @@ void buffer_free(Buffer *buffer)
     g_free(buffer);
 }
 
-static void on_frame(void *user, struct wl_callback *callback, guint32 time_ms)
+static void on_sync_output(void *user, struct wp_presentation_feedback *report,
+                           struct wl_output *output)
 {
-    (void)callback;
-    (void)time_ms;
-    bool *is_done = user;
-    *is_done = true;
+    (void)user;
+    (void)report;
+    (void)output;
 }
 
-static const struct wl_callback_listener frame_listener = {on_frame};
+static void on_presented(void *user, struct wp_presentation_feedback *report, guint32 second_high,
+                         guint32 second_low, guint32 ns, guint32 refresh_ns, guint32 count_high,
+                         guint32 count_low, guint32 flags)
+{
+    (void)second_high;
+    (void)second_low;
+    (void)ns;
+    (void)refresh_ns;
+    (void)count_high;
+    (void)count_low;
+    (void)flags;
+    bool *is_seen = user;
+    *is_seen = true;
+    wp_presentation_feedback_destroy(report);
+}
+
+static void on_discarded(void *user, struct wp_presentation_feedback *report)
+{
+    (void)user;
+    (void)report;
+    g_assert_not_reached();
+}
+
+static const struct wp_presentation_feedback_listener seen_listener = {
+    .sync_output = on_sync_output,
+    .presented = on_presented,
+    .discarded = on_discarded,
+};
 
 void client_show(Client *client, struct wl_surface *surface, Buffer *buffer)
 {
-    bool is_done = false;
-    struct wl_callback *callback = wl_surface_frame(surface);
-    wl_callback_add_listener(callback, &frame_listener, &is_done);
+    bool is_seen = false;
+    struct wp_presentation_feedback *report =
+        wp_presentation_feedback(client->presentation, surface);
+    wp_presentation_feedback_add_listener(report, &seen_listener, &is_seen);
     if (buffer != NULL) {
         buffer->is_released = false;
         wl_surface_attach(surface, buffer->buffer, 0, 0);
         wl_surface_damage_buffer(surface, 0, 0, G_MAXINT32, G_MAXINT32);
     }
     wl_surface_commit(surface);
-    while (!is_done)
+    while (!is_seen)
         g_assert_cmpint(wl_display_dispatch(client->display), >=, 0);
-    wl_callback_destroy(callback);
 }
 
 static void on_configure(void *user, struct xdg_surface *xdg, guint32 serial)
