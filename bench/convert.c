@@ -3,7 +3,7 @@
 #include <gst/video/video.h>
 #include <time.h>
 
-#include "source/convert.h"
+#include "display/convert.h"
 
 #define N_PICTURES  300
 #define MORE_PIXELS 16 /* of the screen, right of what is seen */

@@ -344,6 +344,13 @@ static void start_encode(EgGraph *graph)
     (void)graph; /* the first media starts it */
 }
 
+static void set_end(EgGraph *graph, gint64 end_ns)
+{
+    Encode *encode = graph->variant;
+    if (encode->phase == PHASE_RUNNING)
+        eg_pacer_set_end(encode->pacer, end_ns);
+}
+
 static void end_encode(EgGraph *graph, gint64 end_ns)
 {
     Encode *encode = graph->variant;
@@ -481,6 +488,7 @@ const EgGraphClass eg_graph_encode = {
     .init = init_encode,
     .finish = finish_encode,
     .start = start_encode,
+    .set_end = set_end,
     .end = end_encode,
     .stream_started = stream_started,
     .stream_ended = stream_ended,

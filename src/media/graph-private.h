@@ -10,6 +10,7 @@ typedef struct {
     bool (*init)(EgGraph *graph, GError **error);
     void (*finish)(EgGraph *graph);
     void (*start)(EgGraph *graph);
+    void (*set_end)(EgGraph *graph, gint64 end_ns); /* NULL: nothing comes ahead of time */
     void (*end)(EgGraph *graph, gint64 end_ns);
     bool (*stream_started)(EgGraphTrack *track, GError **error);
     void (*stream_ended)(EgGraphTrack *track);

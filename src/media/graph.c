@@ -210,6 +210,13 @@ void eg_graph_start(EgGraph *graph)
     graph->class->start(graph);
 }
 
+void eg_graph_set_end(EgGraph *graph, gint64 end_ns)
+{
+    eg_loop_assert_owner(graph->loop);
+    if (graph->class->set_end != NULL)
+        graph->class->set_end(graph, end_ns);
+}
+
 void eg_graph_finish(EgGraph *graph, gint64 end_ns)
 {
     eg_loop_assert_owner(graph->loop);

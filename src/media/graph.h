@@ -96,6 +96,10 @@ void eg_graph_push_raw(EgGraphTrack *track, GstBuffer *buffer);
  */
 void eg_graph_start(EgGraph *graph);
 
+/* After `ready`: it is known that the output will end at the instant `end_ns`, so that nothing
+ * later is put out ahead of time. eg_graph_finish() still has to be called. */
+void eg_graph_set_end(EgGraph *graph, gint64 end_ns);
+
 /* No more media: the output ends at the instant `end_ns` (monotonic). Frames in flight are put out,
  * then `drained` comes. */
 void eg_graph_finish(EgGraph *graph, gint64 end_ns);

@@ -274,8 +274,10 @@ static void on_ready(gpointer user, const EgGraphOutput *output)
     }
     eg_report_set_active(session->report, eg_wall_now_ns());
     session->origin_ns = output->origin_ns;
-    if (session->limit_ns > 0)
+    if (session->limit_ns > 0) {
+        eg_graph_set_end(session->graph, session->origin_ns + session->limit_ns);
         eg_timer_set(session->limit_timer, session->origin_ns + session->limit_ns);
+    }
     if (session->plan->limit_size_bytes > 0)
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
     advance(session, EG_SESSION_ACTIVE);

@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/run-folder.h"
+#include "browser/browser.h"
+#include "browser/page-guard.h"
+#include "display/display.h"
 #include "proto/redact.h"
-#include "source/browser.h"
-#include "source/display.h"
-#include "source/page-guard.h"
-#include "source/run-folder.h"
-#include "source/sound.h"
+#include "sound/sound.h"
 #include "source/source-class.h"
 
 typedef enum {

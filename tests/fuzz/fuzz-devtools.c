@@ -2,7 +2,7 @@
  * is the browser's side of the conversation; its first byte says how large the pieces are. Besides
  * the protocol itself, what is made of its messages is tried: the console, and a page that loads.
  */
-#include "source/devtools.h"
+#include "browser/devtools.h"
 
 #include <stdint.h>
 #include <sys/socket.h>
@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "source/browser-page.h"
+#include "browser/browser-page.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,6 +1,6 @@
 /* What comes to the proxy of a page: a greeting, a request, and what follows. Whatever it is, no
  * byte behind a message is asked for, and a host is one that can be logged. */
-#include "source/socks.h"
+#include "browser/socks.h"
 
 #include <stdint.h>
 #include <string.h>
