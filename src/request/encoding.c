@@ -280,6 +280,7 @@ static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
 
     plan->page.width = plan->video.width;
     plan->page.height = plan->video.height;
+    plan->page.fps = plan->video.fps;
     if (plan->audio.codec == EG_CODEC_MP3 && plan->audio.bitrate_bps > 320 * KBIT) {
         eg_request_invalid(error, "audio_bitrate", "MP3 ends at 320");
         return false;

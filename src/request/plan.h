@@ -53,6 +53,7 @@ typedef struct {
     char *layout; /* of a template; NULL: no template, the page joins no room by itself */
     guint width;  /* of the browser's window, in pixels; even */
     guint height;
+    guint fps;            /* how often it is drawn, though only its sound be recorded */
     bool awaits_signal;   /* recording begins when the page says so */
     bool is_trusted;      /* it may reach private addresses */
     bool reloads_crashed; /* a page that has crashed is loaded again */

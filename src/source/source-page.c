@@ -251,7 +251,7 @@ static bool open_parts(Page *page, GError **error)
         .kind = page->config->uses_x11 ? EG_DISPLAY_X11 : EG_DISPLAY_WAYLAND,
         .width = plan->page.width,
         .height = plan->page.height,
-        .fps = plan->video.fps,
+        .fps = plan->page.fps,
         .folder = eg_run_folder_path(page->folder),
         .environment = environment,
         .log = page->log,

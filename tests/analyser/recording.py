@@ -333,15 +333,16 @@ def _sound_dict(sound: Sound) -> dict:
         "tones": [[dataclasses.asdict(tone) for tone in tones] for tones in sound.tones]}
 
 
-def analyse(path, source_fps=30, frozen_after=0.2, region=None) -> Recording:
+def analyse(path, source_fps=30, frozen_after=0.2, region=None, seen=None) -> Recording:
     """Reads a file. source_fps is the publisher's frame rate; frozen_after is for how many seconds the
     same picture may stay without being called frozen; region is the part of the picture to look
-    at, in fractions (left, top, right, bottom), where several are shown."""
+    at, in fractions (left, top, right, bottom), where several are shown; seen is the part of the
+    publisher's picture that fills it, likewise: without, all of it, within black borders."""
     found = decode.probe(path)
     video = sound = None
     for stream in found["streams"]:
         if stream["codec_type"] == "video" and video is None:
-            video = read_video(path, stream, source_fps, frozen_after, region)
+            video = read_video(path, stream, source_fps, frozen_after, region, seen)
         elif stream["codec_type"] == "audio" and sound is None:
             sound = read_sound(path, stream)
     return Recording(

@@ -249,6 +249,17 @@ def test_region_of_several_pictures(record, media, tmp_path):
         assert list(recording.video.counter) == list(range(30))
 
 
+def test_region_that_a_part_fills(record):
+    """A tile of another shape, in a page that is not black."""
+    path = record(vf="crop=320:110:0:0,pad=400:300:60:100:gray", seconds=1)
+    region = (60 / 400, 100 / 300, 380 / 400, 210 / 300)
+    recording = analyse(path, region=region, seen=(0, 0, 1, 110 / 180))
+    recording.expect_tags(3)
+    recording.expect_colours()
+    assert list(recording.video.counter) == list(range(30))
+    assert not len(analyse(path, region=region).video.readable)
+
+
 def test_silence(record):
     recording = analyse(record(af="volume=0:enable='between(t,2.3,2.8)'"))
     gaps = recording.sound.gaps  # the last is AAC's padding

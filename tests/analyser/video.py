@@ -1,5 +1,6 @@
 """The pictures of a recording: which frame of the publisher each one is, and since when."""
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -39,14 +40,26 @@ def _edges(lit):
     return np.where(lit.any(axis=1), first, 0), np.where(lit.any(axis=1), last, 0)
 
 
-def _read_batch(luma, blue, red) -> _Batch:
-    count, height, width = luma.shape
+def _within_borders(luma):
+    """Where the picture is within black borders: (left, top, right, bottom) of each, in pixels."""
+    width = luma.shape[2]
     # A column of the picture may be a small part of the height, but it is grey at the edges.
     left, right = _edges(luma.mean(axis=1) > _BORDER_COLUMN)
     # Rows are judged by what is between left and right, so that a narrow picture has its own too.
     rows = luma.sum(axis=2, dtype=np.int64) - 16 * (width - (right - left))[:, None]
     top, bottom = _edges(rows > _BORDER_LUMA * np.maximum(1, right - left)[:, None])
-    boxes = np.stack([left, top, right, bottom], axis=1)
+    return np.stack([left, top, right, bottom], axis=1)
+
+
+def _read_batch(luma, blue, red, seen=None) -> _Batch:
+    count, height, width = luma.shape
+    if seen is None:
+        boxes = _within_borders(luma)
+    else:
+        left, top, right, bottom = seen
+        across, down = width / (right - left), height / (bottom - top)
+        box = [-left * across, -top * down, (1 - left) * across, (1 - top) * down]
+        boxes = np.tile(box, (count, 1))
 
     batch = _Batch(
         counter=np.full(count, UNREADABLE), tag=np.full(count, -1), flash=np.zeros(count, bool),
@@ -70,8 +83,10 @@ def _read_alike(batch, which, luma, blue, red, box):
         left, top, right, bottom = area
         x0, x1 = (box_left + left * box_width) / scale, (box_left + right * box_width) / scale
         y0, y1 = (box_top + top * box_height) / scale, (box_top + bottom * box_height) / scale
-        part = plane[which, round(y0):max(round(y1), round(y0) + 1),
-                     round(x0):max(round(x1), round(x0) + 1)]
+        # Of what is not seen, the nearest that is.
+        y, x = (np.clip(np.arange(round(low), max(round(high), round(low) + 1)), 0, size - 1)
+                for low, high, size in ((y0, y1, plane.shape[1]), (x0, x1, plane.shape[2])))
+        part = plane[np.ix_(which, y, x)]
         return part.mean(axis=(1, 2))
 
     cells = np.stack([mean(luma, pattern.middle(pattern.CELL_AREA, n, pattern.CELLS))
@@ -250,8 +265,10 @@ class Video:
                 for n, (name, right) in enumerate(pattern.PATCHES.items())}
 
 
-def read_video(path, stream: dict, source_fps: int, frozen_after: float, region=None) -> Video:
-    pictures = decode.read_pictures(path, stream, _read_batch, region)
+def read_video(path, stream: dict, source_fps: int, frozen_after: float, region=None,
+               seen=None) -> Video:
+    reader = functools.partial(_read_batch, seen=seen)
+    pictures = decode.read_pictures(path, stream, reader, region)
 
     def joined(name, empty):
         parts = [getattr(batch, name) for batch in pictures.results]

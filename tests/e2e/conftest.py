@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import uuid
 
 import pytest
@@ -11,10 +12,12 @@ import pytest
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+from pages import Pages  # noqa: E402
 from publisher import Publisher  # noqa: E402
 from recorder import Recorder  # noqa: E402
 from server import Ports, Server  # noqa: E402
 from service import Egress, Listener, Redis, Service  # noqa: E402
+from stage import WebStage, web_config, wrap_egress  # noqa: E402
 
 
 def pytest_configure(config):
@@ -125,3 +128,28 @@ def standalone(ports, tmp_path, shared_server):
 
     with contextlib.ExitStack() as stack:
         yield lambda **config: Standalone(stack, **config)
+
+
+@pytest.fixture
+def pages(ports):
+    """A server of web pages."""
+    with contextlib.closing(Pages(ports)) as server:
+        yield server
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """The folder in which services and recorders keep what their browsers need while they run. Its
+    path is short, as those of sockets must be."""
+    with tempfile.TemporaryDirectory(prefix="runs-", dir="/tmp") as folder:
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setenv("EGRESS", wrap_egress(tmp_path))
+        yield pathlib.Path(folder)
+
+
+@pytest.fixture
+def web(standalone, pages, runs):
+    """web(display, config...) -> a service that records web pages"""
+    def start(display="wayland", also=(), **config):
+        return WebStage(standalone(**web_config(display, [pages, *also], **config)), pages, runs)
+    return start

@@ -18,7 +18,7 @@ API_KEY = "devkey"
 API_SECRET = "a-secret-of-the-tests-that-is-long-enough"
 
 # Ports come from one range per worker, so that workers never meet.
-PORTS_PER_WORKER = 400
+PORTS_PER_WORKER = 1000
 
 
 class Ports:

@@ -253,6 +253,14 @@ class Egress:
             room_name=room, audio_only=True,
             file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
 
+    def room(self, room, path, **options):
+        return self.call("start_room_composite_egress", api.RoomCompositeEgressRequest(
+            room_name=room, file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
+
+    def web(self, url, path, **options):
+        return self.call("start_web_egress", api.WebEgressRequest(
+            url=url, file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
+
     def track_composite(self, room, audio_track_id, video_track_id, path, **options):
         return self.call("start_track_composite_egress", api.TrackCompositeEgressRequest(
             room_name=room, audio_track_id=audio_track_id, video_track_id=video_track_id,
@@ -272,3 +280,5 @@ class Egress:
 
 
 SMALL = api.EncodingOptions(width=320, height=180, video_bitrate=500, framerate=30)
+# For pages.
+MEDIUM = api.EncodingOptions(width=640, height=360, video_bitrate=1500, framerate=30)

@@ -606,9 +606,10 @@ def test_invalid_requests(fleet, room, tmp_path):
     not_yet = [
         ("start_participant_egress",
          api.ParticipantEgressRequest(room_name=room, identity="alice", segment_outputs=[segments])),
-        ("start_web_egress", api.WebEgressRequest(url="http://localhost/", file_outputs=[file])),
+        ("start_web_egress",
+         api.WebEgressRequest(url="http://localhost/", segment_outputs=[segments])),
         ("start_room_composite_egress",
-         api.RoomCompositeEgressRequest(room_name=room, file_outputs=[file])),
+         api.RoomCompositeEgressRequest(room_name=room, segment_outputs=[segments])),
     ]
     for method, request in not_yet:
         expect_refused("unimplemented", 501, "", fleet.egress.call, method, request)

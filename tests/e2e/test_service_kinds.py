@@ -414,21 +414,17 @@ INVALID = "request has missing or invalid field: "
 
 REFUSALS = [
     ("start_room_composite_egress",
-     api.RoomCompositeEgressRequest(layout="grid", file_outputs=FILE),
-     "unimplemented", "room_composite: pictures of a whole room need a browser"),
+     api.RoomCompositeEgressRequest(audio_only=True, video_only=True, file_outputs=FILE),
+     "invalid_argument", INVALID + "audio_only and video_only"),
     ("start_room_composite_egress",
-     api.RoomCompositeEgressRequest(layout="speaker", audio_only=True, file_outputs=FILE),
-     "unimplemented", "room_composite: pictures of a whole room need a browser"),
-    ("start_web_egress", api.WebEgressRequest(url="http://10.99.0.1/", file_outputs=FILE),
-     "unimplemented", "web: pages need a browser"),
+     api.RoomCompositeEgressRequest(custom_base_url="ftp://10.99.0.1/", file_outputs=FILE),
+     "invalid_argument", INVALID + "template base url"),
+    ("start_web_egress", api.WebEgressRequest(url="file:///etc/passwd", file_outputs=FILE),
+     "invalid_argument", INVALID + "web url"),
     ("start_egress", api.StartEgressRequest(
-        template=api.TemplateSource(layout="grid"),
+        web=api.WebSource(url="chrome://version"),
         outputs=[api.Output(file=api.FileOutput(filepath="out"))]),
-     "unimplemented", "room_composite: pictures of a whole room need a browser"),
-    ("start_egress", api.StartEgressRequest(
-        web=api.WebSource(url="http://10.99.0.1/"),
-        outputs=[api.Output(file=api.FileOutput(filepath="out"))]),
-     "unimplemented", "web: pages need a browser"),
+     "invalid_argument", INVALID + "web url"),
     ("start_egress", api.StartEgressRequest(
         media=api.MediaSource(audio=api.AudioConfig(capture_all=True)), preset=PASSTHROUGH,
         outputs=[api.Output(file=api.FileOutput(filepath="out"))]),
@@ -465,5 +461,5 @@ def test_refusals(fleet, room):
             fleet.egress.call(method, request)
         # livekit-server puts something of its own in front of the text.
         assert caught.value.code == code and f": {text}" in caught.value.message, caught.value
-        assert caught.value.status == {"unimplemented": 501, "invalid_argument": 400}[code]
+        assert caught.value.status == 400
     assert fleet.egress.list() == []

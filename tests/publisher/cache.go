@@ -18,6 +18,9 @@ func (s videoSpec) file() (string, error) {
 	if s.busy {
 		look = "-busy"
 	}
+	if s.still {
+		look += "-still"
+	}
 	name := fmt.Sprintf("%s-%dx%d-%d-tag%d%s.%s", s.codec, s.width, s.height, s.fps, s.tag, look,
 		videoCodecs[s.codec].extension)
 	return inCache(name, s.encode)
@@ -87,6 +90,7 @@ func makeMedia(arguments []string) error {
 	fps := flags.Int("fps", 30, "frames per second")
 	tag := flags.Int("tag", 0, "whose picture it is, 0 to 15")
 	busy := flags.Bool("busy", false, "with texture, at the bitrate of a camera")
+	still := flags.Bool("still", false, "always the same frame")
 	toneHz := flags.Int("tone", 0, "Hz; by default the tag's")
 	stereo := flags.Bool("stereo", false, "a tone of its own on the right")
 	if err := flags.Parse(arguments); err != nil {
@@ -97,7 +101,7 @@ func makeMedia(arguments []string) error {
 	if *codec == "opus" {
 		path, err = newAudioSpec(*codec, *toneHz, *tag, *stereo).file()
 	} else {
-		path, err = videoSpec{*codec, *width, *height, *fps, *tag, *busy}.file()
+		path, err = videoSpec{*codec, *width, *height, *fps, *tag, *busy, *still}.file()
 	}
 	if err == nil {
 		fmt.Println(path)

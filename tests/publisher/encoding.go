@@ -119,6 +119,9 @@ func (s videoSpec) encode(path string) error {
 		picture := newCanvas(s.width, s.height)
 		picture.drawStill()
 		for n := range s.fps * loopSeconds {
+			if s.still {
+				n = stillFrame
+			}
 			picture.drawFrame(n, s.tag, s.fps, s.busy)
 			if _, err := to.Write(picture.pixels); err != nil {
 				return err

@@ -27,6 +27,7 @@ type videoSpec struct {
 	width, height int
 	fps, tag      int
 	busy          bool // with texture, at the bitrate of a camera
+	still         bool // always the same frame
 }
 
 type audioSpec struct {

@@ -16,6 +16,9 @@ const (
 	cellCount    = counterBits + tagBits + checksumBits
 )
 
+// The frame that still pictures show: one without a flash.
+const stillFrame = 7
+
 // The version of everything that is drawn and heard: part of the names of the files in the cache.
 const materialVersion = 2
 

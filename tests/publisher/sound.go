@@ -12,6 +12,9 @@ const (
 	toneAmplitude = 0.05
 	beepAmplitude = 0.3
 	highestTone   = 1500
+	// What packets say of how loud they are, in dB below the loudest (RFC 6464): the tone, and silence.
+	toneLevel = 29
+	quiet     = 127
 	// The right channel of stereo has a tone of its own, this much higher.
 	stereoStepHz = 25
 )

@@ -37,6 +37,7 @@ type command struct {
 	Height    int      `json:"height"`
 	FPS       int      `json:"fps"`
 	Busy      bool     `json:"busy"`
+	Still     bool     `json:"still"`
 	ToneHz    int      `json:"tone_hz"`
 	Source    string   `json:"source"`
 	Stereo    bool     `json:"stereo"`
@@ -79,7 +80,7 @@ func (c *command) kind() string {
 
 func (c *command) videoSpec(tag int) videoSpec {
 	s := videoSpec{codec: c.Codec, width: c.Width, height: c.Height, fps: c.FPS, tag: tag,
-		busy: c.Busy}
+		busy: c.Busy, still: c.Still}
 	if s.width == 0 && s.height == 0 {
 		s.width, s.height = 640, 360
 	}

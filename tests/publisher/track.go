@@ -193,12 +193,12 @@ func (t *track) send(n int64) {
 			l.material, l.next = l.next, nil
 		}
 		if silent {
-			l.send(l.material.silence, at)
+			l.send(l.material.silence, at, quiet)
 			continue
 		}
 		l.live = !l.off && (l.live || isKey)
 		if l.live {
-			l.send(l.material.unit(n), at)
+			l.send(l.material.unit(n), at, toneLevel)
 		}
 	}
 	if !t.sending && !silent {
@@ -208,9 +208,13 @@ func (t *track) send(n int64) {
 	t.lastUnit = n
 }
 
-// send packetizes what is due at an instant. Errors mean that the connection is going down, which
-// is reported elsewhere.
-func (l *layer) send(data []byte, at time.Duration) {
+// send packetizes what is due at an instant; level is how loud it is if it is sound. Errors mean that the
+// connection is going down, which is reported elsewhere.
+func (l *layer) send(data []byte, at time.Duration, level uint8) {
+	var options *lksdk.SampleWriteOptions
+	if l.material.silence != nil {
+		options = &lksdk.SampleWriteOptions{AudioLevel: &level}
+	}
 	timestamp := rtpTime(uint32(l.local.SSRC()), l.material.rtpClock, at)
 	payloads := l.payloader.Payload(payloadBytes, data)
 	for n, payload := range payloads {
@@ -224,7 +228,7 @@ func (l *layer) send(data []byte, at time.Duration) {
 			Payload: payload,
 		}
 		l.sequence++
-		_ = l.local.WriteRTP(packet, nil)
+		_ = l.local.WriteRTP(packet, options)
 	}
 }
 

@@ -1,0 +1,223 @@
+"""Web pages, as Chromium shows and plays them, recorded by the service. They are made and judged as
+tests/README.md says."""
+import contextlib
+import os
+import subprocess
+
+import pytest
+from livekit import api
+
+from analyser import analyse
+from judge import (Clock, analyse_lively, expect_bt709, expect_filled, expect_heard, expect_in_step,
+                   expect_lively, last_clock_s)
+from pages import Pages
+from service import MEDIUM
+from stage import web_source
+
+pytestmark = pytest.mark.xdist_group("web")
+
+
+def encoding(width=640, height=360, framerate=30):
+    return api.EncodingOptions(width=width, height=height, framerate=framerate, video_bitrate=1500)
+
+
+@pytest.mark.parametrize("display", ["wayland", "x11"])
+def test_page_with_picture_and_sound(web, tmp_path, display):
+    """All of it, from its first picture to the instant of the stop."""
+    stage = web(display)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=3), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    assert stage.pages.wait("playing") == {"width": "640", "height": "360", "ratio": "1"}
+    stage.pages.wait_seconds(6, tag=3)
+    stopped = Clock()
+    ended = stage.stop(egress_id)
+    assert ended["details"] == "End reason: StopEgress API"
+    assert stage.hooks.statuses(egress_id) == [
+        ("egress_started", "EGRESS_STARTING"), ("egress_updated", "EGRESS_ACTIVE"),
+        ("egress_updated", "EGRESS_ENDING"), ("egress_ended", "EGRESS_COMPLETE")]
+    assert ended["web"]["url"] == stage.pages.url("lively", tag=3)
+
+    recording = analyse_lively(path, 3)
+    recording.expect_finished_mp4()
+    recording.expect_codecs("h264", "aac")
+    # The sound of a page begins when the page has got it going.
+    begin = next(beep.at for beep in recording.sound.beeps)
+    recording.expect_tones(550, start=begin)
+    recording.expect_no_gaps(start=begin)
+    recording.expect_no_clicks(start=begin)
+    recording.expect_even_beeps()
+    expect_in_step(recording)
+    expect_bt709(path)
+    expect_filled(path, 640, 360)
+    assert stopped.ahead_of(last_clock_s(recording)) < 0.5, recording.report()
+    stage.expect_nothing_left(watched)
+
+
+def test_sound_or_picture_alone(web, tmp_path):
+    stage = web()
+    sound = stage.start(stage.pages.url("lively", tag=2), tmp_path / "sound.ogg", audio_only=True)
+    kinds = {one.kind for one in stage.watch(sound).running}
+    assert "pulseaudio" in kinds
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=2)
+    stage.stop(sound)
+    picture = stage.start(stage.pages.url("lively", tag=4), tmp_path / "picture.mp4", video_only=True,
+                          advanced=MEDIUM)
+    assert "pulseaudio" not in {one.kind for one in stage.watch(picture).running}
+    stage.pages.wait_seconds(3, tag=4)
+    stage.stop(picture)
+    recording = analyse(tmp_path / "sound.ogg")
+    recording.expect_codecs(None, "opus")
+    recording.expect_even_beeps()
+    recording.expect_beeps(3)
+    recording = analyse_lively(tmp_path / "picture.mp4", 4)
+    recording.expect_codecs("h264", None)
+
+
+def test_from_start_to_end_signal(web, tmp_path):
+    """Nothing of before and nothing of after, and another format of file."""
+    stage = web("x11")
+    path = tmp_path / "out.webm"
+    info = stage.egress.web(stage.pages.url("lively", tag=5, start="start", end="end"), path,
+                            await_start_signal=True, advanced=MEDIUM)
+    stage.pages.wait("playing")
+    assert stage.egress.list()[0].status == api.EgressStatus.EGRESS_STARTING
+    stage.pages.say("start")
+    stage.hooks.wait_active(info.egress_id)
+    stage.pages.wait_seconds(5, tag=5)
+    stage.pages.say("end")
+    ended = stage.hooks.wait_ended(info.egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE", ended
+    assert ended["details"] == "End reason: Source closed"
+    recording = analyse_lively(path, 5)
+    recording.expect_codecs("vp8", "opus")
+    expect_heard(recording, 650)
+    expect_in_step(recording)
+
+
+def test_page_that_never_signals(web, tmp_path):
+    stage = web()
+    info = stage.egress.web(stage.pages.url("lively"), tmp_path / "out.mp4", await_start_signal=True,
+                            advanced=MEDIUM)
+    stage.pages.wait("playing")
+    watched = stage.watch(info.egress_id)
+    ended = stage.stop(info.egress_id, "EGRESS_ABORTED")
+    assert (ended["error"], ended["errorCode"]) == ("Start signal not received", 412)
+    assert not list(tmp_path.glob("out*"))
+    stage.expect_nothing_left(watched)
+
+
+def test_second_generation(web, tmp_path):
+    """The request of today's clients; a page that is upright."""
+    stage = web()
+    path = tmp_path / "out.mp4"
+    info = stage.egress.call("start_egress", web_source(
+        stage.pages.url("lively", tag=6), path, advanced=encoding(360, 640)))
+    stage.hooks.wait_active(info.egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(4, tag=6)
+    ended = stage.stop(info.egress_id)
+    assert ended["egress"]["web"]["url"].endswith("tag=6")
+    recording = analyse_lively(path, 6, size=(360, 640))
+    expect_in_step(recording)
+    expect_filled(path, 360, 640)
+
+
+def test_odd_size(web, tmp_path):
+    """Is made even, and said so."""
+    stage = web("x11")
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=7), path, advanced=encoding(639, 359))
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=7)
+    stage.stop(egress_id)
+    analyse_lively(path, 7, size=(640, 360))
+    expect_filled(path, 640, 360)
+    stage.service.wait_log("width must be even: 640 instead of 639", egressID=egress_id)
+    stage.service.wait_log("height must be even: 360 instead of 359", egressID=egress_id)
+
+
+def test_sixty_pictures_a_second(web, tmp_path):
+    stage = web()
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=8, fps=60), path,
+                            advanced=encoding(480, 270, framerate=60))
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(4, tag=8)
+    stage.stop(egress_id)
+    recording = analyse(path, source_fps=60)
+    expect_lively(recording, 8, size=(480, 270), fps=60)
+    expect_in_step(recording)
+
+
+def test_two_pages_at_once(web, tmp_path):
+    """Each has its own sound and picture."""
+    stage = web()
+    ids = {tag: stage.start(stage.pages.url("lively", tag=tag), tmp_path / f"{tag}.mp4",
+                            advanced=encoding(480, 270)) for tag in (1, 9)}
+    for _ in ids:
+        stage.pages.wait("playing")
+    stage.pages.wait_seconds(4, tag=9)
+    for egress_id in ids.values():
+        stage.stop(egress_id)
+    for tag in ids:
+        recording = analyse(tmp_path / f"{tag}.mp4")
+        recording.expect_tags(tag)
+        recording.expect_tones(400 + 50 * tag, start=recording.sound.beeps[0].at)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """The publisher's loop as a film."""
+    def make(codec, *what):
+        return subprocess.run([os.environ["PUBLISHER"], "make-media", "-codec", codec, "-tag", "10", *what],
+                              capture_output=True, text=True, check=True).stdout.strip()
+    path = tmp_path / "clip.webm"
+    # The Opus loop has a second in front, in which the encoder settles.
+    subprocess.run(["ffmpeg", "-v", "error", "-r", "30", "-i", make("vp8"), "-ss", "1", "-i", make("opus"),
+                    "-c", "copy", path], check=True)
+    return path.read_bytes()
+
+
+def test_page_that_plays_a_film(web, ports, clip, tmp_path):
+    with contextlib.closing(Pages(ports, more={"/clip.webm": clip})) as films:
+        stage = web(also=[films])
+        path = tmp_path / "out.mp4"
+        egress_id = stage.start(films.url("clip"), path, await_start_signal=True, advanced=MEDIUM)
+        films.wait("seen", of="6")
+        stage.stop(egress_id)
+    recording = analyse(path)
+    recording.expect_tags(10)
+    recording.expect_tones(900, start=1)
+    recording.expect_even_beeps()
+    expect_in_step(recording)
+
+
+def test_page_where_nothing_moves_or_sounds(web, tmp_path):
+    """Pictures come all the same, and silence."""
+    stage = web()
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("still"), path, advanced=MEDIUM)
+    # As long as another page shows three seconds.
+    other = stage.start(stage.pages.url("lively", tag=1), tmp_path / "other.mp4", advanced=encoding(160, 90))
+    stage.pages.wait_seconds(3, tag=1)
+    stage.stop(egress_id)
+    stage.stop(other)
+    recording = analyse(path)
+    recording.expect_size(640, 360)
+    recording.expect_constant_rate(30)
+    recording.expect_silent(recording.sound.start + 0.1, recording.sound.end - 0.1)
+    recording.expect_ends_together(within=0.1)
+    assert recording.duration > 3
+
+
+def test_command_line(shared_server, runs, pages, record, tmp_path):
+    """egress record needs neither service nor server for a page."""
+    recorder = record(shared_server, "--web", pages.url("lively", tag=11), "--width", "640", "--height", "360",
+                      room=None)
+    recorder.wait_active()
+    pages.wait("playing")
+    pages.wait_seconds(4, tag=11)
+    assert recorder.stop() == 0
+    analyse_lively(recorder.path, 11)

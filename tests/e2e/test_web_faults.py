@@ -1,0 +1,225 @@
+"""What goes wrong with web pages: they cannot be loaded, ask for things that nobody is there to give,
+crash; what shows and plays them dies."""
+import contextlib
+import os
+import pathlib
+import signal
+
+import pytest
+
+from analyser import analyse
+from judge import analyse_lively, expect_in_step
+from pages import Pages, make_certificate
+from processes import below, one_of, page_of
+from server import ADDRESS
+from service import MEDIUM, SMALL
+from stage import PRIVATE_NAME, wait_until
+
+pytestmark = pytest.mark.xdist_group("web")
+
+
+@pytest.fixture
+def secure_pages(ports, tmp_path):
+    with contextlib.closing(Pages(ports, certificate=make_certificate(tmp_path))) as server:
+        yield server
+
+
+@pytest.fixture
+def other_pages(ports):
+    with contextlib.closing(Pages(ports)) as server:
+        yield server
+
+
+# It cannot be loaded
+
+def test_page_that_cannot_be_loaded(web, ports, secure_pages, tmp_path):
+    """Each is told with what the browser says, and leaves nothing."""
+    stage = web(also=[secure_pages], web_allow=[ADDRESS])
+    closed = ports.take()
+    for url, text in ((f"{stage.pages.base}/status/404", "404"),
+                      (f"{stage.pages.base}/status/500", "500"),
+                      (f"http://{ADDRESS}:{closed}/", "net::ERR_"),
+                      ("http://nowhere.example/", "net::ERR_"),
+                      (secure_pages.url("lively"), "net::ERR_CERT_AUTHORITY_INVALID")):
+        ended = stage.refuse(url, tmp_path / "out.mp4", advanced=SMALL)
+        assert ended["error"].startswith("page load error: ") and text in ended["error"], ended
+        assert ended["errorCode"] == 400, ended
+        assert not list(tmp_path.glob("out*"))
+    wait_until(lambda: not stage.left_overs(), "no files are left")
+
+
+def test_certificate_that_need_not_be_right(web, secure_pages, tmp_path):
+    stage = web(also=[secure_pages], insecure=True)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(secure_pages.url("lively", tag=2), path, advanced=MEDIUM)
+    secure_pages.wait("playing")
+    secure_pages.wait_seconds(3, tag=2)
+    stage.stop(egress_id)
+    analyse_lively(path, 2)
+
+
+def test_private_addresses(web, other_pages, tmp_path):
+    """Neither by address nor by name nor by redirection, nor from within a page; only what is
+    allowed."""
+    stage = web("x11")
+    hidden = f"{ADDRESS}:{other_pages.port}"
+    for url in (f"http://{hidden}/still.html", f"http://{PRIVATE_NAME}:{other_pages.port}/still.html",
+                f"http://localhost:{stage.service.health_port}/", f"http://[::ffff:{ADDRESS}]:{other_pages.port}/",
+                f"{stage.pages.base}/redirect?to=http://{hidden}/still.html"):
+        ended = stage.refuse(url, tmp_path / "out.mp4", advanced=SMALL)
+        assert ended["error"].startswith("page load error: "), ended
+    path = tmp_path / "allowed.mp4"
+    egress_id = stage.start(
+        stage.pages.url("lively", tag=1, do="reach", reach=f"http://{hidden}/still.html"), path,
+        advanced=MEDIUM)
+    stage.pages.say("reach")
+    assert stage.pages.wait("reach")["outcome"] == "TypeError"
+    stage.stop(egress_id)
+    assert other_pages.requests == []
+
+
+# It wants something
+
+ASKED = {
+    "alert": "undefined", "confirm": None, "prompt": None, "popup": None, "tab": None,
+    "download": "undefined", "print": "undefined", "camera": None, "place": None,
+    "notification": None, "fullscreen": None,
+}
+
+
+def test_page_that_asks_for_attention(web, tmp_path):
+    """Each is answered, so that the page goes on, and the recording is of nothing but the page."""
+    stage = web()
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=12, do=",".join(ASKED)), path, advanced=MEDIUM)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(1, tag=12)
+    for word, outcome in ASKED.items():
+        stage.pages.say(word)
+        found = stage.pages.wait(word)["outcome"]
+        assert outcome in (None, found), (word, found)
+    stage.pages.wait_seconds(2, tag=12)
+    ended = stage.stop(egress_id)
+    assert ended["details"] == "End reason: StopEgress API"
+    recording = analyse(path)
+    recording.expect_size(640, 360)
+    recording.expect_constant_rate(30)
+    recording.expect_all_readable(other=())
+    recording.expect_tags(12)
+    recording.expect_even_beeps()
+    assert recording.video.spans()[-1].kind == "shown", recording.report()
+    # Nothing was saved anywhere.
+    assert not [file for root, _, files in os.walk(tmp_path) for file in files if "saved" in file]
+
+
+def test_page_that_leaves(web, tmp_path):
+    """The next page is recorded, too."""
+    stage = web("x11")
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=3, do="leave"), path, advanced=MEDIUM)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(2, tag=3)
+    stage.pages.say("leave")
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=9)
+    stage.stop(egress_id)
+    recording = analyse(path)
+    recording.expect_constant_rate(30)
+    tags = [span.tag for span in recording.video.spans() if span.tag >= 0]
+    assert [tag for n, tag in enumerate(tags) if n == 0 or tag != tags[n - 1]] == [3, 9], recording.report()
+    tones = recording.sound.tone_hz()
+    assert tones[-1] == pytest.approx(850, abs=2)
+
+
+# Something dies
+
+def kill_page(stage, egress_id: str):
+    os.kill(page_of(below(stage.service.egress_pid(egress_id))).pid, signal.SIGKILL)
+
+
+def test_page_that_crashes(web, tmp_path):
+    stage = web()
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=4), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=4)
+    kill_page(stage, egress_id)
+    ended = stage.wait_failed(egress_id)
+    assert "the page's process" in ended["error"], ended
+    assert ended["errorCode"] == 500, ended
+    recording = analyse(ended["fileResults"][0]["location"])
+    recording.expect_tags(4)
+    recording.expect_in_order()
+    assert recording.duration > 2, recording.report()
+    stage.expect_nothing_left(watched)
+
+
+def test_page_that_crashes_and_comes_back(web, tmp_path):
+    stage = web("x11", web_reload_crashed=True)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=4), path, advanced=MEDIUM)
+    for _ in range(2):
+        stage.pages.wait("playing")
+        stage.pages.wait_seconds(2, tag=4)
+        kill_page(stage, egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=4)
+    stage.stop(egress_id)
+    recording = analyse(path)
+    recording.expect_constant_rate(30)
+    recording.expect_ends_together(within=0.1)
+    recording.expect_tags(4)
+    assert recording.video.spans()[-1].kind == "shown", recording.report()
+    assert len(recording.sound.beeps) >= 5, recording.report()
+
+
+@pytest.mark.parametrize("kind, display, text", [
+    ("browser", "wayland", "chrome error: "), ("pulseaudio", "wayland", "PulseAudio"),
+    ("Xvfb", "x11", "Xvfb")])
+def test_helper_killed(web, tmp_path, kind, display, text):
+    """One clear end, the file as far as it came, and nothing left."""
+    stage = web(display)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=6), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=6)
+    os.kill(one_of(watched.running, kind).pid, signal.SIGKILL)
+    ended = stage.wait_failed(egress_id)
+    assert text in ended["error"] and ended["errorCode"] == 500, ended
+    assert len([status for status in stage.hooks.statuses(egress_id) if status[0] == "egress_ended"]) == 1
+    recording = analyse(ended["fileResults"][0]["location"])
+    recording.expect_tags(6)
+    assert recording.duration > 2, recording.report()
+    stage.expect_nothing_left(watched)
+
+
+def test_egress_process_killed(web, tmp_path):
+    """All that it has started goes with it. Its folder goes when the next page is recorded, and
+    another page that is being recorded notices nothing."""
+    stage = web("x11")
+    path = tmp_path / "out.mp4"
+    other = stage.start(stage.pages.url("lively", tag=8), tmp_path / "other.mp4", advanced=SMALL)
+    egress_id = stage.start(stage.pages.url("lively", tag=7), path, advanced=SMALL)
+    watched = stage.watch(egress_id)
+    for _ in range(2):
+        stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=7)
+    os.kill(watched.pid, signal.SIGKILL)
+    ended = stage.wait_failed(egress_id)
+    assert ended["error"] == "egress process was killed by signal 9 (Killed)"
+    location = pathlib.Path(ended["fileResults"][0]["location"])
+    recording = analyse(location)
+    recording.expect_tags(7)
+    assert recording.duration > 1.5, recording.report()
+    watched.wait_gone()
+    stage.pages.wait_seconds(1, tag=8)
+    stage.stop(other)
+    recording = analyse(tmp_path / "other.mp4")
+    recording.expect_tags(8)
+    recording.expect_no_gaps(start=recording.sound.beeps[0].at)
+    third = stage.start(stage.pages.url("still"), tmp_path / "third.mp4", advanced=SMALL)
+    watched = stage.watch(third)
+    stage.stop(third)
+    stage.expect_nothing_left(watched)

@@ -1,0 +1,47 @@
+// What pages do that nobody is there to answer. In the query: do=WORD,WORD…, of those below, one after
+// the other. Each waits for /wait/WORD, and tells /tell/WORD with what came of it.
+const TROUBLE = {
+  alert: () => alert("Good morning"),
+  confirm: () => confirm("Are you there?"),
+  prompt: () => prompt("Who is there?"),
+  popup: () => open("/still.html", "_blank", "width=300,height=200") !== null,
+  tab: () => open("/still.html", "_blank") !== null,
+  download: () => {
+    const link = document.createElement("a");
+    link.href = "/download";
+    link.download = "";
+    document.body.append(link);
+    link.click();
+  },
+  print: () => print(),
+  camera: () => navigator.mediaDevices.getUserMedia({ video: true, audio: true }),
+  place: () => new Promise((...given) => navigator.geolocation.getCurrentPosition(...given)),
+  notification: () => Notification.requestPermission(),
+  reach: () => fetch(new URLSearchParams(location.search).get("reach"), { mode: "no-cors" }),
+  fullscreen: () => document.documentElement.requestFullscreen(),
+  // The next page has to come though this one asks to stay.
+  leave: () => {
+    addEventListener("beforeunload", (event) => event.preventDefault());
+    location.href = "/lively.html?tag=9&next";
+  },
+  reload: () => location.reload(),
+};
+
+async function outcomeOf(word) {
+  try {
+    return String(await TROUBLE[word]());
+  } catch (error) {
+    return error.name ?? error.message ?? String(error);
+  }
+}
+
+async function cause(words) {
+  for (const word of words) {
+    await fetch(`/wait/${word}`);
+    const outcome = await outcomeOf(word);
+    await fetch(`/tell/${word}?outcome=${encodeURIComponent(outcome)}`);
+  }
+}
+
+const words = new URLSearchParams(location.search).get("do");
+if (words) cause(words.split(","));
