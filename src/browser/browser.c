@@ -21,6 +21,11 @@
 /* A window of Chromium is not narrower; a page can be, at its left. */
 #define LEAST_WINDOW_WIDTH 500
 
+/* Dialogs would be drawn before they are answered: their answers are the same as those of
+ * browser-page.c, which still come for what no script can take the place of. */
+#define DIALOG_SCRIPT                                                                              \
+    "alert = () => {}; confirm = () => false; prompt = () => null; print = () => {};"
+
 /* The end of its process, which says more, comes this long after that of the connection at most. */
 #define END_TIMEOUT_NS (1 * EG_NS_PER_S)
 
@@ -194,6 +199,8 @@ static void set_up_page(EgBrowser *browser, const char *session)
     call_vital(browser, session, "Page.enable", NULL);
     call_vital(browser, session, "Runtime.enable", NULL);
     call(browser, session, "Page.setInterceptFileChooserDialog", json_pack("{s:b}", "enabled", 1));
+    call_vital(browser, session, "Page.addScriptToEvaluateOnNewDocument",
+               json_pack("{s:s}", "source", DIALOG_SCRIPT));
     if (browser->width < LEAST_WINDOW_WIDTH)
         call_vital(browser, session, "Emulation.setDeviceMetricsOverride",
                    json_pack("{s:i, s:i, s:i, s:b}", "width", (int)browser->width, "height",
