@@ -205,6 +205,8 @@ static void set_up_page(EgBrowser *browser, const char *session)
         call_vital(browser, session, "Emulation.setDeviceMetricsOverride",
                    json_pack("{s:i, s:i, s:i, s:b}", "width", (int)browser->width, "height",
                              (int)browser->height, "deviceScaleFactor", 1, "mobile", 0));
+    /* There is no keyboard that it could have: some pages rest without. */
+    call(browser, session, "Emulation.setFocusEmulationEnabled", json_pack("{s:b}", "enabled", 1));
 }
 
 static void take_page(EgBrowser *browser, const char *session, const char *target)

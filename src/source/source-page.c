@@ -13,9 +13,9 @@
 
 typedef enum {
     PHASE_NONE,
-    PHASE_PREPARING, /* display, sound, then the browser */
+    PHASE_PREPARING, /* display and sound, then the browser */
     PHASE_LOADING,
-    PHASE_WAITING, /* for the page's word */
+    PHASE_WAITING, /* for the page's word, if it is awaited, and the sound */
     PHASE_RECORDING,
     PHASE_ENDED,
 } Phase;
@@ -34,11 +34,10 @@ typedef struct {
     char **environment; /* of everything that runs */
     EgPageGuard *guard; /* NULL: a page that is trusted */
     EgDisplay *display;
-    EgSound *sound; /* NULL: not recorded */
-    bool is_display_ready;
-    bool is_sound_ready;
-    EgBrowser *browser; /* NULL until display and sound are ready */
-    gpointer pictures;  /* the user's; NULL: not recorded */
+    EgSound *sound;      /* NULL: not recorded */
+    bool is_sound_ready; /* or there is none */
+    EgBrowser *browser;  /* NULL until the display is ready */
+    gpointer pictures;   /* the user's; NULL: not recorded */
     gpointer sounds;
     EgTimer *found_timer; /* tells `found` */
     bool has_signaled;    /* START_RECORDING */
@@ -102,8 +101,12 @@ static void on_part_failed(gpointer user, const GError *error)
 
 /* The browser. */
 
-static void start_recording(Page *page)
+/* When all is there that is waited for. */
+static void start_if_ready(Page *page)
 {
+    bool is_said = !page->plan->page.awaits_signal || page->has_signaled;
+    if (page->phase != PHASE_WAITING || !is_said || !page->is_sound_ready)
+        return;
     page->phase = PHASE_RECORDING;
     eg_info(page->log, "page is ready", EG_STR("url", page->shown));
     if (page->sound != NULL)
@@ -125,8 +128,7 @@ static void on_loaded(gpointer user)
     if (page->phase != PHASE_LOADING)
         return;
     page->phase = PHASE_WAITING;
-    if (!page->plan->page.awaits_signal || page->has_signaled)
-        start_recording(page);
+    start_if_ready(page);
 }
 
 static void on_signaled(gpointer user, EgBrowserSignal signal)
@@ -134,10 +136,9 @@ static void on_signaled(gpointer user, EgBrowserSignal signal)
     Page *page = user;
     if (signal == EG_BROWSER_SIGNAL_END) {
         end(page, EG_END_SOURCE_CLOSED, NULL);
-    } else if (!page->has_signaled) {
+    } else {
         page->has_signaled = true;
-        if (page->phase == PHASE_WAITING)
-            start_recording(page);
+        start_if_ready(page);
     }
 }
 
@@ -198,24 +199,17 @@ static void open_browser(Page *page)
         fail(page, error);
 }
 
-static void open_browser_if_ready(Page *page)
-{
-    if (page->phase == PHASE_PREPARING && page->is_display_ready && page->is_sound_ready)
-        open_browser(page);
-}
-
+/* The sound daemon need not be ready: programs wait for it. */
 static void on_display_ready(gpointer user)
 {
-    Page *page = user;
-    page->is_display_ready = true;
-    open_browser_if_ready(page);
+    open_browser(user);
 }
 
 static void on_sound_ready(gpointer user)
 {
     Page *page = user;
     page->is_sound_ready = true;
-    open_browser_if_ready(page);
+    start_if_ready(page);
 }
 
 static const EgDisplayEvents display_events = {
