@@ -28,6 +28,12 @@
     " const e = document.querySelector('div.error');"                                              \
     " return e ? String(e.innerText).trim().slice(0, 500).toWellFormed() : ''; })()"
 
+/* Chromium has at most three frames on the way to the display. */
+#define PAINT_SCRIPT                                                                               \
+    "new Promise(done => { let n = 4;"                                                             \
+    " const next = () => n-- > 0 ? requestAnimationFrame(next) : done(); next(); })"
+#define PAINT_TIMEOUT_NS EG_NS_PER_S
+
 typedef enum {
     PAGE_NONE,
     PAGE_IDLE,       /* nothing was opened yet */
@@ -87,6 +93,7 @@ struct _EgBrowserPage {
     char *shown_loader; /* of the document that the main frame shows since the last try; or NULL */
     bool has_loaded;    /* ... which says that it has loaded */
     gint64 call;        /* that the state waits for; 0: none */
+    gint64 paint_call;  /* of eg_browser_page_await_painted(); 0: none */
     EgTimer *load_timer;
     EgTimer *retry_timer;
     EgTimer *signal_timer;
@@ -148,7 +155,9 @@ static void call(EgBrowserPage *page, const char *method, json_t *params)
 static void end_try(EgBrowserPage *page)
 {
     eg_devtools_forget(page->devtools, page->call);
+    eg_devtools_forget(page->devtools, page->paint_call);
     page->call = 0;
+    page->paint_call = 0;
     eg_timer_clear(page->load_timer);
     eg_timer_clear(page->retry_timer);
     eg_timer_clear(page->signal_timer);
@@ -510,6 +519,27 @@ void eg_browser_page_open(EgBrowserPage *page, const char *url)
     page->url = g_strdup(url);
     page->n_tries = 0;
     begin_try(page);
+}
+
+static void on_paint_reply(gpointer user, const json_t *result, const GError *error)
+{
+    EgBrowserPage *page = user;
+    (void)result;
+    page->paint_call = 0;
+    if (error != NULL)
+        eg_debug(page->log, "the page does not draw", EG_STR("error", error->message));
+    page->events.painted(page->user);
+}
+
+void eg_browser_page_await_painted(EgBrowserPage *page)
+{
+    if (page->state != PAGE_LOADED)
+        return;
+    eg_devtools_forget(page->devtools, page->paint_call);
+    page->paint_call = eg_devtools_call(
+        page->devtools, page->session, "Runtime.evaluate",
+        json_pack("{s:s, s:b, s:b}", "expression", PAINT_SCRIPT, "awaitPromise", 1, "silent", 1),
+        PAINT_TIMEOUT_NS, on_paint_reply, page);
 }
 
 const char *eg_browser_page_session(const EgBrowserPage *page)

@@ -28,6 +28,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgBrowserPage, eg_browser_page_free)
 
 void eg_browser_page_open(EgBrowserPage *page, const char *url);
 
+void eg_browser_page_await_painted(EgBrowserPage *page);
+
 /* An event of its session, or one of the browser that is about its target. */
 void eg_browser_page_handle(EgBrowserPage *page, const char *method, const json_t *params);
 

@@ -122,6 +122,12 @@ static void on_page_signaled(gpointer user, EgBrowserSignal signal)
     browser->events.signaled(browser->user, signal);
 }
 
+static void on_page_painted(gpointer user)
+{
+    EgBrowser *browser = user;
+    browser->events.painted(browser->user);
+}
+
 static void on_page_crashed(gpointer user, const GError *error)
 {
     EgBrowser *browser = user;
@@ -141,6 +147,7 @@ static void on_page_failed(gpointer user, const GError *error)
 static const EgBrowserEvents page_events = {
     .loaded = on_page_loaded,
     .signaled = on_page_signaled,
+    .painted = on_page_painted,
     .crashed = on_page_crashed,
     .failed = on_page_failed,
 };
@@ -366,4 +373,11 @@ void eg_browser_open(EgBrowser *browser, const char *url)
     g_assert(browser->page != NULL);
     if (browser->state == BROWSER_RUNNING)
         eg_browser_page_open(browser->page, url);
+}
+
+void eg_browser_await_painted(EgBrowser *browser)
+{
+    eg_loop_assert_owner(browser->loop);
+    if (browser->state == BROWSER_RUNNING)
+        eg_browser_page_await_painted(browser->page);
 }

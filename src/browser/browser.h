@@ -39,6 +39,9 @@ typedef struct {
      */
     void (*loaded)(gpointer user);
     void (*signaled)(gpointer user, EgBrowserSignal signal);
+    /* After eg_browser_await_painted(), once for each call: what the page showed then is on the
+     * display; or it has drawn nothing for a second. */
+    void (*painted)(gpointer user);
     /* The page's process has crashed, or was killed. The browser lives: the page can be opened
      * again. */
     void (*crashed)(gpointer user, const GError *error);
@@ -55,3 +58,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgBrowser, eg_browser_free)
 
 /* Loads the page, which may have secrets in its URL; after `ready`. Again: loads it anew. */
 void eg_browser_open(EgBrowser *browser, const char *url);
+
+/* After `loaded`. */
+void eg_browser_await_painted(EgBrowser *browser);

@@ -15,7 +15,8 @@ typedef enum {
     PHASE_NONE,
     PHASE_PREPARING, /* display and sound, then the browser */
     PHASE_LOADING,
-    PHASE_WAITING, /* for the page's word, if it is awaited, and the sound */
+    PHASE_WAITING,  /* for the page's word, if it is awaited, and the sound */
+    PHASE_PAINTING, /* until what the page shows is on the display */
     PHASE_RECORDING,
     PHASE_ENDED,
 } Phase;
@@ -107,6 +108,16 @@ static void start_if_ready(Page *page)
     bool is_said = !page->plan->page.awaits_signal || page->has_signaled;
     if (page->phase != PHASE_WAITING || !is_said || !page->is_sound_ready)
         return;
+    page->phase = PHASE_PAINTING;
+    eg_browser_await_painted(page->browser);
+}
+
+/* The first picture is of the page that is ready, not of what was before. */
+static void on_painted(gpointer user)
+{
+    Page *page = user;
+    if (page->phase != PHASE_PAINTING)
+        return;
     page->phase = PHASE_RECORDING;
     eg_info(page->log, "page is ready", EG_STR("url", page->shown));
     if (page->sound != NULL)
@@ -151,6 +162,10 @@ static void on_crashed(gpointer user, const GError *error)
         return;
     }
     eg_warn(page->log, "page has crashed, and is loaded again", EG_STR("error", error->message));
+    if (page->phase == PHASE_WAITING || page->phase == PHASE_PAINTING) {
+        page->phase = PHASE_LOADING;
+        page->has_signaled = false;
+    }
     eg_browser_open(page->browser, page->url);
 }
 
@@ -158,6 +173,7 @@ static const EgBrowserEvents browser_events = {
     .ready = on_browser_ready,
     .loaded = on_loaded,
     .signaled = on_signaled,
+    .painted = on_painted,
     .crashed = on_crashed,
     .failed = on_part_failed,
 };

@@ -115,6 +115,11 @@ static void on_loaded(gpointer user)
     g_string_append(((Fixture *)user)->events, "loaded ");
 }
 
+static void on_painted(gpointer user)
+{
+    g_string_append(((Fixture *)user)->events, "painted ");
+}
+
 static void on_signaled(gpointer user, EgBrowserSignal signal)
 {
     g_string_append(((Fixture *)user)->events,
@@ -140,6 +145,7 @@ static void on_failed(gpointer user, const GError *error)
 static const EgBrowserEvents events = {
     .ready = on_ready,
     .loaded = on_loaded,
+    .painted = on_painted,
     .signaled = on_signaled,
     .crashed = on_crashed,
     .failed = on_failed,

@@ -113,6 +113,22 @@ static void test_redirects(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded START loaded ");
 }
 
+static void test_painted(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fixture_start(f);
+    fixture_open(f, "/still");
+    fixture_wait(f, "ready loaded ");
+    eg_browser_await_painted(f->browser);
+    fixture_wait(f, "ready loaded painted ");
+    /* One that draws nothing holds up nobody. */
+    fixture_open(f, "/hangs-later");
+    fixture_wait(f, "ready loaded painted loaded START ");
+    fixture_open_gate(f);
+    eg_browser_await_painted(f->browser);
+    fixture_wait(f, "ready loaded painted loaded START painted ");
+}
+
 /* A template that cannot connect says so when it knows; any other page may show what it likes. */
 static void test_late_error(Fixture *f, gconstpointer data)
 {
@@ -444,6 +460,7 @@ int main(int argc, char **argv)
     ADD("/browser/opens-again", test_opens_again);
     ADD("/browser/opens-another", test_opens_another);
     ADD("/browser/redirects", test_redirects);
+    ADD("/browser/painted", test_painted);
     ADD("/browser/late-error", test_late_error);
     for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
         g_autofree char *path = g_strdup_printf("/browser/failure/%zu", i);
