@@ -18,6 +18,14 @@
 #define START_TIMEOUT_NS (30 * EG_NS_PER_S)
 #define CALL_TIMEOUT_NS  (30 * EG_NS_PER_S)
 
+/* A window of Chromium is not narrower; a page can be, at its left. */
+#define LEAST_WINDOW_WIDTH 500
+
+/* Dialogs would be drawn before they are answered: their answers are the same as those of
+ * browser-page.c, which still come for what no script can take the place of. */
+#define DIALOG_SCRIPT                                                                              \
+    "alert = () => {}; confirm = () => false; prompt = () => null; print = () => {};"
+
 /* The end of its process, which says more, comes this long after that of the connection at most. */
 #define END_TIMEOUT_NS (1 * EG_NS_PER_S)
 
@@ -45,6 +53,8 @@ struct _EgBrowser {
     gint64 load_timeout_ns;
     bool awaits_signal;
     bool logs_console;
+    guint width;
+    guint height;
 
     BrowserState state;
     guint n_vital; /* calls without whose answer it is not ready */
@@ -196,6 +206,12 @@ static void set_up_page(EgBrowser *browser, const char *session)
     call_vital(browser, session, "Page.enable", NULL);
     call_vital(browser, session, "Runtime.enable", NULL);
     call(browser, session, "Page.setInterceptFileChooserDialog", json_pack("{s:b}", "enabled", 1));
+    call_vital(browser, session, "Page.addScriptToEvaluateOnNewDocument",
+               json_pack("{s:s}", "source", DIALOG_SCRIPT));
+    if (browser->width < LEAST_WINDOW_WIDTH)
+        call_vital(browser, session, "Emulation.setDeviceMetricsOverride",
+                   json_pack("{s:i, s:i, s:i, s:b}", "width", (int)browser->width, "height",
+                             (int)browser->height, "deviceScaleFactor", 1, "mobile", 0));
     /* There is no keyboard that it could have: some pages rest without. */
     call(browser, session, "Emulation.setFocusEmulationEnabled", json_pack("{s:b}", "enabled", 1));
 }
@@ -323,6 +339,8 @@ EgBrowser *eg_browser_new(EgLoop *loop, const EgBrowserParams *params,
     browser->load_timeout_ns = params->load_timeout_ns;
     browser->awaits_signal = params->awaits_signal;
     browser->logs_console = params->logs_console;
+    browser->width = params->width;
+    browser->height = params->height;
     browser->state = BROWSER_STARTING;
     browser->started_ns = eg_now_ns();
     browser->timer = eg_timer_new(loop, on_timer, browser);

@@ -132,7 +132,8 @@ static const EgWaylandWindow *find_page(const EgWayland *wayland)
 }
 
 /* Adds where its window geometry is in that of its parent, or on the output: windows are in the
- * middle, which is 0, 0 for one that has the size it was told. */
+ * middle, which is 0, 0 for one that has the size it was told, or at the left or top where they are
+ * larger. */
 static void add_place(const EgWaylandWindow *window, gint64 *x, gint64 *y)
 {
     if (window->kind == EG_WAYLAND_WINDOW_POPUP) {
@@ -144,8 +145,8 @@ static void add_place(const EgWaylandWindow *window, gint64 *x, gint64 *y)
     EgWaylandRect around = {0, 0, window->wayland->width, window->wayland->height};
     if (window->parent != NULL)
         around = get_geometry(window->parent);
-    *x += ((gint64)around.width - own.width) / 2;
-    *y += ((gint64)around.height - own.height) / 2;
+    *x += MAX((gint64)around.width - own.width, 0) / 2;
+    *y += MAX((gint64)around.height - own.height, 0) / 2;
 }
 
 bool eg_wayland_window_locate(const EgWaylandWindow *window, gint64 *x, gint64 *y)
