@@ -19,13 +19,9 @@
 /* How often a page is looked at that has loaded, but not yet said that it is ready. */
 #define WATCH_INTERVAL_NS (500 * EG_NS_PER_MS)
 
-/* What a template shows when it cannot go on: the text of its first div.error. When the page has
- * been seen, or after half a second if it draws nothing: it has loaded before it is. */
+/* What a template shows when it cannot go on: the text of its first div.error. */
 #define CHECK_SCRIPT                                                                               \
-    "(async () => { const end = performance.now() + 500;"                                          \
-    " while (performance.now() < end && !performance.getEntriesByName('first-paint').length)"      \
-    " await new Promise((resolve) => setTimeout(resolve, 5));"                                     \
-    " const e = document.querySelector('div.error');"                                              \
+    "(() => { const e = document.querySelector('div.error');"                                      \
     " return e ? String(e.innerText).trim().slice(0, 500).toWellFormed() : ''; })()"
 
 /* Chromium has at most three frames on the way to the display. */
@@ -267,10 +263,10 @@ static void on_check_reply(gpointer user, const json_t *result, const GError *er
 
 static void evaluate(EgBrowserPage *page, EgDevtoolsReply replied)
 {
-    page->call = eg_devtools_call(page->devtools, page->session, "Runtime.evaluate",
-                                  json_pack("{s:s, s:b, s:b, s:b}", "expression", CHECK_SCRIPT,
-                                            "awaitPromise", 1, "returnByValue", 1, "silent", 1),
-                                  MIN(CHECK_TIMEOUT_NS, page->load_timeout_ns), replied, page);
+    page->call = eg_devtools_call(
+        page->devtools, page->session, "Runtime.evaluate",
+        json_pack("{s:s, s:b, s:b}", "expression", CHECK_SCRIPT, "returnByValue", 1, "silent", 1),
+        MIN(CHECK_TIMEOUT_NS, page->load_timeout_ns), replied, page);
 }
 
 static void check(EgBrowserPage *page)
