@@ -162,9 +162,8 @@ function countRefreshes(now) {
   refreshes += passed;
 }
 
-// A frame is drawn for the instant at which it will be seen, as players do: two refreshes later.
 function nextFrame(now) {
-  const due = ((now + 2 * refreshMs) / 1000 - lag) * FPS;
+  const due = (now / 1000 - lag) * FPS;
   const each = Math.max(1, Math.round(1000 / FPS / refreshMs)); // refreshes that a frame lasts
   const step = Math.floor(refreshes / each);
   refreshes -= step * each;
@@ -185,7 +184,7 @@ function onRefresh(now) {
   const before = frame;
   frame = nextFrame(now);
   if (before !== undefined && Math.floor(frame / FPS) > Math.floor(before / FPS))
-    fetch(`/tell/second?tag=${TAG}&late_ms=${Math.round(now + 2 * refreshMs - 1000 * (lag + frame / FPS))}`);
+    fetch(`/tell/second?tag=${TAG}&late_ms=${Math.round(now - 1000 * (lag + frame / FPS))}`);
   draw(frame % (LOOP_SECONDS * FPS), shownTag);
 }
 
