@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/time.h"
 #include "base/run-folder.h"
+#include "base/time.h"
 #include "browser/browser.h"
 #include "browser/page-guard.h"
 #include "display/display.h"
