@@ -34,6 +34,7 @@ class Pages:
         self._news = threading.Condition()
         self._more = dict(more)
         self.requests = []   # paths, in order
+        self._newest = {}    # tag -> the newest query of "second"
         pages = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -80,6 +81,12 @@ class Pages:
         for _ in range(count):
             self.wait("second", tag=str(tag))
 
+    def could_draw(self, tag: int) -> bool:
+        """Whether the lively page of that tag had the time to draw its frames: on a machine that is too busy, no
+        recording of it can have them."""
+        told = {key: int(value) for key, value in self._newest[str(tag)].items()}
+        return told["missed"] <= 0.02 * told["drawn"] and told["stall_ms"] < 100
+
     def say(self, word: str):
         with self._news:
             self._said.add(word)
@@ -96,6 +103,8 @@ class Pages:
         self.requests.append(address.path)
         _, kind, *rest = address.path.split("/")
         if kind == "tell":
+            if rest[0] == "second":
+                self._newest[query["tag"]] = query
             self._told.put((rest[0], query))
             self._send(handler, 204)
         elif kind == "wait":
