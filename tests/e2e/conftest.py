@@ -15,6 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from pages import Pages  # noqa: E402
 from publisher import Publisher  # noqa: E402
 from recorder import Recorder  # noqa: E402
+from rooms import Room  # noqa: E402
 from server import Ports, Server  # noqa: E402
 from service import Egress, Listener, Redis, Service  # noqa: E402
 from stage import WebStage, web_config, wrap_egress  # noqa: E402
@@ -152,4 +153,13 @@ def web(standalone, pages, runs):
     """web(display, config...) -> a service that records web pages"""
     def start(display="wayland", also=(), **config):
         return WebStage(standalone(**web_config(display, [pages, *also], **config)), pages, runs)
+    return start
+
+
+@pytest.fixture
+def rooms(fleet, publish, room, runs, tmp_path):
+    """rooms(display, config...) -> Room"""
+    def start(display="wayland", **config):
+        service = fleet(display=display, **config)
+        return Room(service, publish(service.server), room, tmp_path / "out.mp4")
     return start

@@ -18,7 +18,7 @@ TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=u
 
 
 class Pages:
-    """A web server. Beside the files of tests/pages and those in `more` (path -> bytes), it has
+    """A web server. Beside the files of a folder and those in `more` (path -> bytes), it has
     /status/CODE    an answer with that status
     /redirect?to=   a redirection
     /download       a file to be saved
@@ -26,13 +26,15 @@ class Pages:
     /wait/WORD      is answered when the test says that word
     """
 
-    def __init__(self, ports, *, certificate=None, address=ADDRESS, more=()):
+    def __init__(self, ports, *, certificate=None, folder=FOLDER, more=()):
+        self._folder = pathlib.Path(folder)
         self._told = queue.Queue()
         self._heard = []
         self._said = set()
         self._news = threading.Condition()
         self._more = dict(more)
         self.requests = []   # paths, in order
+        self._newest = {}    # tag -> the newest query of "second"
         pages = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -42,7 +44,7 @@ class Pages:
             def log_message(self, *arguments):
                 pass
 
-        self._server = HttpServer((address, ports.take()), Handler)
+        self._server = HttpServer((ADDRESS, ports.take()), Handler)
         self.port = self._server.server_port
         scheme = "http"
         if certificate:
@@ -50,7 +52,7 @@ class Pages:
             context.load_cert_chain(certificate)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
             scheme = "https"
-        self.base = f"{scheme}://{address}:{self.port}"
+        self.base = f"{scheme}://{ADDRESS}:{self.port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def url(self, name: str, **query) -> str:
@@ -79,6 +81,12 @@ class Pages:
         for _ in range(count):
             self.wait("second", tag=str(tag))
 
+    def could_draw(self, tag: int) -> bool:
+        """Whether the lively page of that tag had the time to draw its frames: on a machine that is too busy, no
+        recording of it can have them."""
+        told = {key: int(value) for key, value in self._newest[str(tag)].items()}
+        return told["missed"] <= 0.02 * told["drawn"] and told["stall_ms"] < 100
+
     def say(self, word: str):
         with self._news:
             self._said.add(word)
@@ -95,6 +103,8 @@ class Pages:
         self.requests.append(address.path)
         _, kind, *rest = address.path.split("/")
         if kind == "tell":
+            if rest[0] == "second":
+                self._newest[query["tag"]] = query
             self._told.put((rest[0], query))
             self._send(handler, 204)
         elif kind == "wait":
@@ -112,10 +122,10 @@ class Pages:
             self._send_file(handler, address.path)
 
     def _send_file(self, handler, path: str):
-        file = FOLDER / path[1:]
+        file = self._folder / path[1:]
         if path in self._more:
             body = self._more[path]
-        elif file.parent == FOLDER and file.is_file():
+        elif file.parent == self._folder and file.is_file():
             body = file.read_bytes()
         else:
             self._send(handler, 404)

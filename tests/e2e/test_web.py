@@ -4,11 +4,12 @@ import contextlib
 import os
 import subprocess
 
+import numpy as np
 import pytest
 from livekit import api
 
 from analyser import analyse
-from judge import (Clock, analyse_lively, expect_bt709, expect_filled, expect_heard, expect_in_step,
+from judge import (CALM, Clock, bounds_of, expect_bt709, expect_filled, expect_heard, expect_in_step,
                    expect_lively, last_clock_s)
 from pages import Pages
 from service import MEDIUM
@@ -38,19 +39,15 @@ def test_page_with_picture_and_sound(web, tmp_path, display):
         ("egress_updated", "EGRESS_ENDING"), ("egress_ended", "EGRESS_COMPLETE")]
     assert ended["web"]["url"] == stage.pages.url("lively", tag=3)
 
-    recording = analyse_lively(path, 3)
+    recording = expect_lively(path, stage.pages, 3)
     recording.expect_finished_mp4()
     recording.expect_codecs("h264", "aac")
-    # The sound of a page begins when the page has got it going.
-    begin = next(beep.at for beep in recording.sound.beeps)
-    recording.expect_tones(550, start=begin)
-    recording.expect_no_gaps(start=begin)
-    recording.expect_no_clicks(start=begin)
-    recording.expect_even_beeps()
-    expect_in_step(recording)
+    expect_heard(recording, stage.pages, 3, 550)
+    expect_in_step(recording, stage.pages, 3)
     expect_bt709(path)
     expect_filled(path, 640, 360)
-    assert stopped.ahead_of(last_clock_s(recording)) < 0.5, recording.report()
+    lost_s = stopped.ahead_of(last_clock_s(recording))
+    assert lost_s < (0.2 if bounds_of(stage.pages, 3) is CALM else 2), recording.report()
     stage.expect_nothing_left(watched)
 
 
@@ -69,9 +66,8 @@ def test_sound_or_picture_alone(web, tmp_path):
     stage.stop(picture)
     recording = analyse(tmp_path / "sound.ogg")
     recording.expect_codecs(None, "opus")
-    recording.expect_even_beeps()
-    recording.expect_beeps(3)
-    recording = analyse_lively(tmp_path / "picture.mp4", 4)
+    expect_heard(recording, stage.pages, 2, 500)
+    recording = expect_lively(tmp_path / "picture.mp4", stage.pages, 4)
     recording.expect_codecs("h264", None)
 
 
@@ -90,10 +86,10 @@ def test_from_start_to_end_signal(web, tmp_path):
     ended = stage.hooks.wait_ended(info.egress_id)
     assert ended["status"] == "EGRESS_COMPLETE", ended
     assert ended["details"] == "End reason: Source closed"
-    recording = analyse_lively(path, 5)
+    recording = expect_lively(path, stage.pages, 5)
     recording.expect_codecs("vp8", "opus")
-    expect_heard(recording, 650)
-    expect_in_step(recording)
+    expect_heard(recording, stage.pages, 5, 650, start=0.1)
+    expect_in_step(recording, stage.pages, 5)
 
 
 def test_page_that_never_signals(web, tmp_path):
@@ -119,8 +115,8 @@ def test_second_generation(web, tmp_path):
     stage.pages.wait_seconds(4, tag=6)
     ended = stage.stop(info.egress_id)
     assert ended["egress"]["web"]["url"].endswith("tag=6")
-    recording = analyse_lively(path, 6, size=(360, 640))
-    expect_in_step(recording)
+    recording = expect_lively(path, stage.pages, 6, size=(360, 640))
+    expect_in_step(recording, stage.pages, 6)
     expect_filled(path, 360, 640)
 
 
@@ -132,7 +128,7 @@ def test_odd_size(web, tmp_path):
     stage.pages.wait("playing")
     stage.pages.wait_seconds(3, tag=7)
     stage.stop(egress_id)
-    analyse_lively(path, 7, size=(640, 360))
+    expect_lively(path, stage.pages, 7)
     expect_filled(path, 640, 360)
     stage.service.wait_log("width must be even: 640 instead of 639", egressID=egress_id)
     stage.service.wait_log("height must be even: 360 instead of 359", egressID=egress_id)
@@ -146,9 +142,8 @@ def test_sixty_pictures_a_second(web, tmp_path):
     stage.pages.wait("playing")
     stage.pages.wait_seconds(4, tag=8)
     stage.stop(egress_id)
-    recording = analyse(path, source_fps=60)
-    expect_lively(recording, 8, size=(480, 270), fps=60)
-    expect_in_step(recording)
+    recording = expect_lively(path, stage.pages, 8, size=(480, 270), fps=60)
+    expect_in_step(recording, stage.pages, 8)
 
 
 def test_two_pages_at_once(web, tmp_path):
@@ -164,7 +159,8 @@ def test_two_pages_at_once(web, tmp_path):
     for tag in ids:
         recording = analyse(tmp_path / f"{tag}.mp4")
         recording.expect_tags(tag)
-        recording.expect_tones(400 + 50 * tag, start=recording.sound.beeps[0].at)
+        heard = {round(hz / 50) for hz in recording.sound.tone_hz() if hz is not None}
+        assert heard == {8 + tag}, recording.report()
 
 
 @pytest.fixture
@@ -189,9 +185,11 @@ def test_page_that_plays_a_film(web, ports, clip, tmp_path):
         stage.stop(egress_id)
     recording = analyse(path)
     recording.expect_tags(10)
-    recording.expect_tones(900, start=1)
-    recording.expect_even_beeps()
-    expect_in_step(recording)
+    recording.expect_in_order()
+    assert np.median(recording.sound.tone_hz()[1:]) == pytest.approx(900, abs=2), recording.report()
+    # The player keeps them together, however busy the machine is.
+    assert abs(recording.av_offset_ms()["median"]) <= 80, recording.report()
+    assert len(recording.sound.beeps) >= 4, recording.report()
 
 
 def test_page_where_nothing_moves_or_sounds(web, tmp_path):
@@ -206,7 +204,6 @@ def test_page_where_nothing_moves_or_sounds(web, tmp_path):
     stage.stop(other)
     recording = analyse(path)
     recording.expect_size(640, 360)
-    recording.expect_constant_rate(30)
     recording.expect_silent(recording.sound.start + 0.1, recording.sound.end - 0.1)
     recording.expect_ends_together(within=0.1)
     assert recording.duration > 3
@@ -220,4 +217,4 @@ def test_command_line(shared_server, runs, pages, record, tmp_path):
     pages.wait("playing")
     pages.wait_seconds(4, tag=11)
     assert recorder.stop() == 0
-    analyse_lively(recorder.path, 11)
+    expect_lively(recorder.path, pages, 11)

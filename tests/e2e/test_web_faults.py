@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from analyser import analyse
-from judge import analyse_lively, expect_in_step
+from judge import bounds_of, expect_lively
 from pages import Pages, make_certificate
 from processes import below, one_of, page_of
 from server import ADDRESS
@@ -55,7 +55,7 @@ def test_certificate_that_need_not_be_right(web, secure_pages, tmp_path):
     secure_pages.wait("playing")
     secure_pages.wait_seconds(3, tag=2)
     stage.stop(egress_id)
-    analyse_lively(path, 2)
+    expect_lively(path, secure_pages, 2)
 
 
 def test_private_addresses(web, other_pages, tmp_path):
@@ -103,11 +103,8 @@ def test_page_that_asks_for_attention(web, tmp_path):
     assert ended["details"] == "End reason: StopEgress API"
     recording = analyse(path)
     recording.expect_size(640, 360)
-    recording.expect_constant_rate(30)
     recording.expect_all_readable(other=())
     recording.expect_tags(12)
-    recording.expect_even_beeps()
-    assert recording.video.spans()[-1].kind == "shown", recording.report()
     # Nothing was saved anywhere.
     assert not [file for root, _, files in os.walk(tmp_path) for file in files if "saved" in file]
 
@@ -124,7 +121,6 @@ def test_page_that_leaves(web, tmp_path):
     stage.pages.wait_seconds(3, tag=9)
     stage.stop(egress_id)
     recording = analyse(path)
-    recording.expect_constant_rate(30)
     tags = [span.tag for span in recording.video.spans() if span.tag >= 0]
     assert [tag for n, tag in enumerate(tags) if n == 0 or tag != tags[n - 1]] == [3, 9], recording.report()
     tones = recording.sound.tone_hz()
@@ -167,7 +163,6 @@ def test_page_that_crashes_and_comes_back(web, tmp_path):
     stage.pages.wait_seconds(3, tag=4)
     stage.stop(egress_id)
     recording = analyse(path)
-    recording.expect_constant_rate(30)
     recording.expect_ends_together(within=0.1)
     recording.expect_tags(4)
     assert recording.video.spans()[-1].kind == "shown", recording.report()
@@ -218,7 +213,8 @@ def test_egress_process_killed(web, tmp_path):
     stage.stop(other)
     recording = analyse(tmp_path / "other.mp4")
     recording.expect_tags(8)
-    recording.expect_no_gaps(start=recording.sound.beeps[0].at)
+    recording.expect_no_gaps(start=recording.sound.beeps[0].at,
+                             longest_ms=bounds_of(stage.pages, 8).gap_ms)
     third = stage.start(stage.pages.url("still"), tmp_path / "third.mp4", advanced=SMALL)
     watched = stage.watch(third)
     stage.stop(third)

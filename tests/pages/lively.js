@@ -10,8 +10,8 @@
 //   start   when it writes START_RECORDING: a number of seconds after its begin, or a word, for which
 //           it waits (/wait/WORD). Until then its tag is 0; without it, it writes nothing
 //   end     the same of END_RECORDING, counted from START_RECORDING, if it writes that
-// It tells the test when all of it plays (/tell/playing), and each full second (/tell/second), with by how
-// much the picture is behind the sound as far as the page knows.
+// It tells the test when all of it plays (/tell/playing), and each full second (/tell/second): how many frames
+// it has drawn, how many it had no time to, and the longest time without one, in ms.
 const query = new URLSearchParams(location.search);
 const option = (name, otherwise) => Number(query.get(name) ?? otherwise);
 const FPS = option("fps", 30);
@@ -154,10 +154,12 @@ async function play() {
 // would drop and repeat is not the recorder's. Only if it is off by most of a frame it is set anew.
 let shownTag = query.has("start") ? 0 : TAG;
 let [frame, refreshed, refreshMs, refreshes] = [undefined, undefined, 1000 / 60, 0];
+let [drawnFrames, missedFrames, stallMs] = [0, 0, 0];
 
 function countRefreshes(now) {
   const passed = refreshed === undefined ? 1 : Math.max(1, Math.round((now - refreshed) / refreshMs));
   if (refreshed !== undefined && passed === 1) refreshMs += (now - refreshed - refreshMs) / 16;
+  stallMs = Math.max(stallMs, Math.round(now - (refreshed ?? now)));
   refreshed = now;
   refreshes += passed;
 }
@@ -183,8 +185,10 @@ function onRefresh(now) {
   countRefreshes(now);
   const before = frame;
   frame = nextFrame(now);
+  drawnFrames += frame !== before;
+  missedFrames += Math.max(0, frame - (before ?? frame) - 1);
   if (before !== undefined && Math.floor(frame / FPS) > Math.floor(before / FPS))
-    fetch(`/tell/second?tag=${TAG}&late_ms=${Math.round(1000 * (now / 1000 - lag - frame / FPS))}`);
+    fetch(`/tell/second?tag=${TAG}&drawn=${drawnFrames}&missed=${missedFrames}&stall_ms=${stallMs}`);
   draw(frame % (LOOP_SECONDS * FPS), shownTag);
 }
 
