@@ -14,7 +14,7 @@ from analyser import analyse
 ROOT = pathlib.Path(__file__).parents[2]
 
 # Its participants need as much as those of other tests that encode.
-pytestmark = pytest.mark.xdist_group("libwebrtc")
+pytestmark = pytest.mark.xdist_group("heavy")
 
 # What a person does between the blocks. Nothing here does what the README should have said.
 WAIT = """
