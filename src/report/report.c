@@ -11,8 +11,17 @@
 #define LIMIT_TEXT        "Session limit reached"
 #define LIMIT_HTTP_STATUS 413
 
+typedef struct {
+    EgOutputKind kind;
+    union {
+        Livekit__FileInfo *file;
+        Livekit__StreamInfo *stream;
+    };
+} Result;
+
 struct _EgReport {
     Livekit__EgressInfo *info;
+    GArray *results; /* Result, by the outputs of the plan: parts of the info */
 };
 
 static const struct {
@@ -43,16 +52,17 @@ static void echo_request(Livekit__EgressInfo *info, const Rpc__StartEgressReques
     }
 }
 
-static void add_file(Livekit__EgressInfo *info, const EgOutput *output)
+static void add_file(Livekit__EgressInfo *info, const EgOutput *output, Result *result)
 {
     Livekit__FileInfo *file = g_new(Livekit__FileInfo, 1);
     livekit__file_info__init(file);
     eg_proto_set_string(&file->filename, output->path_template);
     info->file_results = g_renew(Livekit__FileInfo *, info->file_results, info->n_file_results + 1);
     info->file_results[info->n_file_results++] = file;
+    result->file = file;
 }
 
-static void add_stream(Livekit__EgressInfo *info, const EgOutput *output)
+static void add_stream(Livekit__EgressInfo *info, const EgOutput *output, Result *result)
 {
     Livekit__StreamInfo *stream = g_new(Livekit__StreamInfo, 1);
     g_autofree char *url = eg_redact_url(output->url);
@@ -61,12 +71,57 @@ static void add_stream(Livekit__EgressInfo *info, const EgOutput *output)
     info->stream_results =
         g_renew(Livekit__StreamInfo *, info->stream_results, info->n_stream_results + 1);
     info->stream_results[info->n_stream_results++] = stream;
+    result->stream = stream;
+}
+
+static void set_file_path(Result *result, const char *path)
+{
+    eg_proto_set_string(&result->file->filename, path);
+    eg_proto_set_string(&result->file->location, path);
+}
+
+static void set_file_progress(Result *result, const EgSinkStats *stats)
+{
+    result->file->size = (gint64)stats->size_bytes;
+    result->file->duration = stats->duration_ns;
+}
+
+static void set_stream_progress(Result *result, const EgSinkStats *stats)
+{
+    result->stream->duration = stats->duration_ns;
+}
+
+static void fail_stream(Livekit__EgressInfo *info, Result *result, const GError *error,
+                        gint64 now_ns)
+{
+    (void)info;
+    result->stream->status = LIVEKIT__STREAM_INFO__STATUS__FAILED;
+    result->stream->ended_at = now_ns;
+    eg_proto_set_string(&result->stream->error, error->message);
+}
+
+/* A file has no place for what went wrong with it. */
+static void set_error(Livekit__EgressInfo *info, const GError *error)
+{
+    eg_proto_set_string(&info->error, error->message);
+    info->error_code = eg_error_http_status(eg_error_code(error));
+}
+
+static void fail_file(Livekit__EgressInfo *info, Result *result, const GError *error, gint64 now_ns)
+{
+    result->file->ended_at = now_ns;
+    set_error(info, error);
 }
 
 /* By EgOutputKind. */
-static void (*const add_result[])(Livekit__EgressInfo *info, const EgOutput *output) = {
-    [EG_OUTPUT_FILE] = add_file,
-    [EG_OUTPUT_WEBSOCKET] = add_stream,
+static const struct {
+    void (*add)(Livekit__EgressInfo *info, const EgOutput *output, Result *result);
+    void (*set_path)(Result *result, const char *path); /* NULL: it has none */
+    void (*set_progress)(Result *result, const EgSinkStats *stats);
+    void (*fail)(Livekit__EgressInfo *info, Result *result, const GError *error, gint64 now_ns);
+} rows[EG_N_OUTPUTS] = {
+    [EG_OUTPUT_FILE] = {add_file,   set_file_path, set_file_progress,   fail_file  },
+    [EG_OUTPUT_WEBSOCKET] = {add_stream, NULL,          set_stream_progress, fail_stream},
 };
 
 /* Old clients read the one result that there is from another field. */
@@ -115,8 +170,12 @@ EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *reque
     info->started_at = now_ns;
     info->updated_at = now_ns;
     echo_request(info, request);
-    for (guint i = 0; i < plan->n_outputs; i++)
-        add_result[plan->outputs[i].kind](info, &plan->outputs[i]);
+    report->results = g_array_new(FALSE, TRUE, sizeof(Result));
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        Result result = {.kind = plan->outputs[i].kind};
+        rows[result.kind].add(info, &plan->outputs[i], &result);
+        g_array_append_val(report->results, result);
+    }
     mirror_result(info);
     return report;
 }
@@ -125,6 +184,7 @@ EgReport *eg_report_new_from_info(const Livekit__EgressInfo *info)
 {
     EgReport *report = g_new0(EgReport, 1);
     report->info = (Livekit__EgressInfo *)(gpointer)eg_proto_copy(&info->base);
+    report->results = g_array_new(FALSE, TRUE, sizeof(Result));
     return report;
 }
 
@@ -133,6 +193,7 @@ void eg_report_free(EgReport *report)
     if (report == NULL)
         return;
     livekit__egress_info__free_unpacked(report->info, NULL);
+    g_array_unref(report->results);
     g_free(report);
 }
 
@@ -147,14 +208,32 @@ void eg_report_set_room(EgReport *report, const char *room_name, const char *roo
     eg_proto_set_string(&report->info->room_id, room_sid);
 }
 
-void eg_report_set_file(EgReport *report, const char *path)
+static Result *result_of(EgReport *report, guint output)
 {
-    Livekit__EgressInfo *info = report->info;
-    for (gsize i = 0; i < info->n_file_results; i++) {
-        eg_proto_set_string(&info->file_results[i]->filename, path);
-        eg_proto_set_string(&info->file_results[i]->location, path);
-    }
-    mirror_result(info);
+    g_assert(output < report->results->len);
+    return &g_array_index(report->results, Result, output);
+}
+
+void eg_report_set_path(EgReport *report, guint output, const char *path)
+{
+    Result *result = result_of(report, output);
+    rows[result->kind].set_path(result, path);
+    mirror_result(report->info);
+}
+
+void eg_report_set_progress(EgReport *report, guint output, const EgSinkStats *stats)
+{
+    Result *result = result_of(report, output);
+    rows[result->kind].set_progress(result, stats);
+    mirror_result(report->info);
+}
+
+void eg_report_set_failed(EgReport *report, guint output, const GError *error, gint64 now_ns)
+{
+    Result *result = result_of(report, output);
+    rows[result->kind].fail(report->info, result, error, now_ns);
+    report->info->updated_at = now_ns;
+    mirror_result(report->info);
 }
 
 /* An unfinished file first: a finished one beside it is of another recording. */
@@ -193,18 +272,6 @@ void eg_report_set_active(EgReport *report, gint64 now_ns)
         info->file_results[i]->started_at = now_ns;
     for (gsize i = 0; i < info->n_stream_results; i++)
         info->stream_results[i]->started_at = now_ns;
-    mirror_result(info);
-}
-
-void eg_report_set_progress(EgReport *report, guint64 size_bytes, gint64 duration_ns)
-{
-    Livekit__EgressInfo *info = report->info;
-    for (gsize i = 0; i < info->n_file_results; i++) {
-        info->file_results[i]->size = (gint64)size_bytes;
-        info->file_results[i]->duration = duration_ns;
-    }
-    for (gsize i = 0; i < info->n_stream_results; i++)
-        info->stream_results[i]->duration = duration_ns;
     mirror_result(info);
 }
 
@@ -251,14 +318,15 @@ void eg_report_set_ended(EgReport *report, Livekit__EgressStatus status, EgEndRe
     end_results(info, now_ns);
     set_reason(info, reason);
     for (gsize i = 0; i < info->n_stream_results; i++) {
+        if (info->stream_results[i]->status == LIVEKIT__STREAM_INFO__STATUS__FAILED)
+            continue;
         info->stream_results[i]->status = is_failed ? LIVEKIT__STREAM_INFO__STATUS__FAILED
                                                     : LIVEKIT__STREAM_INFO__STATUS__FINISHED;
         if (is_failed && error != NULL)
             eg_proto_set_string(&info->stream_results[i]->error, error->message);
     }
     if (error != NULL) {
-        eg_proto_set_string(&info->error, error->message);
-        info->error_code = eg_error_http_status(eg_error_code(error));
+        set_error(info, error);
     } else if (status == LIVEKIT__EGRESS_STATUS__EGRESS_LIMIT_REACHED) {
         eg_proto_set_string(&info->error, LIMIT_TEXT);
         info->error_code = LIMIT_HTTP_STATUS;

@@ -5,18 +5,23 @@
 
 /* What the parts of eg_plan_new() have in common. Strings and messages belong to the request. */
 
-/* The outputs that a request names, of whichever shape; see plan-outputs.c. */
+/* One output that a request names, of whichever shape; see plan-outputs.c. */
 typedef struct {
-    guint n_files;
-    guint n_streams;
-    guint n_segments;
-    guint n_images;
-    bool has_unknown; /* an output that says not what it is */
+    EgOutputKind kind; /* NONE: it does not say */
     const char *filepath;
     Livekit__EncodedFileType file_type;
-    const char *storage;       /* the field with a store for the file; NULL: the disk */
-    const char *websocket_url; /* of a track */
-    const Livekit__StreamOutput *stream;
+    const Livekit__SegmentedFileOutput *segments;
+    const Livekit__ImageOutput *images;
+    const char *url;     /* of a stream or WebSocket */
+    const char *storage; /* the field with a store for it; NULL: the disk */
+} EgOutputRequest;
+
+/* All of them. Streams are counted as the request lists them: each may have several URLs. */
+typedef struct {
+    GArray *requests; /* EgOutputRequest */
+    guint counts[EG_N_OUTPUTS];
+    bool may_repeat;     /* several of one kind are all right */
+    const char *problem; /* of a stream: the field that is wrong; NULL: none */
 } EgPlanOutputs;
 
 typedef struct {
@@ -82,7 +87,10 @@ typedef struct {
     Livekit__StreamOutput *const *streams;
     gsize n_streams;
     const Livekit__StreamOutput *stream;
-    gsize n_segments;
+    Livekit__SegmentedFileOutput *const *segment_lists;
+    gsize n_segment_lists;
+    const Livekit__SegmentedFileOutput *segments;
+    Livekit__ImageOutput *const *images;
     gsize n_images;
 } EgPlanOutputLists;
 
@@ -90,9 +98,9 @@ void eg_plan_read_lists(const EgPlanOutputLists *lists, EgPlanOutputs *outputs);
 void eg_plan_read_outputs(const Livekit__StartEgressRequest *request, EgPlanOutputs *outputs);
 void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs *outputs);
 
-/* From what is requested to the outputs of the plan, with their limits; formats are left to
- * eg_encoding_settle(). Needs the plan's selection. */
-bool eg_plan_settle_outputs(const EgPlanOutputs *requested, const EgConfig *config, EgPlan *plan,
+/* From what is requested to the outputs of the plan, with their limits; formats that nothing names
+ * are left to eg_encoding_settle(). Needs the plan's selection. */
+bool eg_plan_settle_outputs(const EgPlanDraft *draft, const EgConfig *config, EgPlan *plan,
                             GError **error);
 
 /* protobuf's empty string, or none. */

@@ -61,14 +61,38 @@ typedef struct {
 typedef enum {
     EG_OUTPUT_NONE,
     EG_OUTPUT_FILE,
-    EG_OUTPUT_WEBSOCKET, /* raw sound */
+    EG_OUTPUT_SEGMENTS,  /* files of some seconds each, and playlists of them (HLS) */
+    EG_OUTPUT_STREAM,    /* to a server that takes RTMP or SRT; one URL */
+    EG_OUTPUT_WEBSOCKET, /* raw sound; one URL */
+    EG_OUTPUT_IMAGES,    /* a picture now and then */
+    EG_N_OUTPUTS,
 } EgOutputKind;
+
+/* What tells the files of one output from each other. */
+typedef enum {
+    EG_SUFFIX_NONE, /* nothing: each replaces the one before */
+    EG_SUFFIX_INDEX,
+    EG_SUFFIX_TIME,
+} EgSuffix;
 
 typedef struct {
     EgOutputKind kind;
-    EgFormat format;     /* NONE: by the codecs that are sent, eg_format_for_codecs() */
-    char *path_template; /* of a file, see request/filename.h */
+    EgFormat
+        format; /* NONE: by the codecs that are sent, eg_format_for_codecs(); of images always */
+    char *path_template; /* of a file, see request/filename.h; what names of segments and images
+                            begin with */
     char *url;           /* of a stream, as it was given: with its secrets */
+    EgSuffix suffix;     /* of segments and images */
+    struct {
+        char *playlist_template;
+        char *live_playlist_template; /* NULL: none */
+        gint64 duration_ns;
+    } segments;
+    struct {
+        gint64 interval_ns;
+        guint width; /* 0: as what is recorded */
+        guint height;
+    } images;
 } EgOutput;
 
 typedef struct {
@@ -86,7 +110,7 @@ typedef struct {
     EgVideoEncoding video;
     EgAudioEncoding audio;
     EgOutput *outputs;
-    guint n_outputs;          /* in this version always 1 */
+    guint n_outputs;          /* at least 1 */
     gint64 latency_ns;        /* how long what is late is waited for */
     gint64 limit_duration_ns; /* 0: none */
     gint64 limit_size_bytes;  /* of a file; 0: none */

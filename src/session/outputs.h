@@ -29,8 +29,9 @@ void eg_outputs_push(EgOutputs *outputs, EgMedia media, GstBuffer *frame);
 /* A track is muted, or is not any more, from now on. Told where one track alone is heard. */
 void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted);
 
-/* Then `drained` when the last of them is, or `failed` for the first that cannot. */
+/* Then `drained` when the last of them is that has not failed. One that fails ends alone, and is
+ * reported; `failed` comes when none is left. */
 void eg_outputs_drain(EgOutputs *outputs);
 
-/* Bytes of all, the longest duration. */
-void eg_outputs_get_stats(const EgOutputs *outputs, EgSinkStats *stats);
+/* Bytes of all, the longest duration; the report is told of each. */
+void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats);

@@ -114,8 +114,6 @@ static void end(EgSession *session, EgSessionState final)
 {
     release(session);
     log_stats(session);
-    eg_report_set_progress(session->report, session->sink_stats.size_bytes,
-                           session->sink_stats.duration_ns);
     if (final == EG_SESSION_FAILED)
         eg_report_locate_files(session->report);
     eg_report_set_ended(session->report, states[final].status, session->end_reason, session->error,

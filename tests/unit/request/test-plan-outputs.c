@@ -16,16 +16,16 @@ static void test_invalid(void)
     static const BadCase cases[] = {
   // clang-format off
         {ROOM("'fileOutputs':[{},{}]"), EG_ERROR_INVALID_ARGUMENT, INVALID "multiple file outputs"},
-        {EGRESS("{'file':{}},{'file':{}}"),
-         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple file outputs"},
         {ROOM("'streamOutputs':[{},{}]"),
-         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple stream outputs"},
-        {EGRESS("{'stream':{}},{'stream':{}}"),
          EG_ERROR_INVALID_ARGUMENT, INVALID "multiple stream outputs"},
         {ROOM("'segmentOutputs':[{},{}]"),
          EG_ERROR_INVALID_ARGUMENT, INVALID "multiple segmented file outputs"},
-        {EGRESS("{'segments':{}},{'segments':{}}"),
-         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple segmented file outputs"},
+        {ROOM("'fileOutputs':[{'filepath':'x.mp4'}],'streamOutputs':[{'urls':['ws://x']}]"),
+         EG_ERROR_INVALID_ARGUMENT, "no supported codec is compatible with all outputs: mp4 holds "
+         "AAC, H264, Opus; raw holds PCM"},
+        {EGRESS("{'file':{'filepath':'a.mp4'}},{'file':{'filepath':'b.webm'}}"),
+         EG_ERROR_INVALID_ARGUMENT, "no supported codec is compatible with all outputs: mp4 holds "
+         "AAC, H264, Opus; webm holds Opus, VP8, VP9"},
         {EGRESS("{'file':{}},{}"), EG_ERROR_INVALID_ARGUMENT, INVALID "output config"},
         {MIXED("{'file':{}},{'images':{}}"), EG_ERROR_INVALID_ARGUMENT, INVALID "audio_only images"},
         {ROOM("'streamOutputs':[{}]"), EG_ERROR_INVALID_ARGUMENT, INVALID "stream url"},
@@ -57,14 +57,9 @@ static void test_unimplemented(void)
         {EGRESS("{'segments':{}}"), EG_ERROR_UNIMPLEMENTED, "segments: "},
         {PERSON("'imageOutputs':[{}]"), EG_ERROR_UNIMPLEMENTED, "images: "},
         {EGRESS("{'images':{}}"), EG_ERROR_UNIMPLEMENTED, "images: "},
-        {ROOM("'fileOutputs':[{}],'streamOutputs':[{'urls':['ws://x']}]"),
-         EG_ERROR_UNIMPLEMENTED, "output: several at once"},
         {ROOM("'streamOutputs':[{'urls':['rtmp://x/app/key']}]"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {ROOM("'stream':{'protocol':'RTMP'}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
         {EGRESS("{'stream':{'urls':['twitch://key']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
         {EGRESS("{'stream':{'protocol':'SRT','urls':['x']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {MIXED("{'stream':{'urls':['ws://x','ws://y']}}"),
-         EG_ERROR_UNIMPLEMENTED, "stream: several WebSockets"},
         /* never onto the disk instead */
         {ROOM("'fileOutputs':[{'s3':{}}]"), EG_ERROR_UNIMPLEMENTED, "s3: uploads are not possible"},
         {ROOM("'fileOutputs':[{'gcp':{}}]"), EG_ERROR_UNIMPLEMENTED, "gcp: "},
@@ -79,6 +74,24 @@ static void test_unimplemented(void)
     };
     const EgConfig config = make_config();
     expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+}
+
+/* One encode for all of them. */
+static void test_several(void)
+{
+    static const GoodCase cases[] = {
+  // clang-format off
+        {EGRESS("{'file':{'filepath':'a.mp4'}},{'file':{'filepath':'b'}}"),
+         "media: room video V encode mp4+mp4 H264 file:a.mp4 file:b", 2},
+        {MIXED("{'file':{'filepath':'a.ogg'}},{'file':{'filepath':'b.mp4'}}"),
+         "template: room audio *>both encode ogg+mp4 Opus file:a.ogg file:b.mp4", 0.75},
+        {MIXED("{'file':{'filepath':'b.mp4'}},{'file':{'filepath':'a.ogg'}}"),
+         "template: room audio *>both encode mp4+ogg Opus file:b.mp4 file:a.ogg", 0.75},
+        {MIXED("{'stream':{'urls':['ws://x','ws://y']}}"),
+         "template: room audio *>both encode raw+raw PCM websocket:ws://x websocket:ws://y", 0.75},
+  // clang-format on
+    };
+    expect_plans(cases, G_N_ELEMENTS(cases));
 }
 
 /* A storage that names no store is none. */
@@ -207,6 +220,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/request/plan-outputs/invalid", test_invalid);
     g_test_add_func("/request/plan-outputs/unimplemented", test_unimplemented);
+    g_test_add_func("/request/plan-outputs/several", test_several);
     g_test_add_func("/request/plan-outputs/no-store", test_no_store);
     g_test_add_func("/request/plan-outputs/retry", test_retry);
     g_test_add_func("/request/plan-outputs/local-root", test_local_root);
