@@ -1,6 +1,7 @@
 """What the service costs, by the kind of egress, behind a real livekit-server. See bench/run, which provides
 everything that this needs."""
 import argparse
+import collections
 import contextlib
 import datetime
 import os
@@ -15,11 +16,14 @@ ROOT = HERE.parent
 sys.path[:0] = [str(ROOT / "tests/e2e"), str(ROOT / "tests")]
 
 
+from livekit import api  # noqa: E402
+
 import bench  # noqa: E402
 from publisher import Publisher  # noqa: E402
 from server import Ports, Server  # noqa: E402
 from service import Egress, Listener, Redis, Service  # noqa: E402
 
+PASSTHROUGH = 8  # a preset that livekit-server knows by its number only
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 SECONDS = 15
 MANY = 20
@@ -34,7 +38,7 @@ the service runs something already, which it does here (*idle reply* is without)
 from that call, and from that of StopEgress, to the webhooks that livekit-server sends. *cores* is the processor
 time of the process of the egress while it records. *own MB* is what this process had written to and shares with
 none, *PSS* counts what it shares by its part, *RSS* in full. *N at once* are that many egresses of one kind: what one of
-them takes then."""
+them takes then. *v2* is StartEgress with a media source. What is encoded is 1280x720 at 30 a second, H264 main, and AAC."""
 
 
 def _fields(path: str) -> dict:
@@ -54,6 +58,9 @@ class Process:
         rollup = _fields(f"/proc/{self.pid}/smaps_rollup")
         return {"own": int(rollup["Private_Dirty"]) / 1024, "pss": int(rollup["Pss"]) / 1024,
                 "rss": int(rollup["Rss"]) / 1024}
+
+
+Started = collections.namedtuple("Started", "egress_id begin reply_s")
 
 
 class Stage:
@@ -83,17 +90,25 @@ class Stage:
                     if e["event"] == event and e["egressInfo"]["egressId"] == egress_id and
                     e["egressInfo"].get("status") == status)
 
-    def start(self, kind: str):
+    def start(self, kind: str) -> Started:
         path = self.folder / f"{kind}-{time.monotonic_ns()}"
+        mp4, ogg = path.with_suffix(".mp4"), path.with_suffix(".ogg")
+        both = {"video_track_id": self.video,
+                "audio": api.AudioConfig(routes=[api.AudioRoute(track_id=self.audio)])}
         starts = {
-            "track-h264": lambda: self.egress.track("bench", self.video, path.with_suffix(".mp4")),
-            "track-opus": lambda: self.egress.track("bench", self.audio, path.with_suffix(".ogg")),
-            "participant": lambda: self.egress.participant("bench", "erin", path.with_suffix(".mp4")),
-            "room-audio": lambda: self.egress.room_audio("bench-four", path.with_suffix(".ogg")),
+            "track-h264": lambda: self.egress.track("bench", self.video, mp4),
+            "track-opus": lambda: self.egress.track("bench", self.audio, ogg),
+            "participant": lambda: self.egress.participant("bench", "erin", mp4),
+            "track-composite": lambda: self.egress.track_composite("bench", self.audio, self.video, mp4),
+            "room-audio": lambda: self.egress.room_audio("bench-four", ogg),
+            "media-sound": lambda: self.egress.media(
+                "bench-four", ogg, audio=api.AudioConfig(capture_all=True)),
+            "media-passthrough": lambda: self.egress.media("bench", mp4, preset=PASSTHROUGH, **both),
+            "media": lambda: self.egress.media("bench", mp4, **both),
         }
         begin = time.monotonic()
         info = starts[kind]()
-        return info.egress_id, begin, time.monotonic() - begin
+        return Started(info.egress_id, begin, time.monotonic() - begin)
 
     def stop(self, egress_id: str) -> float:
         begin = time.monotonic()
@@ -130,11 +145,17 @@ class Stage:
         return {"cores": cores} | mean
 
 
+Kind = collections.namedtuple("Kind", "name title is_cheap")  # cheap: MANY at once are measured, too
+
 KINDS = [
-    ("track-h264", "Track H264 → MP4"),
-    ("track-opus", "Track Opus → OGG"),
-    ("room-audio", "Room of four, sound → OGG"),
-    ("participant", "Participant H264 + Opus → MP4, 720p30"),
+    Kind("track-h264", "Track H264 → MP4", True),
+    Kind("track-opus", "Track Opus → OGG", True),
+    Kind("room-audio", "Room of four, sound → OGG", True),
+    Kind("participant", "Participant H264 + Opus → MP4, 720p30", False),
+    Kind("track-composite", "TrackComposite H264 + Opus → MP4, 720p30", False),
+    Kind("media-sound", "v2 media, sound of four → OGG", False),
+    Kind("media-passthrough", "v2 media, H264 + Opus as sent → MP4", False),
+    Kind("media", "v2 media, H264 + Opus → MP4, 720p30", False),
 ]
 
 
@@ -146,10 +167,35 @@ def _row(title: str, found: dict) -> str:
     return f"| {title} | " + " | ".join(cells) + " |"
 
 
-def run(seconds: float, folder: pathlib.Path) -> str:
+def _capacity(kind: Kind, found: dict, many: int) -> str:
+    """How many egresses one core carries, from what is printed of many at once."""
+    cores, own_mb = round(found["cores"], 4), round(found["own"], 1)
+    count = int(1 / max(cores, 0.0001))
+    return (f"- {count} × {kind.title}, at {cores:.4f} cores each when {many} run, with "
+            f"{count * own_mb / 1024:.1f} GB of their own")
+
+
+def _measure_all(stage: Stage, kinds: list, many: int, seconds: float) -> tuple:
+    """The rows of the table, and what they say about the capacity of a core."""
+    rows, capacities = [], []
+    running = stage.start("track-opus")
+    for kind in kinds:
+        print(f"{kind.title} ({bench.load()})", file=sys.stderr)
+        rows.append(_row(kind.title, stage.measure(kind.name, seconds)))
+    stage.stop(running.egress_id)
+    for kind in kinds:
+        if not kind.is_cheap or many == 0:
+            continue
+        print(f"{many} × {kind.title} ({bench.load()})", file=sys.stderr)
+        found = stage.measure_many(kind.name, many, seconds)
+        rows.append(_row(f"{many} at once: {kind.title}", found))
+        capacities.append(_capacity(kind, found, many))
+    return rows, capacities, running.reply_s
+
+
+def run(arguments, folder: pathlib.Path) -> str:
     load_before = bench.load()
-    rows = ["| | reply s | active s | complete s | cores | own MB | PSS MB | RSS MB |",
-            "|---|---|---|---|---|---|---|---|"]
+    seconds = arguments.seconds
     with contextlib.ExitStack() as stack:
         stage = Stage(stack, folder)
         service = Process(stage.service.process.popen.pid)
@@ -157,30 +203,42 @@ def run(seconds: float, folder: pathlib.Path) -> str:
         stage.publisher.wait_media(5)
         idle_cores = (service.cpu_s() - cpu) / (time.monotonic() - since)
         idle_mb = service.memory_mb()
-        _, _, idle_reply = first = stage.start("track-opus")
-        for kind, title in KINDS:
-            print(f"{title} ({bench.load()})", file=sys.stderr)
-            rows.append(_row(title, stage.measure(kind, seconds)))
-        stage.stop(first[0])
-        for kind, title in KINDS[:3]:
-            print(f"{MANY} × {title} ({bench.load()})", file=sys.stderr)
-            rows.append(_row(f"{MANY} at once: {title}", stage.measure_many(kind, MANY, seconds)))
+        rows, capacities, idle_reply_s = _measure_all(stage, arguments.kinds, arguments.many, seconds)
     today = datetime.datetime.now(datetime.timezone.utc).date()
+    words = ["By these figures a core that does nothing else carries:", "", *capacities, ""] if capacities else []
     return "\n".join([
         "# What the service costs", "", INTRODUCTION, "", "## The machine",
         f"{today}, {seconds:g} s each; {load_before} before, {bench.load()} after.", "",
-        *bench.machine(), "", "## Results", *rows, "",
+        *bench.machine(), "", "## Results",
+        "| | reply s | active s | complete s | cores | own MB | PSS MB | RSS MB |",
+        "|---|---|---|---|---|---|---|---|", *rows, "", *words,
         f"Idle, the service takes {idle_cores:.4f} cores and {idle_mb['rss']:.1f} MB (RSS; its own "
-        f"{idle_mb['own']:.1f}). Idle reply: {idle_reply:.2f} s.", ""])
+        f"{idle_mb['own']:.1f}). Idle reply: {idle_reply_s:.2f} s.", ""])
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(prog="bench/run service")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--kinds", default=",".join(kind.name for kind in KINDS))
+    parser.add_argument("--many", type=int, default=MANY)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    names = arguments.kinds.split(",")
+    if unknown := set(names) - {kind.name for kind in KINDS}:
+        parser.error(f"there is no kind {', '.join(sorted(unknown))}; there are "
+                     f"{', '.join(kind.name for kind in KINDS)}")
+    if arguments.seconds < 2 or arguments.many < 0:
+        parser.error("it takes two seconds at least, and no less than none at once")
+    arguments.kinds = [kind for kind in KINDS if kind.name in names]
+    if arguments.write and (len(arguments.kinds) < len(KINDS) or arguments.many == 0):
+        parser.error("--write is for all kinds, and for many at once")
+    return arguments
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bench/run service")
-    parser.add_argument("--seconds", type=float, default=SECONDS)
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
+    arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
-        text = run(arguments.seconds, pathlib.Path(folder))
+        text = run(arguments, pathlib.Path(folder))
     print(text)
     if arguments.write:
         (HERE / "SERVICE.md").write_text(text)

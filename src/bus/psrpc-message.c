@@ -1,5 +1,6 @@
 #include "bus/psrpc-message.h"
 
+#include "base/time.h"
 #include "proto/message.h"
 #include "proto/reflect.h"
 
@@ -120,6 +121,10 @@ char *eg_psrpc_lock_key(GBytes *payload)
     return g_base64_encode(digest, digest_bytes);
 }
 
+/* In milliseconds, the same for every LiveKit service, so that they can be added up. */
+static const double request_bounds[] = {10, 50, 100, 300, 500, 1000, 1500, 2000, 5000, 10000};
+static const double claim_bounds[] = {1, 5, 10, 25, 50, 100, 250, 500, 1000, 3000};
+
 EgPsrpcStats *eg_psrpc_stats_of(GArray *stats, const EgPsrpcMethod *method)
 {
     for (guint i = 0; i < stats->len; i++) {
@@ -127,7 +132,15 @@ EgPsrpcStats *eg_psrpc_stats_of(GArray *stats, const EgPsrpcMethod *method)
         if (row->method == method)
             return row;
     }
-    const EgPsrpcStats row = {.method = method};
+    EgPsrpcStats row = {.method = method};
+    eg_histogram_init(&row.request_ms, request_bounds, G_N_ELEMENTS(request_bounds));
+    for (guint i = 0; i < EG_N_PSRPC_CLAIMS; i++)
+        eg_histogram_init(&row.claim_ms[i], claim_bounds, G_N_ELEMENTS(claim_bounds));
     g_array_append_val(stats, row);
     return &g_array_index(stats, EgPsrpcStats, stats->len - 1);
+}
+
+double eg_psrpc_ms_since(gint64 since_ns)
+{
+    return (double)(eg_now_ns() - since_ns) / (double)EG_NS_PER_MS;
 }

@@ -33,3 +33,6 @@ char *eg_psrpc_lock_key(GBytes *payload);
 /* The row of a method in an array of EgPsrpcStats, which is added if there is none; valid until
  * the next call. */
 EgPsrpcStats *eg_psrpc_stats_of(GArray *stats, const EgPsrpcMethod *method);
+
+/* For its histograms, from an instant of eg_now_ns() on. */
+double eg_psrpc_ms_since(gint64 since_ns);

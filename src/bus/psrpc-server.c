@@ -47,6 +47,7 @@ struct _EgPsrpcCall {
     const EgPsrpcMethod *method;
     char *request_id;
     char *client_id;
+    gint64 since_ns; /* it waits for its award, then for its answer */
 };
 
 /* A request that this server has bid for and that is not awarded yet. */
@@ -130,13 +131,19 @@ void eg_psrpc_call_reply(EgPsrpcCall *call, const ProtobufCMessage *response)
     Internal__Response message = INTERNAL__RESPONSE__INIT;
     if (bytes != NULL)
         message.raw_response.data = (guint8 *)g_bytes_get_data(bytes, &message.raw_response.len);
+    if (call->server != NULL) {
+        EgPsrpcStats *stats = stats_of(call);
+        stats->sent_bytes += message.raw_response.len;
+        eg_histogram_add(&stats->request_ms, eg_psrpc_ms_since(call->since_ns));
+    }
     answer(call, &message);
 }
 
 void eg_psrpc_call_fail(EgPsrpcCall *call, const GError *error)
 {
-    const EgErrorCode code = eg_error_code(error);
-    const char *name = eg_error_code_name(code != EG_ERROR_NONE ? code : EG_ERROR_UNKNOWN);
+    const EgErrorCode given = eg_error_code(error);
+    const EgErrorCode code = given != EG_ERROR_NONE ? given : EG_ERROR_UNKNOWN;
+    const char *name = eg_error_code_name(code);
     /* Without a text it would count as a success; without UTF-8 as nothing at all. */
     const bool has_text = error != NULL && *error->message != '\0';
     g_autofree char *text = g_utf8_make_valid(has_text ? error->message : name, -1);
@@ -144,20 +151,25 @@ void eg_psrpc_call_fail(EgPsrpcCall *call, const GError *error)
     message.error = text;
     message.code = (char *)name;
     if (call->server != NULL)
-        stats_of(call)->errors++;
+        stats_of(call)->errors[code]++;
     answer(call, &message);
 }
 
 static void start(EgPsrpcHandler *handler, EgPsrpcCall *call, const ProtobufCMessage *request)
 {
-    stats_of(call)->requests++;
+    call->since_ns = eg_now_ns();
     handler->events.handle(handler->user, call, request);
+}
+
+static void note_claim(const EgPsrpcCall *call, EgPsrpcClaim outcome)
+{
+    eg_histogram_add(&stats_of(call)->claim_ms[outcome], eg_psrpc_ms_since(call->since_ns));
 }
 
 static void on_bid_expired(gpointer user)
 {
     Bid *bid = user;
-    stats_of(bid->call)->expired++;
+    note_claim(bid->call, EG_PSRPC_CLAIM_TIMED_OUT);
     g_hash_table_remove(bid->handler->bids, bid->call->request_id);
 }
 
@@ -169,6 +181,7 @@ static void place_bid(EgPsrpcHandler *handler, EgPsrpcCall *call, ProtobufCMessa
     Bid *bid = g_new0(Bid, 1);
     bid->handler = handler;
     bid->call = call;
+    bid->call->since_ns = eg_now_ns();
     bid->request = message;
     bid->timer = eg_timer_new(server->loop, on_bid_expired, bid);
     eg_timer_set_after(bid->timer, MIN(remaining_ns, MAX_AWARD_WAIT_NS));
@@ -200,12 +213,14 @@ static float ask_affinity(EgPsrpcHandler *handler, const ProtobufCMessage *messa
 /* The request is for this server, or for this one among others. */
 static void consider(EgPsrpcHandler *handler, const Internal__Request *request)
 {
-    EgPsrpcServer *server = handler->server;
+    EgPsrpcStats *stats = eg_psrpc_stats_of(handler->server->stats, handler->method);
     const gint64 now_ns = eg_wall_now_ns();
+    stats->received++;
     if (now_ns >= request->expiry) {
-        eg_psrpc_stats_of(server->stats, handler->method)->expired++;
+        stats->expired++;
         return;
     }
+    stats->received_bytes += request->raw_request.len;
     g_autoptr(ProtobufCMessage) message =
         eg_psrpc_unpack(handler->method->request, &request->raw_request);
     if (message == NULL) {
@@ -286,9 +301,11 @@ static void on_award(gpointer user, GBytes *payload)
     if (bid == NULL)
         return;
     if (strcmp(award->server_id, handler->server->id) != 0) {
+        note_claim(bid->call, EG_PSRPC_CLAIM_LOST);
         g_hash_table_remove(handler->bids, award->request_id);
         return;
     }
+    note_claim(bid->call, EG_PSRPC_CLAIM_GRANTED);
     EgPsrpcCall *call = g_steal_pointer(&bid->call);
     g_autoptr(ProtobufCMessage) request = g_steal_pointer(&bid->request);
     g_hash_table_remove(handler->bids, call->request_id);

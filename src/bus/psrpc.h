@@ -2,6 +2,8 @@
 
 #include <protobuf-c/protobuf-c.h>
 
+#include "base/error.h"
+#include "base/histogram.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "bus/redis.h"
@@ -78,12 +80,26 @@ void eg_psrpc_client_call(EgPsrpcClient *client, const EgPsrpcMethod *method,
                           const EgPsrpcOptions *options, const ProtobufCMessage *request,
                           EgPsrpcDone done, gpointer user);
 
-/* Counters for the metrics, of one method; in `eg_psrpc_*_get_stats` order of first use. */
+/* What became of a bid. */
+typedef enum {
+    EG_PSRPC_CLAIM_GRANTED,
+    EG_PSRPC_CLAIM_LOST, /* to another server */
+    EG_PSRPC_CLAIM_TIMED_OUT,
+    EG_N_PSRPC_CLAIMS,
+} EgPsrpcClaim;
+
+/* For the metrics, of one method; in `eg_psrpc_*_get_stats` order of first use. */
 typedef struct {
     const EgPsrpcMethod *method;
-    guint64 requests;
-    guint64 errors;
-    guint64 expired;
+    guint64 errors[EG_N_ERRORS]; /* calls that ended so, by code */
+    guint64 received_bytes;      /* requests of the server, responses of the client; bare */
+    guint64 sent_bytes;
+    EgHistogram request_ms; /* of calls that ended well */
+
+    /* Of the server only. */
+    guint64 received;                        /* requests that it may bid for or answer */
+    guint64 expired;                         /* of these those that came too late */
+    EgHistogram claim_ms[EG_N_PSRPC_CLAIMS]; /* from its bid on */
 } EgPsrpcStats;
 
 /* The array belongs to the server or client and is valid until its next call. */

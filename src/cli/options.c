@@ -179,6 +179,9 @@ static bool apply_credentials(const EgRecordArguments *a, EgConfig *config, GErr
 static bool apply_run(const EgRecordArguments *a, EgRecordOptions *options, GError **error)
 {
     EgConfig *config = options->config;
+    /* Who names a page here may see what this machine sees. */
+    static const char *const all[] = {"*", NULL};
+    config->web_allow = g_strdupv((char **)all);
     /* People see the progress; who asks for JSON wants the log. */
     config->log_level = a->is_log_json ? EG_LOG_INFO : EG_LOG_WARNING;
     config->log_json = a->is_log_json;

@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/result.h"
 #include "request/destination.h"
+#include "service/template-server.h"
 #include "session/session.h"
 
 #define SHOW_INTERVAL_NS (500 * EG_NS_PER_MS)
@@ -140,9 +141,8 @@ static EgExit report(const Recording *recording, const EgPlan *plan)
     return eg_exit_for_error(error, recording->has_recorded);
 }
 
-static EgExit run(const EgRecordOptions *options, const EgPlan *plan)
+static EgExit run(EgLoop *loop, const EgRecordOptions *options, const EgPlan *plan)
 {
-    g_autoptr(EgLoop) loop = eg_loop_new();
     g_autoptr(EgLog) log = eg_log_new(NULL, "egressID", plan->egress_id);
     const EgProgressParams params = {
         .stream = stderr,
@@ -189,6 +189,24 @@ static EgExit run(const EgRecordOptions *options, const EgPlan *plan)
     return status;
 }
 
+static bool needs_layouts(const EgRecordOptions *options)
+{
+    return options->request->request_case == RPC__START_EGRESS_REQUEST__REQUEST_ROOM_COMPOSITE &&
+           *options->request->room_composite->custom_base_url == '\0' &&
+           options->config->template_base == NULL;
+}
+
+/* The service has a server of them; here is none. */
+static bool serve_layouts(EgLoop *loop, EgConfig *config, EgTemplateServer **server, GError **error)
+{
+    *server = eg_template_server_new(loop, 0, error);
+    if (*server == NULL)
+        return false;
+    config->template_base =
+        g_strdup_printf("http://localhost:%u/", eg_template_server_port(*server));
+    return true;
+}
+
 int eg_record_main(const char *const *args)
 {
     g_autoptr(GError) error = NULL;
@@ -200,9 +218,13 @@ int eg_record_main(const char *const *args)
         return EG_EXIT_FINISHED;
     }
     eg_log_setup(options->config->log_level, options->config->log_json);
+    g_autoptr(EgLoop) loop = eg_loop_new();
+    g_autoptr(EgTemplateServer) templates = NULL;
+    if (needs_layouts(options) && !serve_layouts(loop, options->config, &templates, &error))
+        return (int)fail(error);
     g_autoptr(EgPlan) plan = eg_plan_new(options->request, options->config, &error);
     EgDestinationRule rule = options->may_overwrite ? EG_DESTINATION_ANY : EG_DESTINATION_NEW;
     if (plan == NULL || !eg_destination_check(plan, rule, &error))
         return (int)fail(error);
-    return (int)run(options, plan);
+    return (int)run(loop, options, plan);
 }

@@ -141,6 +141,15 @@ static void on_describe_graph(Run *run)
     send_event(run, &event);
 }
 
+static void on_ping(Run *run)
+{
+    Egress__Pong pong = EGRESS__PONG__INIT;
+    Egress__Event event = EGRESS__EVENT__INIT;
+    event.event_case = EGRESS__EVENT__EVENT_PONG;
+    event.pong = &pong;
+    send_event(run, &event);
+}
+
 static void on_message(gpointer user, const ProtobufCMessage *message)
 {
     Run *run = user;
@@ -154,6 +163,9 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
         break;
     case EGRESS__COMMAND__COMMAND_DESCRIBE_GRAPH:
         on_describe_graph(run);
+        break;
+    case EGRESS__COMMAND__COMMAND_PING:
+        on_ping(run);
         break;
     case EGRESS__COMMAND__COMMAND__NOT_SET:
     case _EGRESS__COMMAND__COMMAND__CASE_IS_INT_SIZE:

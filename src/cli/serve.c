@@ -6,10 +6,15 @@
 #include "config/config.h"
 #include "service/service.h"
 
-static EgExit fail(const GError *error)
+static void print_error(const GError *error)
 {
     g_autofree char *line = eg_error_line(error);
     fprintf(stderr, "%s\n", line);
+}
+
+static EgExit fail(const GError *error)
+{
+    print_error(error);
     return eg_exit_for_error(error, false);
 }
 
@@ -70,8 +75,10 @@ int eg_serve_main(const char *const *args)
     if (body == NULL)
         return (int)fail(error);
     g_autoptr(EgConfig) config = eg_config_parse(body, source, variables, &error);
-    if (config == NULL)
-        return (int)fail(error);
+    if (config == NULL) {
+        print_error(error);
+        return EG_EXIT_USAGE;
+    }
     eg_log_setup(config->log_level, config->log_json);
     for (guint i = 0; i < config->warnings->len; i++)
         eg_warn(NULL, config->warnings->pdata[i]);

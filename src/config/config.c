@@ -29,6 +29,7 @@ static EgConfig *new_standard(const char *const *environment)
     config->ws_url = g_strdup(get_env(environment, "LIVEKIT_URL"));
     if (config->ws_url == NULL)
         config->ws_url = g_strdup(get_env(environment, "LIVEKIT_WS_URL"));
+    config->template_base = g_strdup(get_env(environment, "EGRESS_TEMPLATE_BASE"));
     return config;
 }
 

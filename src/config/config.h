@@ -75,8 +75,8 @@ typedef struct {
     bool logs_console;         /* of the page */
     bool uses_x11;             /* a browser's display: Xvfb in place of our compositor. Ours */
     bool reloads_crashed;      /* a web page that has crashed is loaded again. Ours */
-    char **web_allow; /* what a web page may reach though it is private: host, host:port or network;
-                         NULL: nothing. Ours */
+    char **web_allow; /* what a web page may reach though it is private: host, host:port or network,
+                         "*": everything; NULL: nothing. Ours */
     guint health_port;
     guint prometheus_port;
     guint debug_handler_port;
@@ -90,6 +90,7 @@ typedef struct {
                          Ours */
     EgCostConfig cost;
     EgLimitConfig limits;
+    gint64 frozen_ns;            /* a process that says nothing for so long has hung. Ours */
     guint video_encoder_threads; /* 0: the encoder decides */
     gint64 latency_ns; /* how long a late picture or sound is waited for before it is filled */
     EgLogLevel log_level;

@@ -102,6 +102,7 @@ static const EgConfigKey keys[] = {
     LIMIT("session_limits.segment_output_max_duration", EG_KEY_DURATION,
           limits.segment_duration_ns),
     LIMIT("session_limits.image_output_max_duration", EG_KEY_DURATION, limits.image_duration_ns),
+    DURATION("frozen_after", frozen_ns, .standard = "30s", .min = 1, .max = 86400, .is_ours = true),
 
     ROW("cpu_cost.max_cpu_utilization", EG_KEY_REAL, double, cost.max_cpu_utilization,
         .standard = "0.8", .min = 0.01, .max = 10, .zero_is_standard = true),

@@ -16,7 +16,7 @@ typedef enum {
     EG_KEY_ADDRESS,      /* host:port */
     EG_KEY_ADDRESSES,    /* char ** from here */
     EG_KEY_WEB_URLS,     /* http, https */
-    EG_KEY_NETWORKS,     /* host, host:port, or network as in 10.0.0.0/8 */
+    EG_KEY_NETWORKS,     /* host, host:port, network as in 10.0.0.0/8, or * */
     EG_KEY_FLAGS,        /* a section of names of the user's own: "name", "name=value", "!name" */
     EG_KEY_SWITCH,       /* bool from here; two keys may lead to one, either turns it on */
     EG_KEY_CHOICE,       /* one of two words: `choices` */

@@ -93,7 +93,7 @@ static bool is_address(const char *text)
 static bool is_network(const char *text)
 {
     g_autoptr(GInetAddressMask) mask = g_inet_address_mask_new_from_string(text, NULL);
-    return mask != NULL || is_address(text) || is_host(text);
+    return strcmp(text, "*") == 0 || mask != NULL || is_address(text) || is_host(text);
 }
 
 /* As eg_config_flag() makes it. */
@@ -178,7 +178,8 @@ static const struct {
     [EG_KEY_ADDRESS] = WRITTEN("host:port", is_address),
     [EG_KEY_ADDRESSES] = LIST("a list of host:port", is_address),
     [EG_KEY_WEB_URLS] = LIST("a list of http or https URLs", is_web_url),
-    [EG_KEY_NETWORKS] = LIST("a list of host, host:port or networks like 10.0.0.0/8", is_network),
+    [EG_KEY_NETWORKS] =
+        LIST("a list of host, host:port, networks like 10.0.0.0/8, or *", is_network),
     [EG_KEY_FLAGS] =
         LIST("names of flags without dashes, each with a value, true or false", is_flag),
     [EG_KEY_SWITCH] = KIND(.wanted = "true or false"),

@@ -103,6 +103,12 @@ bool eg_plan_select_template(const EgPlanTemplate *template, const EgConfig *con
     return true;
 }
 
+static bool may_reach_all(const EgConfig *config)
+{
+    return config->web_allow != NULL &&
+           g_strv_contains((const char *const *)config->web_allow, "*");
+}
+
 bool eg_plan_select_web(const EgPlanWeb *web, const EgConfig *config, EgPlanDraft *draft,
                         EgPlan *plan, GError **error)
 {
@@ -120,6 +126,7 @@ bool eg_plan_select_web(const EgPlanWeb *web, const EgConfig *config, EgPlanDraf
         .url = g_strdup(web->url),
         .awaits_signal = web->awaits_signal,
         .reloads_crashed = config->reloads_crashed,
+        .is_trusted = may_reach_all(config),
     };
     select_all(plan, web->is_audio_only, web->is_video_only);
     return true;

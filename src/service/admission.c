@@ -144,16 +144,27 @@ static gint64 promised_bytes(const EgAdmission *admission, gint64 now_ns)
     return bytes;
 }
 
+static gint64 free_bytes_with(const EgAdmission *admission, gint64 used_bytes, gint64 now_ns)
+{
+    gint64 max_bytes = admission->cost.max_memory_bytes;
+    return max_bytes - MIN(MAX_HEADROOM_BYTES, max_bytes / 4) - used_bytes -
+           promised_bytes(admission, now_ns);
+}
+
+bool eg_admission_has_memory(const EgAdmission *admission, gint64 used_bytes, gint64 memory_bytes,
+                             gint64 now_ns)
+{
+    gint64 free_bytes = free_bytes_with(admission, used_bytes, now_ns);
+    return admission->cost.max_memory_bytes == 0 || (free_bytes >= memory_bytes && free_bytes > 0);
+}
+
 static bool check_memory(const EgAdmission *admission, gint64 memory_bytes, gint64 now_ns,
                          GError **error)
 {
+    if (eg_admission_has_memory(admission, admission->used_bytes, memory_bytes, now_ns))
+        return true;
     gint64 max_bytes = admission->cost.max_memory_bytes;
-    if (max_bytes == 0)
-        return true;
-    gint64 free_bytes = max_bytes - MIN(MAX_HEADROOM_BYTES, max_bytes / 4) - admission->used_bytes -
-                        promised_bytes(admission, now_ns);
-    if (free_bytes >= memory_bytes && free_bytes > 0)
-        return true;
+    gint64 free_bytes = free_bytes_with(admission, admission->used_bytes, now_ns);
     guint n_running = eg_admission_n_running(admission);
     eg_error_set_retryable(
         error, EG_ERROR_RESOURCE_EXHAUSTED, EG_BLAME_SERVICE,

@@ -26,6 +26,11 @@ void eg_admission_set_load(EgAdmission *admission, const EgLoad *load, gint64 no
 bool eg_admission_check(const EgAdmission *admission, double cpu_cost, gint64 memory_bytes,
                         gint64 now_ns, GError **error);
 
+/* Whether there would be enough memory if `used_bytes` were what is used of it; always if it is not
+ * limited. */
+bool eg_admission_has_memory(const EgAdmission *admission, gint64 used_bytes, gint64 memory_bytes,
+                             gint64 now_ns);
+
 /* Holds the cost of a new egress: for 15 s what was promised counts if that is more than what is
  * measured. */
 void eg_admission_hold(EgAdmission *admission, const char *egress_id, double cpu_cost,

@@ -10,6 +10,7 @@
 #include "proto/message.h"
 #include "report/report.h"
 #include "service/callers.h"
+#include "service/pulse.h"
 
 /* A process that has nothing more to say and does not end is ended. */
 #define EXIT_NS (10 * EG_NS_PER_S)
@@ -34,6 +35,7 @@ struct _EgEgress {
     Rpc__StartEgressRequest *request;
     Livekit__EgressInfo *info; /* the last */
     EgChannel *channel;
+    EgPulse *pulse;      /* of its process */
     EgTimer *stop_timer; /* tells the stoppers in any case */
     EgTimer *exit_timer;
     EgCallers *starters;
@@ -113,6 +115,15 @@ static void send_stop(EgEgress *egress, EgEndReason reason)
     send_command(egress, &command);
 }
 
+static void send_ping(gpointer user)
+{
+    Egress__Ping ping = EGRESS__PING__INIT;
+    Egress__Command command = EGRESS__COMMAND__INIT;
+    command.command_case = EGRESS__COMMAND__COMMAND_PING;
+    command.ping = &ping;
+    send_command(user, &command);
+}
+
 /* What becomes of it. */
 
 static void answer_describers(EgEgress *egress, const char *graph)
@@ -133,6 +144,7 @@ static void answer_stoppers(EgEgress *egress)
 static void begin_final(EgEgress *egress)
 {
     egress->phase = PHASE_FINAL;
+    eg_pulse_stop(egress->pulse);
     answer_stoppers(egress);
     eg_timer_set_after(egress->exit_timer, EXIT_NS);
 }
@@ -237,6 +249,7 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
 {
     EgEgress *egress = user;
     const Egress__Event *event = (const Egress__Event *)(gconstpointer)message;
+    eg_pulse_heard(egress->pulse);
     switch (event->event_case) {
     case EGRESS__EVENT__EVENT_INFO:
         on_info(egress, event->info);
@@ -248,6 +261,7 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
     case EGRESS__EVENT__EVENT_GRAPH:
         answer_describers(egress, event->graph);
         break;
+    case EGRESS__EVENT__EVENT_PONG:
     case EGRESS__EVENT__EVENT__NOT_SET:
     case _EGRESS__EVENT__EVENT__CASE_IS_INT_SIZE:
     default:
@@ -263,6 +277,33 @@ static void on_closed(gpointer user)
 }
 
 static const EgChannelEvents channel_events = {.message = on_message, .closed = on_closed};
+
+/* Of one that cannot say it itself; NONE: what it has said stands. */
+static EgEndReason reason_of_end(const EgEgress *egress)
+{
+    if (*egress->info->details != '\0')
+        return EG_END_NONE;
+    if (egress->stop_reason != EG_END_NONE)
+        return egress->stop_reason;
+    return egress->is_ended_by_service ? EG_END_KILLED : EG_END_FAILURE;
+}
+
+static void on_silent(gpointer user)
+{
+    EgEgress *egress = user;
+    g_autoptr(GError) error = NULL;
+    eg_warn(egress->context->params->log, "egress process does not answer, killing it",
+            EG_STR("egressID", egress->id));
+    eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "pipeline frozen");
+    const EgEgressKill kill = {
+        .reason = reason_of_end(egress),
+        .result = "process_error",
+        .error = error,
+    };
+    eg_egress_kill(egress, &kill);
+}
+
+static const EgPulseEvents pulse_events = {.ask = send_ping, .silent = on_silent};
 
 static void on_exit_due(gpointer user)
 {
@@ -291,6 +332,8 @@ static EgEgress *new_egress(const EgEgressContext *context, const Rpc__StartEgre
     egress->info = copy_info(eg_report_info(report));
     egress->stop_timer = eg_timer_new(context->loop, on_stop_due, egress);
     egress->exit_timer = eg_timer_new(context->loop, on_exit_due, egress);
+    egress->pulse =
+        eg_pulse_new(context->loop, context->params->config->frozen_ns, &pulse_events, egress);
     egress->starters = eg_callers_new(context->loop);
     egress->stoppers = eg_callers_new(context->loop);
     egress->describers = g_array_new(FALSE, FALSE, sizeof(Describer));
@@ -315,6 +358,7 @@ void eg_egress_free(EgEgress *egress)
     if (egress == NULL)
         return;
     eg_channel_free(egress->channel);
+    eg_pulse_free(egress->pulse);
     eg_timer_free(egress->stop_timer);
     eg_timer_free(egress->exit_timer);
     eg_callers_free(egress->starters);

@@ -11,9 +11,13 @@
 
 #include "base/error.h"
 #include "service/fork-message.h"
+#include "service/process-children.h"
 
 /* Where `egress run` finds its socket. */
 #define CONTROL_FD 3
+
+/* Of a process's name (prctl(2), PR_SET_NAME). */
+#define MAX_NAME_LENGTH 15
 
 struct _EgForkServer {
     EgLoop *loop;
@@ -26,11 +30,12 @@ struct _EgForkServer {
     GHashTable *ordered; /* set of egress ids: starts that are not answered */
     GHashTable *pids;    /* egress id -> pid, of what is running */
     GHashTable *orphans; /* egress id -> GSource that waits for it: its fork server has died */
+    GHashTable *strays;  /* pid -> GSource that waits for it: of nobody */
 };
 
 /* What belongs to the service; the rest (paths, proxies, locale) is every program's. */
 static const char *const own_prefixes[] = {
-    "LIVEKIT_", "EGRESS_CONFIG_", "AWS_", "AZURE_", "GOOGLE_", "OSS_",
+    "LIVEKIT_", "EGRESS_CONFIG_", "EGRESS_TEMPLATE_", "AWS_", "AZURE_", "GOOGLE_", "OSS_",
 };
 
 bool eg_fork_server_keeps(const char *variable)
@@ -60,11 +65,90 @@ static void setup_process(gpointer user)
     setsid();
 }
 
+static void tell_start(EgForkServer *server, const char *egress_id, int pid)
+{
+    g_hash_table_remove(server->ordered, egress_id);
+    g_hash_table_insert(server->pids, g_strdup(egress_id), GINT_TO_POINTER(pid));
+    server->events.started(server->user, egress_id, pid);
+}
+
+static void destroy_source(gpointer source)
+{
+    g_source_destroy(source);
+    g_source_unref(source);
+}
+
+static bool is_known(const EgForkServer *server, int pid)
+{
+    GHashTableIter iter;
+    gpointer known;
+    if (g_hash_table_contains(server->strays, GINT_TO_POINTER(pid)) ||
+        (server->control_fd >= 0 && pid == server->pid))
+        return true;
+    g_hash_table_iter_init(&iter, server->pids);
+    while (g_hash_table_iter_next(&iter, NULL, &known)) {
+        if (GPOINTER_TO_INT(known) == pid)
+            return true;
+    }
+    return false;
+}
+
+/* The egress whose start is not answered, and which has a process of this name: that is its id, as
+ * far as the kernel keeps it. NULL: none. */
+static char *find_ordered(const EgForkServer *server, const char *name)
+{
+    GHashTableIter iter;
+    gpointer id;
+    g_hash_table_iter_init(&iter, server->ordered);
+    while (g_hash_table_iter_next(&iter, &id, NULL)) {
+        if (*name != '\0' && strncmp(id, name, MAX_NAME_LENGTH) == 0)
+            return g_strdup(id);
+    }
+    return NULL;
+}
+
+static void on_stray_exited(GPid pid, gint status, gpointer user);
+
+/* We inherit the children of all that die below us (PR_SET_CHILD_SUBREAPER). They are egresses, if
+ * a fork server has died before it told of them, or what an egress has left; whoever they are,
+ * nobody else will wait for them. */
+static void adopt_unknown(EgForkServer *server)
+{
+    /* One of them may be an egress of which the fork server has told already, unread. */
+    if (server->control_fd >= 0 && g_hash_table_size(server->ordered) > 0)
+        return;
+    g_autoptr(GArray) children = eg_process_children(getpid());
+    for (guint i = 0; i < children->len; i++) {
+        const EgProcessChild *child = &g_array_index(children, EgProcessChild, i);
+        if (is_known(server, child->pid))
+            continue;
+        g_autofree char *id = find_ordered(server, child->name);
+        if (id != NULL) {
+            tell_start(server, id, child->pid);
+            continue;
+        }
+        GSource *source = g_child_watch_source_new(child->pid);
+        g_source_set_callback(source, G_SOURCE_FUNC(on_stray_exited), server, NULL);
+        g_source_attach(source, eg_loop_context(server->loop));
+        g_hash_table_insert(server->strays, GINT_TO_POINTER(child->pid), source);
+    }
+}
+
+/* It may have had children, too. */
+static void on_stray_exited(GPid pid, gint status, gpointer user)
+{
+    EgForkServer *server = user;
+    (void)status;
+    g_hash_table_remove(server->strays, GINT_TO_POINTER(pid));
+    adopt_unknown(server);
+}
+
 static void tell_exit(EgForkServer *server, const char *egress_id, int status)
 {
     g_autofree char *id = g_strdup(egress_id);
     g_hash_table_remove(server->pids, id);
     g_hash_table_remove(server->orphans, id);
+    adopt_unknown(server);
     server->events.exited(server->user, id, status);
 }
 
@@ -87,14 +171,8 @@ static void on_orphan_exited(GPid pid, gint status, gpointer user)
     tell_exit(orphan->server, orphan->egress_id, status);
 }
 
-static void destroy_source(gpointer source)
-{
-    g_source_destroy(source);
-    g_source_unref(source);
-}
-
-/* The children of a fork server that has died are ours now (PR_SET_CHILD_SUBREAPER). */
-static void adopt_children(EgForkServer *server)
+/* The egresses of a fork server that has died are waited for here. */
+static void adopt_egresses(EgForkServer *server)
 {
     GHashTableIter iter;
     gpointer id, pid;
@@ -111,7 +189,7 @@ static void adopt_children(EgForkServer *server)
     }
 }
 
-/* What was ordered and not answered may have been forked or not: its socket will tell. */
+/* What was ordered and has no process. */
 static void lose_ordered(EgForkServer *server)
 {
     g_autoptr(GHashTable) ordered = g_steal_pointer(&server->ordered);
@@ -138,12 +216,10 @@ static void on_message(EgForkServer *server, const EgForkMessage *message)
         tell_exit(server, message->egress_id, message->status);
         return;
     }
-    g_hash_table_remove(server->ordered, message->egress_id);
     if (message->pid > 0) {
-        g_hash_table_insert(server->pids, g_strdup(message->egress_id),
-                            GINT_TO_POINTER(message->pid));
-        server->events.started(server->user, message->egress_id, message->pid);
+        tell_start(server, message->egress_id, message->pid);
     } else {
+        g_hash_table_remove(server->ordered, message->egress_id);
         g_autofree char *reason =
             g_strdup_printf("egress process could not be started: %s", g_strerror(message->status));
         server->events.lost(server->user, message->egress_id, reason);
@@ -163,7 +239,8 @@ static gboolean on_readable(int fd, GIOCondition condition, gpointer user)
     eg_warn(server->log, "fork server has died");
     close_control(server);
     waitpid(server->pid, NULL, 0);
-    adopt_children(server);
+    adopt_unknown(server);
+    adopt_egresses(server);
     lose_ordered(server);
     return G_SOURCE_CONTINUE;
 }
@@ -208,6 +285,7 @@ EgForkServer *eg_fork_server_new(EgLoop *loop, const EgLog *log, const EgForkSer
     server->ordered = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     server->pids = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     server->orphans = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, destroy_source);
+    server->strays = g_hash_table_new_full(NULL, NULL, NULL, destroy_source);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!spawn(server, error))
         g_clear_pointer(&server, eg_fork_server_free);
@@ -225,6 +303,7 @@ void eg_fork_server_free(EgForkServer *server)
     g_hash_table_unref(server->ordered);
     g_hash_table_unref(server->pids);
     g_hash_table_unref(server->orphans);
+    g_hash_table_unref(server->strays);
     g_free(server);
 }
 
@@ -258,4 +337,6 @@ void eg_fork_server_kill(EgForkServer *server, const char *egress_id)
     gpointer pid = g_hash_table_lookup(server->pids, egress_id);
     if (pid != NULL)
         kill(GPOINTER_TO_INT(pid), SIGKILL);
+    else if (g_hash_table_contains(server->ordered, egress_id))
+        kill(server->pid, SIGKILL);
 }

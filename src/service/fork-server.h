@@ -14,7 +14,7 @@ typedef struct {
     /* It has ended and was reaped; status as waitpid(2) gives it. */
     void (*exited)(gpointer user, const char *egress_id, int status);
     /* Instead of both: it could not be started, or (if its socket does not close) it was, and
-     * nobody will tell how it ends. */
+     * nobody knows as which process. */
     void (*lost)(gpointer user, const char *egress_id, const char *reason);
 } EgForkServerEvents;
 
@@ -32,6 +32,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgForkServer, eg_fork_server_free)
  * -1 and an error. A fork server that has died is replaced. */
 int eg_fork_server_start(EgForkServer *server, const char *egress_id, GError **error);
 
+/* If it has no process yet, the fork server is what hangs, and is killed in its place. */
 void eg_fork_server_kill(EgForkServer *server, const char *egress_id);
 
 /* The other side: serves `control_fd` until the service has gone. `child` is called in each new

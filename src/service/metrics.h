@@ -13,9 +13,10 @@ typedef struct {
     const char *cluster_id; /* "" if there is none */
     EgEgresses *egresses;
     const EgAdmission *admission;
-    double web_cost;       /* cores of a web egress */
-    EgPsrpcServer *server; /* or NULL */
-    EgPsrpcClient *client; /* or NULL */
+    double web_cost; /* cores of a web egress */
+    gint64 web_memory_bytes;
+    EgPsrpcServer *server; /* NULL: there is no Redis; then the following is, too */
+    EgPsrpcClient *client;
 } EgMetricsParams;
 
 EgMetrics *eg_metrics_new(const EgMetricsParams *params);

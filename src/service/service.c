@@ -16,6 +16,7 @@
 #include "service/signals.h"
 #include "service/standalone.h"
 #include "service/state.h"
+#include "service/template-server.h"
 #include "service/twirp.h"
 #include "service/webhooks.h"
 
@@ -57,6 +58,8 @@ typedef struct {
     EgEgresses *egresses;
     EgMetrics *metrics;
     EgPages *pages;
+    EgTemplateServer *templates; /* NULL: off */
+    char **environment;          /* of egresses */
     EgTimer *measure_timer;
     EgTimer *ended_timer; /* looks whether everything is over */
 } Service;
@@ -287,13 +290,12 @@ static bool open_archive(Service *service, const char *root, GError **error)
     return true;
 }
 
-static bool open_egresses(Service *service, const char *config_body, const char *const *environment,
-                          GError **error)
+static bool open_egresses(Service *service, const char *config_body, GError **error)
 {
     const EgEgressesParams params = {
         .config = service->config,
         .config_body = config_body,
-        .environment = environment,
+        .environment = (const char *const *)service->environment,
         .log = service->log,
         .reporter = service->reporter,
         .admission = service->admission,
@@ -310,6 +312,7 @@ static bool open_pages(Service *service, GError **error)
         .egresses = service->egresses,
         .admission = service->admission,
         .web_cost = service->config->cost.web,
+        .web_memory_bytes = service->config->cost.memory_bytes,
         .server = service->psrpc,
         .client = service->io_info != NULL ? eg_io_info_client(service->io_info) : NULL,
     };
@@ -319,12 +322,34 @@ static bool open_pages(Service *service, GError **error)
     return service->pages != NULL;
 }
 
+/* Where several services run on one machine, the port is taken by the first; the others have one of
+ * their own, which egresses are told of. */
+static bool open_templates(Service *service, GError **error)
+{
+    guint port = service->config->template_port;
+    g_autoptr(GError) cause = NULL;
+    if (port == 0)
+        return true;
+    service->templates = eg_template_server_new(service->loop, port, &cause);
+    if (service->templates != NULL)
+        return true;
+    service->templates = eg_template_server_new(service->loop, 0, error);
+    if (service->templates == NULL)
+        return false;
+    g_autofree char *base =
+        g_strdup_printf("http://localhost:%u/", eg_template_server_port(service->templates));
+    eg_info(NULL, "layouts are served at another port", EG_STR("url", base),
+            EG_STR("reason", cause->message));
+    service->environment =
+        g_environ_setenv(service->environment, "EGRESS_TEMPLATE_BASE", base, FALSE);
+    return true;
+}
+
 /* From the bottom up: whoever takes requests comes last. */
-static bool open_parts(Service *service, const char *config_body, const char *const *environment,
-                       GError **error)
+static bool open_parts(Service *service, const char *config_body, GError **error)
 {
     const EgConfig *config = service->config;
-    g_autofree char *root = find_state_root(config, environment);
+    g_autofree char *root = find_state_root(config, (const char *const *)service->environment);
     service->load_monitor = eg_load_monitor_new("", config->cost.uses_cgroup_memory);
     service->admission = eg_admission_new(config);
     service->guard = eg_guard_new(config);
@@ -340,7 +365,8 @@ static bool open_parts(Service *service, const char *config_body, const char *co
     service->reporter =
         eg_reporter_new(service->loop, publisher, service->log, &reporter_events, service);
     service->orphans = eg_orphans_new(service->loop, service->log, on_orphan_ended, service);
-    if (!open_egresses(service, config_body, environment, error) || !open_pages(service, error))
+    if (!open_templates(service, error) || !open_egresses(service, config_body, error) ||
+        !open_pages(service, error))
         return false;
     eg_state_adopt(service->state, take_over, service);
     if (config->has_redis)
@@ -356,6 +382,7 @@ static void close_parts(Service *service)
     eg_timer_free(service->ended_timer);
     eg_twirp_free(service->twirp);
     eg_rpc_free(service->rpc);
+    eg_template_server_free(service->templates);
     eg_pages_free(service->pages);
     eg_metrics_free(service->metrics);
     eg_egresses_free(service->egresses);
@@ -415,15 +442,21 @@ bool eg_service_run(const EgConfig *config, const char *config_body, const char 
                     GError **error)
 {
     g_autoptr(EgLoop) loop = eg_loop_new();
-    Service service = {.loop = loop, .config = config, .node_id = eg_id_new("NE_")};
+    Service service = {
+        .loop = loop,
+        .config = config,
+        .environment = g_strdupv((char **)environment),
+        .node_id = eg_id_new("NE_"),
+    };
     service.log = eg_log_new(NULL, "nodeID", service.node_id);
     service.measure_timer = eg_timer_new(loop, on_measure_due, &service);
     service.ended_timer = eg_timer_new(loop, on_ended_due, &service);
-    if (open_parts(&service, config_body, environment, &service.failure))
+    if (open_parts(&service, config_body, &service.failure))
         run(&service);
     close_parts(&service);
     eg_log_free(service.log);
     g_free(service.node_id);
+    g_strfreev(service.environment);
     if (service.failure == NULL)
         return true;
     g_propagate_error(error, service.failure);

@@ -12,8 +12,7 @@
 #include "service/api-grant.h"
 #include "service/room-api.h"
 
-#define DEFAULT_PORT 7981
-#define PREFIX       "/twirp/livekit.Egress/"
+#define PREFIX "/twirp/livekit.Egress/"
 
 #define MAX_BODY_BYTES (4 * 1024 * 1024)
 
@@ -50,25 +49,38 @@ struct _Call {
     bool is_json;
 };
 
-/* What Twirp calls the codes of psrpc, and their HTTP status. */
-static const struct {
-    EgErrorCode code;
-    const char *name;
-    guint status;
-} codes[] = {
-    {EG_ERROR_CANCELED,            "canceled",            408},
-    {EG_ERROR_INVALID_ARGUMENT,    "invalid_argument",    400},
-    {EG_ERROR_NOT_FOUND,           "not_found",           404},
-    {EG_ERROR_ALREADY_EXISTS,      "already_exists",      409},
-    {EG_ERROR_PERMISSION_DENIED,   "permission_denied",   403},
-    {EG_ERROR_UNAUTHENTICATED,     "unauthenticated",     401},
-    {EG_ERROR_RESOURCE_EXHAUSTED,  "resource_exhausted",  429},
-    {EG_ERROR_FAILED_PRECONDITION, "failed_precondition", 412},
-    {EG_ERROR_ABORTED,             "aborted",             409},
-    {EG_ERROR_UNIMPLEMENTED,       "unimplemented",       501},
-    {EG_ERROR_UNAVAILABLE,         "unavailable",         503},
-    {EG_ERROR_DEADLINE_EXCEEDED,   "deadline_exceeded",   408},
-    {EG_ERROR_DATA_LOSS,           "data_loss",           500},
+/* The HTTP statuses of Twirp. */
+static const guint statuses[EG_N_ERRORS] = {
+    [EG_ERROR_NONE] = 500,
+    [EG_ERROR_CANCELED] = 408,
+    [EG_ERROR_INVALID_ARGUMENT] = 400,
+    [EG_ERROR_NOT_FOUND] = 404,
+    [EG_ERROR_ALREADY_EXISTS] = 409,
+    [EG_ERROR_PERMISSION_DENIED] = 403,
+    [EG_ERROR_UNAUTHENTICATED] = 401,
+    [EG_ERROR_RESOURCE_EXHAUSTED] = 429,
+    [EG_ERROR_FAILED_PRECONDITION] = 412,
+    [EG_ERROR_ABORTED] = 409,
+    [EG_ERROR_UNIMPLEMENTED] = 501,
+    [EG_ERROR_UNAVAILABLE] = 503,
+    [EG_ERROR_DEADLINE_EXCEEDED] = 408,
+    [EG_ERROR_DATA_LOSS] = 500,
+    [EG_ERROR_INTERNAL] = 500,
+    [EG_ERROR_MALFORMED_REQUEST] = 400,
+    [EG_ERROR_MALFORMED_RESULT] = 500,
+    [EG_ERROR_NOT_ACCEPTABLE] = 500,
+    [EG_ERROR_OUT_OF_RANGE] = 400,
+    [EG_ERROR_UNPROCESSABLE_ENTITY] = 500,
+    [EG_ERROR_UNKNOWN] = 500,
+};
+
+/* What stands for a code that Twirp does not have. */
+static const EgErrorCode stand_ins[EG_N_ERRORS] = {
+    [EG_ERROR_NONE] = EG_ERROR_UNKNOWN,
+    [EG_ERROR_MALFORMED_REQUEST] = EG_ERROR_INVALID_ARGUMENT,
+    [EG_ERROR_MALFORMED_RESULT] = EG_ERROR_INTERNAL,
+    [EG_ERROR_NOT_ACCEPTABLE] = EG_ERROR_UNKNOWN,
+    [EG_ERROR_UNPROCESSABLE_ENTITY] = EG_ERROR_UNKNOWN,
 };
 
 static void set_error(SoupServerMessage *message, guint status, const char *code, const char *text)
@@ -84,13 +96,8 @@ static void set_error(SoupServerMessage *message, guint status, const char *code
 static void set_gerror(SoupServerMessage *message, const GError *error)
 {
     EgErrorCode code = eg_error_code(error);
-    for (gsize i = 0; i < G_N_ELEMENTS(codes); i++) {
-        if (codes[i].code == code) {
-            set_error(message, codes[i].status, codes[i].name, error->message);
-            return;
-        }
-    }
-    set_error(message, 500, "internal", error->message);
+    EgErrorCode told = stand_ins[code] != EG_ERROR_NONE ? stand_ins[code] : code;
+    set_error(message, statuses[code], eg_error_code_name(told), error->message);
 }
 
 static void free_call(gpointer data)
@@ -363,7 +370,7 @@ static bool listen_on(EgTwirp *twirp, GError **error)
 {
     const char *host =
         twirp->config->http_address != NULL ? twirp->config->http_address : "127.0.0.1";
-    guint port = twirp->config->http_port != 0 ? twirp->config->http_port : DEFAULT_PORT;
+    guint port = twirp->config->http_port;
     g_autoptr(GError) cause = NULL;
     g_autoptr(GSocketAddress) address = g_inet_socket_address_new_from_string(host, port);
     if (address == NULL) {

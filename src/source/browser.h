@@ -18,9 +18,10 @@ typedef struct {
     const char *proxy; /* "socks5://127.0.0.1:port": all that the page loads goes through it, and it
                           names no addresses itself; NULL: none */
     bool has_sound;
-    bool is_sandboxed; /* Chromium's own sandbox */
-    bool is_insecure;  /* takes any certificate, mixes https with http */
-    bool logs_console; /* what the page writes to its console goes to the log */
+    bool is_sandboxed;      /* Chromium's own sandbox */
+    bool is_insecure;       /* takes any certificate, mixes https with http */
+    bool logs_console;      /* what the page writes to its console goes to the log */
+    gint64 load_timeout_ns; /* of one try to load the page; 0: 30 seconds */
     const EgLog *log;
 } EgBrowserParams;
 

@@ -1,9 +1,14 @@
 #include "source/helper.h"
 
+#include <errno.h>
 #include <gio/gio.h>
+#include <gio/gunixinputstream.h>
+#include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -15,14 +20,16 @@
 
 struct _EgHelper {
     char *name;
+    char *noise;
     const EgLog *log;
     EgHelperEvents events;
     gpointer user;
-    GSubprocess *process;
-    GDataInputStream *errors; /* NULL when it has ended */
+    GPid pid; /* not reaped before its group was killed: nobody else has this id */
+    int pidfd;
+    GSource *exit_source;     /* NULL when it has ended */
+    int status;               /* as waitpid() has it, then */
+    GDataInputStream *errors; /* NULL when all was read */
     GCancellable *cancellable;
-    GPid pid;
-    bool has_exited;
     EgTimer *exit_timer; /* tells `exited` */
     char *last_line;     /* of its standard error; NULL: none */
 };
@@ -40,26 +47,33 @@ static void on_exit_due(gpointer user)
 {
     EgHelper *helper = user;
     g_autoptr(GError) error = NULL;
-    g_autofree char *how =
-        g_subprocess_get_if_exited(helper->process)
-            ? g_strdup_printf("exit code %d", g_subprocess_get_exit_status(helper->process))
-            : g_strdup_printf("signal %d", g_subprocess_get_term_sig(helper->process));
+    g_autofree char *how = WIFEXITED(helper->status)
+                               ? g_strdup_printf("exit code %d", WEXITSTATUS(helper->status))
+                               : g_strdup_printf("signal %d", WTERMSIG(helper->status));
     eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s has ended (%s)%s%s", helper->name,
                  how, helper->last_line != NULL ? ": " : "",
                  helper->last_line != NULL ? helper->last_line : "");
     helper->events.exited(helper->user, error);
 }
 
-static void on_exited(GObject *object, GAsyncResult *result, gpointer user)
+/* What it has started goes with it. */
+static void reap(EgHelper *helper)
+{
+    kill(-helper->pid, SIGKILL);
+    while (waitpid(helper->pid, &helper->status, 0) < 0 && errno == EINTR)
+        continue;
+    g_source_destroy(helper->exit_source);
+    g_clear_pointer(&helper->exit_source, g_source_unref);
+}
+
+static gboolean on_exited(int pidfd, GIOCondition condition, gpointer user)
 {
     EgHelper *helper = user;
-    g_autoptr(GError) error = NULL;
-    g_subprocess_wait_finish(G_SUBPROCESS(object), result, &error);
-    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        return;
-    helper->has_exited = true;
-    kill(-helper->pid, SIGKILL);
+    (void)pidfd;
+    (void)condition;
+    reap(helper);
     eg_timer_set_after(helper->exit_timer, helper->errors != NULL ? LAST_WORDS_NS : 0);
+    return G_SOURCE_REMOVE;
 }
 
 static void read_line(EgHelper *helper);
@@ -74,17 +88,19 @@ static void on_line(GObject *object, GAsyncResult *result, gpointer user)
         return;
     if (line == NULL) {
         g_clear_object(&helper->errors);
-        if (helper->has_exited)
+        if (helper->exit_source == NULL)
             eg_timer_set(helper->exit_timer, 0);
         return;
     }
     g_autofree char *text = g_utf8_make_valid(line, -1);
+    read_line(helper);
+    if (helper->noise != NULL && strstr(text, helper->noise) != NULL)
+        return;
     eg_debug(helper->log, "helper says", EG_STR("program", helper->name), EG_STR("line", text));
     if (*text != '\0') {
         g_free(helper->last_line);
         helper->last_line = g_strdup(text);
     }
-    read_line(helper);
     if (helper->events.line != NULL)
         helper->events.line(helper->user, text);
 }
@@ -95,42 +111,59 @@ static void read_line(EgHelper *helper)
                                         on_line, helper);
 }
 
-static GSubprocess *start(const EgHelperParams *params, GError **error)
+/* Starts it; its standard error is to be read from `*errors_fd`. */
+static bool start(const EgHelperParams *params, GPid *pid, int *errors_fd, GError **error)
 {
-    g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(
-        G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_PIPE);
+    g_autofree int *sources = g_new(int, params->n_fds);
+    g_autofree int *targets = g_new(int, params->n_fds);
     g_autoptr(GError) cause = NULL;
-    g_subprocess_launcher_set_environ(launcher, (char **)params->environment);
-    g_subprocess_launcher_set_cwd(launcher, "/");
-    g_subprocess_launcher_set_child_setup(launcher, setup_process, GINT_TO_POINTER(getpid()), NULL);
-    for (guint i = 0; i < params->n_fds; i++)
-        g_subprocess_launcher_take_fd(launcher, dup(params->fds[i].fd), params->fds[i].target);
-    GSubprocess *process = g_subprocess_launcher_spawnv(launcher, params->argv, &cause);
-    if (process == NULL)
-        eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "cannot start %s: %s",
-                     params->name, cause->message);
-    return process;
+    for (guint i = 0; i < params->n_fds; i++) {
+        sources[i] = params->fds[i].fd;
+        targets[i] = params->fds[i].target;
+    }
+    if (g_spawn_async_with_pipes_and_fds(
+            "/", params->argv, params->environment,
+            G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL,
+            setup_process, GINT_TO_POINTER(getpid()), -1, -1, -1, sources, targets, params->n_fds,
+            pid, NULL, NULL, errors_fd, &cause))
+        return true;
+    eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "cannot start %s: %s", params->name,
+                 cause->message);
+    return false;
+}
+
+static void watch_exit(EgHelper *helper, EgLoop *loop)
+{
+    int fd = pidfd_open(helper->pid, 0);
+    if (fd < 0)
+        g_error("pidfd_open: %s", g_strerror(errno));
+    helper->exit_source = g_unix_fd_source_new(fd, G_IO_IN);
+    g_source_set_callback(helper->exit_source, G_SOURCE_FUNC(on_exited), helper, NULL);
+    g_source_attach(helper->exit_source, eg_loop_context(loop));
+    helper->pidfd = fd;
 }
 
 EgHelper *eg_helper_new(EgLoop *loop, const EgHelperParams *params, const EgHelperEvents *events,
                         gpointer user, GError **error)
 {
+    GPid pid;
+    int errors_fd;
     eg_loop_assert_owner(loop);
-    GSubprocess *process = start(params, error);
-    if (process == NULL)
+    if (!start(params, &pid, &errors_fd, error))
         return NULL;
     EgHelper *helper = g_new0(EgHelper, 1);
     helper->name = g_strdup(params->name);
+    helper->noise = g_strdup(params->noise);
     helper->log = params->log;
     helper->events = *events;
     helper->user = user;
-    helper->process = process;
-    helper->pid = (GPid)g_ascii_strtoll(g_subprocess_get_identifier(process), NULL, 10);
-    helper->errors = g_data_input_stream_new(g_subprocess_get_stderr_pipe(process));
+    helper->pid = pid;
+    g_autoptr(GInputStream) stream = g_unix_input_stream_new(errors_fd, TRUE);
+    helper->errors = g_data_input_stream_new(stream);
     helper->cancellable = g_cancellable_new();
     helper->exit_timer = eg_timer_new(loop, on_exit_due, helper);
+    watch_exit(helper, loop);
     read_line(helper);
-    g_subprocess_wait_async(process, helper->cancellable, on_exited, helper);
     return helper;
 }
 
@@ -139,13 +172,14 @@ void eg_helper_free(EgHelper *helper)
     if (helper == NULL)
         return;
     g_cancellable_cancel(helper->cancellable);
-    kill(-helper->pid, SIGKILL);
-    g_subprocess_wait(helper->process, NULL, NULL);
+    if (helper->exit_source != NULL)
+        reap(helper);
+    close(helper->pidfd);
     g_clear_object(&helper->errors);
     g_object_unref(helper->cancellable);
-    g_object_unref(helper->process);
     eg_timer_free(helper->exit_timer);
     g_free(helper->last_line);
+    g_free(helper->noise);
     g_free(helper->name);
     g_free(helper);
 }

@@ -19,7 +19,8 @@ typedef struct {
     const char *const *environment; /* "NAME=value", ends with NULL: all that it gets */
     const EgHelperFd *fds;          /* borrowed: the caller closes its own */
     guint n_fds;
-    const EgLog *log; /* lines of its standard error are logged at debug */
+    const EgLog *log;  /* lines of its standard error are logged at debug */
+    const char *noise; /* lines with this in them do not count; NULL: all do */
 } EgHelperParams;
 
 typedef struct {

@@ -185,7 +185,7 @@ static void open_browser(Page *page)
         .environment = (const char *const *)environment,
         .display_flags = eg_display_browser_flags(page->display),
         .extra_flags = (const char *const *)page->config->browser_flags,
-        .proxy = proxy,
+        .proxy = page->guard != NULL ? eg_page_guard_proxy(page->guard) : NULL,
         .has_sound = page->sound != NULL,
         .is_sandboxed = page->config->is_browser_sandboxed,
         .is_insecure = page->config->is_browser_insecure,
@@ -274,8 +274,11 @@ static bool open_parts(Page *page, GError **error)
     }
     if (plan->page.is_trusted)
         return true;
-    page->guard = eg_page_guard_new(page->loop, (const char *const *)page->config->web_allow,
-                                    page->log, error);
+    const EgPageGuardParams guard = {
+        .allowed = (const char *const *)page->config->web_allow,
+        .log = page->log,
+    };
+    page->guard = eg_page_guard_new(page->loop, &guard, error);
     return page->guard != NULL;
 }
 

@@ -10,7 +10,7 @@ struct _EgSource {
 /* By EgSourceKind. */
 static const EgSourceClass *const classes[EG_N_SOURCES] = {
     [EG_SOURCE_ROOM] = &eg_source_room,
-    /*PAGE*/
+    [EG_SOURCE_PAGE] = &eg_source_page,
 };
 
 static const char *const end_reasons[EG_N_ENDS] = {

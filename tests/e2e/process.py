@@ -1,4 +1,5 @@
 """Programs that tests start, and how tests wait for what they say."""
+import json
 import pathlib
 import queue
 import subprocess
@@ -64,3 +65,22 @@ class Process:
         self._reader.join(10)
         self.popen.stdin.close()
         self._log.close()
+
+
+class Logging:
+    """What has a `process` that says what it does, on standard error, as a log of JSON lines."""
+
+    process: Process
+
+    def wait_log(self, message: str, timeout=60, **fields) -> dict:
+        """The next line of the log with that message and these fields."""
+        deadline = time.monotonic() + timeout
+        while True:
+            line = self.process.next_line(deadline)
+            assert line is not None, (f"{type(self).__name__.lower()} has ended before it said "
+                                      f"{message!r}: {self.process.lines[-8:]}")
+            if not line.startswith("{"):
+                continue
+            entry = json.loads(line)
+            if entry["msg"] == message and all(entry.get(k) == v for k, v in fields.items()):
+                return entry

@@ -1,15 +1,13 @@
 """`egress record` as a user runs it."""
-import json
 import os
 import pathlib
 import signal
-import time
 
-from process import Process
+from process import Logging, Process
 from server import API_KEY, API_SECRET
 
 
-class Recorder:
+class Recorder(Logging):
     """Runs at once. Its log is JSON lines, which the test waits for."""
 
     def __init__(self, server, folder: pathlib.Path, *options, room="room", output="out.mp4",
@@ -21,19 +19,6 @@ class Recorder:
             [*wrapper, os.environ["EGRESS"], "record", "--room", room, "--log-json", "--log-level", "info", *options,
              "-o", self.path],
             log=folder / f"{name}.log", lines_from="stderr", env=env)
-
-    def wait_log(self, message: str, timeout=60, **fields) -> dict:
-        """The next line of the log with that message and these fields."""
-        deadline = time.monotonic() + timeout
-        while True:
-            line = self.process.next_line(deadline)
-            assert line is not None, (f"the recorder has ended before it said {message!r}: "
-                                      f"{self.process.lines[-8:]}")
-            if not line.startswith("{"):
-                continue
-            entry = json.loads(line)
-            if entry["msg"] == message and all(entry.get(k) == v for k, v in fields.items()):
-                return entry
 
     def wait_active(self):
         return self.wait_log("active")

@@ -8,17 +8,19 @@ import json
 import os
 import pathlib
 import queue
+import re
 import signal
 import socket
 import socketserver
 import subprocess
 import threading
 import time
+import urllib.request
 
 import jwt
 from livekit import api
 
-from process import Deadline, Process
+from process import Deadline, Logging, Process
 from server import ADDRESS, API_KEY, API_SECRET
 
 # Small enough for two cores that carry several tests: what it costs is measured in bench/.
@@ -147,7 +149,7 @@ class Listener:
         self._server.server_close()
 
 
-class Service:
+class Service(Logging):
     """`egress serve`; starts at once and returns when it takes requests."""
 
     def __init__(self, folder: pathlib.Path, ports, server, *, redis=None, name="service", **config):
@@ -155,6 +157,7 @@ class Service:
         self.port = ports.take()
         self.health_port = ports.take()
         self.prometheus_port = ports.take()
+        self.template_port = ports.take()
         self.config = {
             "ws_url": server.url,
             "api_key": API_KEY,
@@ -162,6 +165,7 @@ class Service:
             "state_dir": str(folder / "state"),
             "health_port": self.health_port,
             "prometheus_port": self.prometheus_port,
+            "template_port": self.template_port,
             "logging": {"json": True, "level": "info"},
             "cpu_cost": CHEAP,
         } | ({"redis": {"address": redis.address}} if redis else
@@ -177,18 +181,6 @@ class Service:
             log=self.folder / f"{self._name}.log", lines_from="stderr")
         self.wait_log("connected to Redis" if self._redis else "serving the Egress API")
 
-    def wait_log(self, message: str, timeout=60, **fields) -> dict:
-        deadline = time.monotonic() + timeout
-        while True:
-            line = self.process.next_line(deadline)
-            assert line is not None, (f"the service has ended before it said {message!r}: "
-                                      f"{self.process.lines[-8:]}")
-            if not line.startswith("{"):
-                continue
-            entry = json.loads(line)
-            if entry["msg"] == message and all(entry.get(k) == v for k, v in fields.items()):
-                return entry
-
     @property
     def url(self) -> str:
         """Of its own API, without Redis."""
@@ -203,6 +195,20 @@ class Service:
             except (OSError, ValueError):
                 continue
         raise AssertionError(f"no process of {egress_id}")
+
+    def fetch(self, port: int) -> str:
+        """One of its pages."""
+        with urllib.request.urlopen(f"http://{ADDRESS}:{port}/", timeout=10) as response:
+            return response.read().decode()
+
+    def metrics(self) -> list:
+        """(name, labels, value) of all that it tells Prometheus."""
+        rows = []
+        for line in self.fetch(self.prometheus_port).splitlines():
+            if not line.startswith("#"):
+                name, labels, value = re.fullmatch(r"(\w+)\{(.*)\} (\S+)", line).groups()
+                rows.append((name, dict(re.findall(r'(\w+)="([^"]*)"', labels)), float(value)))
+        return rows
 
     def signal(self, number: int):
         self.process.popen.send_signal(number)
@@ -246,6 +252,17 @@ class Egress:
         return self.call("start_room_composite_egress", api.RoomCompositeEgressRequest(
             room_name=room, audio_only=True,
             file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
+
+    def track_composite(self, room, audio_track_id, video_track_id, path, **options):
+        return self.call("start_track_composite_egress", api.TrackCompositeEgressRequest(
+            room_name=room, audio_track_id=audio_track_id, video_track_id=video_track_id,
+            file_outputs=[api.EncodedFileOutput(filepath=str(path))], **options))
+
+    def media(self, room, path, *, preset=None, **source):
+        """StartEgress (v2) with what api.MediaSource takes."""
+        return self.call("start_egress", api.StartEgressRequest(
+            room_name=room, media=api.MediaSource(**source), preset=preset,
+            outputs=[api.Output(file=api.FileOutput(filepath=str(path)))]))
 
     def stop(self, egress_id):
         return self.call("stop_egress", api.StopEgressRequest(egress_id=egress_id))

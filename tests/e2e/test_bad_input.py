@@ -1,4 +1,8 @@
 """One clear line, at once where it can be known at once, and no file that looks finished."""
+import json
+import os
+import subprocess
+
 import pytest
 
 from server import ADDRESS
@@ -95,3 +99,34 @@ def test_encrypted_track(shared_server, publish, record, room):
     assert recorder.wait() != 0
     assert "encrypted" in recorder.error_lines[-1], recorder.error_lines
     assert not recorder.path.exists()
+
+
+KEYS = {"ws_url": "ws://localhost:7880", "api_key": "key", "api_secret": "secret" * 6}
+HUGE = {f"{kind}_cpu_cost": 1000 for kind in (
+    "room_composite", "audio_room_composite", "web", "audio_web", "participant", "track_composite", "track")}
+
+
+@pytest.mark.parametrize("config, code, words", [
+    (None, 1, "no configuration"),
+    ("x: [", 2, "--config-body:"),
+    ({"redis": {"address": "here"}}, 2, "redis.address must be host:port"),
+    ({"frozen_after": "0.5s"}, 2, "frozen_after must be"),
+    ({"cpu_cost": HUGE}, 1, "not enough cpu"),
+    ({"redis": {"address": f"{ADDRESS}:1"}}, 3, "Redis cannot be reached"),
+    ({"http_address": ADDRESS, "http_port": "taken"}, 3, "http_port: cannot listen"),
+    ({"state_dir": "/proc/state"}, 5, "/proc/state"),
+], ids=["none", "yaml", "value", "range", "machine", "redis", "port", "state"])
+def test_service_that_cannot_start(shared_server, tmp_path, config, code, words):
+    """What has to be done is in one line; whether it is worth trying again, in the exit code."""
+    arguments = []
+    if isinstance(config, dict):
+        config = KEYS | {"state_dir": str(tmp_path / "state")} | config
+        if config.get("http_port") == "taken":
+            config["http_port"] = int(shared_server.url.rpartition(":")[2])
+        config = json.dumps(config)
+    if config is not None:
+        arguments = ["--config-body", config]
+    run = subprocess.run([os.environ["EGRESS"], "serve", *arguments], capture_output=True, text=True,
+                         timeout=60, check=False)
+    line = run.stderr.strip().splitlines()[-1]
+    assert run.returncode == code and line.startswith("egress: ") and words in line, run

@@ -100,3 +100,37 @@ def test_track_composite_ends_with_its_tracks(fleet, publish, room, tmp_path):
     recording = analyse(tmp_path / "out.mp4")
     recording.expect_tags(3)
     recording.expect_av_offset()
+
+
+def test_internal_calls_are_measured(fleet, publish, room, tmp_path):
+    """What livekit-server asked of the service, and the service of it, is in the metrics."""
+    fleet = fleet()
+    publisher = lively(fleet, publish, room)
+    info = fleet.egress.track(room, publisher.audio, tmp_path / "out.ogg")
+    fleet.hooks.wait_active(info.egress_id)
+    fleet.egress.stop(info.egress_id)
+    metrics = fleet.service.metrics()
+
+    def rows(name, **wanted):
+        return [(labels, value) for found, labels, value in metrics
+                if found == f"livekit_psrpc_{name}" and wanted.items() <= labels.items()]
+
+    def only(name, **wanted):
+        [(_, value)] = rows(name, **wanted)
+        return value
+
+    for method, role in (("StartEgress", "server"), ("StopEgress", "server"), ("CreateEgress", "client")):
+        assert only("request_time_ms_count", method=method, role=role, kind="rpc") == 1
+        buckets = rows("request_time_ms_bucket", method=method, role=role)
+        assert [labels["le"] for labels, _ in buckets] == [
+            "10", "50", "100", "300", "500", "1000", "1500", "2000", "5000", "10000", "+Inf"]
+        counts = [value for _, value in buckets]
+        assert counts == sorted(counts) and counts[-1] == 1, counts
+        assert only("request_time_ms_sum", method=method) > 0
+        assert only("bytes_total", method=method, direction="tx") > len(info.egress_id)
+        if role == "server":
+            assert only("requests_received_total", method=method) == 1
+            assert only("requests_expired_total", method=method) == 0
+            assert only("claim_total", method=method, outcome="granted") == 1
+            assert only("claim_wait_time_ms_count", method=method, outcome="granted") == 1
+    assert rows("error_total") == []

@@ -5,10 +5,8 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import signal
 import time
-import urllib.request
 
 import pytest
 from livekit import api
@@ -57,15 +55,11 @@ def wait_until(condition, what: str, timeout=30):
         time.sleep(0.02)
 
 
-def fetch(port: int) -> str:
-    with urllib.request.urlopen(f"http://{ADDRESS}:{port}/", timeout=10) as response:
-        return response.read().decode()
-
-
 def results(service) -> dict:
     """How egresses ended, as the metrics count them: (type, result) -> how often."""
-    pattern = r'handler_results_total\{.*type="(\w+)",result="(\w+)"\} (\d+)'
-    return {(m[1], m[2]): int(m[3]) for m in re.finditer(pattern, fetch(service.prometheus_port))}
+    return {(labels["type"], labels["result"]): int(value)
+            for name, labels, value in service.metrics()
+            if name == "livekit_egress_handler_results_total"}
 
 
 def children_of(pid: int) -> list:
@@ -127,6 +121,41 @@ def test_egress_process_killed(fleet, lively, room, tmp_path):
     fleet.egress.stop(other.egress_id)
     assert fleet.hooks.wait_ended(other.egress_id)["status"] == "EGRESS_COMPLETE"
     analyse(tmp_path / "other.ogg").expect_no_gaps()
+
+
+def test_egress_process_hangs(fleet, lively, room, tmp_path):
+    """It is killed when it does not answer any more, told to stop or not; what it has recorded is kept,
+    and others notice nothing."""
+    fleet = fleet(frozen_after="3s")
+    publisher = lively(fleet.server)
+    paths = {name: tmp_path / f"{name}.mp4" for name in ("hung", "stopped", "honest")}
+    ids = {name: fleet.egress.track(room, publisher.video, path).egress_id
+           for name, path in paths.items()}
+    for egress_id in ids.values():
+        fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(2)
+    for name in ("hung", "stopped"):
+        os.kill(fleet.service.egress_pid(ids[name]), signal.SIGSTOP)
+    assert fleet.egress.stop(ids["stopped"]).status == STATUS.EGRESS_ACTIVE
+    for name, details in (("hung", "End reason: Failure"), ("stopped", "End reason: StopEgress API")):
+        ended = fleet.hooks.wait_ended(ids[name])
+        assert ended["status"] == "EGRESS_FAILED" and ended["errorCode"] == 500, ended
+        assert ended["error"] == "pipeline frozen" and ended["details"] == details, ended
+        file = ended["fileResults"][0]
+        assert file["location"] == str(unfinished(paths[name]))
+        assert int(file["size"]) == unfinished(paths[name]).stat().st_size
+        recording = analyse(file["location"])
+        recording.expect_kinds("shown")
+        assert recording.duration > 1, recording.report()
+    wait_until(lambda: results(fleet.service) == {("track", "process_error"): 2}, "both are gone")
+
+    fleet.egress.stop(ids["honest"])
+    assert fleet.hooks.wait_ended(ids["honest"])["status"] == "EGRESS_COMPLETE"
+    analyse(paths["honest"]).expect_finished_mp4()
+    for name in ("hung", "stopped"):
+        assert fleet.hooks.statuses(ids[name]) == [
+            ("egress_started", "EGRESS_STARTING"), ("egress_updated", "EGRESS_ACTIVE"),
+            ("egress_ended", "EGRESS_FAILED")]
 
 
 def test_service_killed(fleet, lively, room, tmp_path):
@@ -195,6 +224,24 @@ def test_fork_server_killed(fleet, lively, room, tmp_path):
         assert fleet.hooks.wait_ended(egress_id)["status"] == "EGRESS_COMPLETE"
     analyse(tmp_path / "first.ogg").expect_no_gaps()
     analyse(tmp_path / "third.ogg").expect_no_gaps()
+    wait_until(lambda: len(children_of(fleet.service.process.popen.pid)) == 1,
+               "nothing but the new fork server is left")
+
+
+def test_fork_server_hangs(fleet, lively, room, tmp_path):
+    """Who has asked is told, and the next one has another."""
+    fleet = fleet(frozen_after="1s")
+    publisher = lively(fleet.server)
+    os.kill(fork_server_of(fleet.service), signal.SIGSTOP)
+    expect_refused("internal", 500, "pipeline frozen",
+                   fleet.egress.track, room, publisher.audio, tmp_path / "hung.ogg")
+    info = fleet.egress.track(room, publisher.audio, tmp_path / "next.ogg")
+    fleet.hooks.wait_active(info.egress_id)
+    fleet.egress.stop(info.egress_id)
+    assert fleet.hooks.wait_ended(info.egress_id)["status"] == "EGRESS_COMPLETE"
+    ended = [e["egressInfo"] for e in fleet.hooks.events if e["event"] == "egress_ended"]
+    assert [(e["status"], e.get("error")) for e in ended] == [
+        ("EGRESS_FAILED", "pipeline frozen"), ("EGRESS_COMPLETE", None)]
     wait_until(lambda: len(children_of(fleet.service.process.popen.pid)) == 1,
                "nothing but the new fork server is left")
 
@@ -343,7 +390,7 @@ def test_duplicate_identity(fleet, lively, room, tmp_path):
     publisher.join("other", room, identity=info.egress_id)
     wait_until(lambda: results(fleet.service) == {("track", "duplicate_identity"): 1},
                "it ends as a duplicate")
-    assert info.egress_id not in json.loads(fetch(fleet.service.health_port))
+    assert info.egress_id not in json.loads(fleet.service.fetch(fleet.service.health_port))
     fleet.service.kill()
     fleet.service.start()
     next_one = fleet.egress.track(room, publisher.audio, tmp_path / "next.ogg")
@@ -390,7 +437,7 @@ def test_drain(fleet, lively, room, tmp_path, number):
     fleet.service.wait_log("draining: no more requests are taken")
     new = fleet.egress.track(room, publisher.audio, tmp_path / "new.ogg").egress_id
     second.wait_log("egress is now", egressID=new, status="EGRESS_ACTIVE")
-    assert "is_terminating{" in fetch(fleet.service.prometheus_port)
+    assert "is_terminating{" in fleet.service.fetch(fleet.service.prometheus_port)
     assert fleet.egress.stop(running).status == STATUS.EGRESS_ENDING
     assert fleet.hooks.wait_ended(running)["status"] == "EGRESS_COMPLETE"
     assert fleet.service.process.wait() == 0
@@ -471,7 +518,7 @@ def test_two_services_share_work(fleet, lively, room, tmp_path, idle_machine):
         info = fleet.egress.track(room, publisher.audio, tmp_path / f"{n}.ogg")
         services[service].wait_log("egress is now", egressID=info.egress_id, status="EGRESS_ACTIVE")
         taken_by.append(info.egress_id)
-    running = [set(json.loads(fetch(s.health_port))) - {"CpuLoad"} for s in services]
+    running = [set(json.loads(s.fetch(s.health_port))) - {"CpuLoad"} for s in services]
     assert running == [set(taken_by[:2]), set(taken_by[2:])]
     for egress_id in taken_by:
         fleet.egress.stop(egress_id)
@@ -566,7 +613,7 @@ def test_invalid_requests(fleet, room, tmp_path):
     for method, request in not_yet:
         expect_refused("unimplemented", 501, "", fleet.egress.call, method, request)
     assert fleet.egress.list() == []
-    assert json.loads(fetch(fleet.service.health_port)).keys() == {"CpuLoad"}
+    assert json.loads(fleet.service.fetch(fleet.service.health_port)).keys() == {"CpuLoad"}
     assert not list(tmp_path.glob("out*"))
 
 
@@ -615,8 +662,8 @@ def test_secrets_stay_inside(fleet, lively, room, tmp_path, monkeypatch):
     seen = {
         "environment of the egress": pathlib.Path(f"/proc/{pid}/environ").read_text(),
         "command line of the egress": pathlib.Path(f"/proc/{pid}/cmdline").read_text(),
-        "health page": fetch(fleet.service.health_port),
-        "metrics": fetch(fleet.service.prometheus_port),
+        "health page": fleet.service.fetch(fleet.service.health_port),
+        "metrics": fleet.service.fetch(fleet.service.prometheus_port),
         "ListEgress": str(fleet.egress.list()),
         "answer": str(nowhere) + str(running),
     }

@@ -2,41 +2,8 @@
 
 #include "base/time.h"
 #include "livekit_egress.pb-c.h"
-#include "rpc_egress.pb-c.h"
 
 #include <string.h>
-
-const EgPsrpcMethod psrpc_start = {
-    .service = "EgressInternal",
-    .name = "StartEgress",
-    .request = &rpc__start_egress_request__descriptor,
-    .response = &livekit__egress_info__descriptor,
-    .has_claim = true,
-};
-
-const EgPsrpcMethod psrpc_stop = {
-    .service = "EgressHandler",
-    .name = "StopEgress",
-    .request = &livekit__stop_egress_request__descriptor,
-    .response = &livekit__egress_info__descriptor,
-    .has_claim = true,
-    .has_lock = true,
-};
-
-const EgPsrpcMethod psrpc_list = {
-    .service = "EgressInternal",
-    .name = "ListActiveEgress",
-    .request = &rpc__list_active_egress_request__descriptor,
-    .response = &livekit__egress_info__descriptor,
-};
-
-const EgPsrpcMethod psrpc_create = {
-    .service = "IOInfo",
-    .name = "CreateEgress",
-    .request = &livekit__egress_info__descriptor,
-    .has_claim = true,
-    .has_lock = true,
-};
 
 void psrpc_set_up(PsrpcFixture *f, gconstpointer user)
 {
@@ -209,4 +176,12 @@ ProtobufCMessage *psrpc_last(const char *pattern, const ProtobufCMessageDescript
     ProtobufCMessage *decoded = eg_psrpc_decode(descriptor, message->payload);
     g_assert_nonnull(decoded);
     return decoded;
+}
+
+guint64 psrpc_n_errors(const EgPsrpcStats *stats)
+{
+    guint64 n = 0;
+    for (guint code = 0; code < EG_N_ERRORS; code++)
+        n += stats->errors[code];
+    return n;
 }

@@ -2,14 +2,10 @@
 
 #include "bus/psrpc-message.h"
 #include "mock/mock-redis.h"
+#include "unit/bus/psrpc-methods.h"
 
 /* Servers and clients of psrpc in one loop, on the Redis in memory; and the hands to play either
  * side message by message. */
-
-extern const EgPsrpcMethod psrpc_start;  /* with a claim */
-extern const EgPsrpcMethod psrpc_stop;   /* with a claim and a lock */
-extern const EgPsrpcMethod psrpc_list;   /* with neither */
-extern const EgPsrpcMethod psrpc_create; /* without a result */
 
 typedef struct {
     EgLoop *loop;
@@ -77,3 +73,6 @@ void psrpc_claim(const char *channel, const char *request_id, const char *server
 
 /* The newest message to a channel that matches, which must be there. */
 ProtobufCMessage *psrpc_last(const char *pattern, const ProtobufCMessageDescriptor *descriptor);
+
+/* Of all codes. */
+guint64 psrpc_n_errors(const EgPsrpcStats *stats);

@@ -75,8 +75,18 @@ static void test_call(PsrpcFixture *f, gconstpointer user)
     const EgPsrpcStats *stats = eg_psrpc_client_get_stats(f->client, &n);
     g_assert_cmpuint(n, ==, 1);
     g_assert_true(stats[0].method == &psrpc_start);
-    g_assert_cmpuint(stats[0].requests, ==, 3);
-    g_assert_cmpuint(stats[0].errors + stats[0].expired, ==, 0);
+    g_assert_cmpuint(stats[0].request_ms.n_values, ==, 3);
+    g_assert_cmpuint(psrpc_n_errors(&stats[0]), ==, 0);
+    /* An egress id of four letters, there and back. */
+    g_assert_cmpuint(stats[0].sent_bytes, ==, 3 * 6);
+    g_assert_cmpuint(stats[0].received_bytes, ==, 3 * 6);
+    stats = eg_psrpc_server_get_stats(f->server, &n);
+    g_assert_cmpuint(n, ==, 1);
+    g_assert_cmpuint(stats[0].received, ==, 3);
+    g_assert_cmpuint(stats[0].request_ms.n_values, ==, 3);
+    g_assert_cmpuint(stats[0].received_bytes, ==, 3 * 6);
+    g_assert_cmpuint(stats[0].sent_bytes, ==, 3 * 6);
+    g_assert_cmpuint(stats[0].claim_ms[EG_PSRPC_CLAIM_GRANTED].n_values, ==, 3);
     eg_psrpc_handler_remove(peer.handler);
 }
 
@@ -213,9 +223,9 @@ static void test_no_bid(PsrpcFixture *f, gconstpointer user)
 
     guint n;
     const EgPsrpcStats *stats = eg_psrpc_client_get_stats(f->client, &n);
-    g_assert_cmpuint(stats[0].requests, ==, 3);
-    g_assert_cmpuint(stats[0].errors, ==, 3);
-    g_assert_cmpuint(stats[0].expired, ==, 3);
+    g_assert_cmpuint(stats[0].errors[EG_ERROR_UNAVAILABLE], ==, 3);
+    g_assert_cmpuint(psrpc_n_errors(&stats[0]), ==, 3);
+    g_assert_cmpuint(stats[0].request_ms.n_values, ==, 0);
     eg_psrpc_handler_remove(peer.handler);
 }
 
@@ -365,8 +375,13 @@ static void test_error_codes(PsrpcFixture *f, gconstpointer user)
     }
     guint n;
     const guint n_failed = EG_N_ERRORS - 1 + G_N_ELEMENTS(cases);
-    g_assert_cmpuint(eg_psrpc_server_get_stats(f->server, &n)[0].errors, ==, n_failed);
-    g_assert_cmpuint(eg_psrpc_client_get_stats(f->client, &n)[0].errors, ==, n_failed);
+    const EgPsrpcStats *server = &eg_psrpc_server_get_stats(f->server, &n)[0];
+    const EgPsrpcStats *client = &eg_psrpc_client_get_stats(f->client, &n)[0];
+    g_assert_cmpuint(psrpc_n_errors(server), ==, n_failed);
+    g_assert_cmpuint(psrpc_n_errors(client), ==, n_failed);
+    for (guint code = 0; code < EG_N_ERRORS; code++)
+        g_assert_cmpuint(client->errors[code], ==, server->errors[code]);
+    g_assert_cmpuint(server->errors[EG_ERROR_NOT_FOUND], ==, 1);
     eg_psrpc_handler_remove(peer.handler);
 }
 

@@ -3,6 +3,7 @@
 #include "bus/psrpc.h"
 #include "livekit_egress.pb-c.h"
 #include "mock/redis-server.h"
+#include "unit/bus/psrpc-methods.h"
 
 /* Two services and a client, each with a connection of its own to a real Redis. */
 #define TIMEOUT_NS (30 * EG_NS_PER_S)
@@ -29,15 +30,6 @@ struct _Fixture {
     guint n_disconnected;
     guint n_done;
     guint n_failed;
-};
-
-static const EgPsrpcMethod stop = {
-    .service = "EgressHandler",
-    .name = "StopEgress",
-    .request = &livekit__stop_egress_request__descriptor,
-    .response = &livekit__egress_info__descriptor,
-    .has_claim = true,
-    .has_lock = true,
 };
 
 static void on_connected(gpointer user)
@@ -91,7 +83,8 @@ static void set_up(Fixture *f, gconstpointer user)
         Service *service = &f->services[i];
         service->redis = connect_new(f);
         service->server = eg_psrpc_server_new(f->loop, service->redis, NULL);
-        service->handler = eg_psrpc_server_add(service->server, &stop, "EG-1", &events, service);
+        service->handler =
+            eg_psrpc_server_add(service->server, &psrpc_stop, "EG-1", &events, service);
     }
     f->redis = connect_new(f);
     f->client = eg_psrpc_client_new(f->loop, f->redis, "EgressHandler", NULL);
@@ -128,7 +121,7 @@ static void call(Fixture *f)
     Livekit__StopEgressRequest request = LIVEKIT__STOP_EGRESS_REQUEST__INIT;
     request.egress_id = (char *)"EG-1";
     const EgPsrpcOptions options = {.topic = "EG-1", .timeout_ns = TIMEOUT_NS};
-    eg_psrpc_client_call(f->client, &stop, &options, &request.base, on_done, f);
+    eg_psrpc_client_call(f->client, &psrpc_stop, &options, &request.base, on_done, f);
 }
 
 static void wait_until_done(Fixture *f, guint n)

@@ -384,7 +384,7 @@ static void test_wrong_values(void)
         {"template_base: ws://x",                           "x.yaml:1: template_base must be an http or https URL"              },
         {"display: mir",                                    "x.yaml:1: display must be one of wayland, x11, not mir"            },
         {"web_allow: [10.0.0.0/99]",
-         "x.yaml:1: web_allow must be a list of host, host:port or networks like 10.0.0.0/8"                                    },
+         "x.yaml:1: web_allow must be a list of host, host:port, networks like 10.0.0.0/8, or *"                                },
         {"chrome_flags: [a]",
          "x.yaml:1: chrome_flags must be names of flags without dashes, each with a value, true or false"                       },
         {"chrome_flags: {'--a': b}",

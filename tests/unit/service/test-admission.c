@@ -222,6 +222,17 @@ static void test_memory(Worker *worker, gconstpointer unused)
                    "not enough memory: needs 0.00 GB, free 0.00 of 8.00 GB (1 egress running)");
 }
 
+/* If something else than what counts were what counts. */
+static void test_other_memory(Worker *worker, gconstpointer unused)
+{
+    (void)unused;
+    measure(worker, 4, 0, NULL, 0);
+    eg_admission_hold(worker->admission, "0", 0.1, 2 * GB, worker->now_ns);
+    g_assert_true(eg_admission_has_memory(worker->admission, 3 * GB, 2 * GB, worker->now_ns));
+    g_assert_false(eg_admission_has_memory(worker->admission, 3 * GB, 2 * GB + 1, worker->now_ns));
+    g_assert_false(eg_admission_has_memory(worker->admission, 5 * GB, 0, worker->now_ns));
+}
+
 /* Of less than 4 GB, a quarter. */
 static void test_little_memory(Worker *worker, gconstpointer unused)
 {
@@ -279,6 +290,7 @@ int main(int argc, char **argv)
     ADD("/service/admission/fraction", NULL, test_fraction);
     ADD("/service/admission/memory-off", NULL, test_memory_off);
     ADD("/service/admission/memory", "cpu_cost: {max_memory: 8}", test_memory);
+    ADD("/service/admission/other-memory", "cpu_cost: {max_memory: 8}", test_other_memory);
     ADD("/service/admission/little-memory", "cpu_cost: {max_memory: 1}", test_little_memory);
     g_test_add_func("/service/admission/machine", test_machine);
     return g_test_run();
