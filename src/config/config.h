@@ -88,6 +88,7 @@ typedef struct {
     bool disallow_local_storage;
     char *local_root; /* file paths of requests are relative to it and stay in it; NULL: anywhere.
                          Ours */
+    guint live_playlist_segments; /* how many a live playlist names. Ours */
     EgCostConfig cost;
     EgLimitConfig limits;
     gint64 frozen_ns;            /* a process that says nothing for so long has hung. Ours */

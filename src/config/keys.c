@@ -81,6 +81,8 @@ static const EgConfigKey keys[] = {
     ROW("state_dir", EG_KEY_PATH, char *, state_dir, .is_ours = true),
     ROW("local_root", EG_KEY_PATH, char *, local_root, .is_ours = true),
     SWITCH("disallow_local_storage", disallow_local_storage),
+    NUMBER("live_playlist_segments", live_playlist_segments, .standard = "5", .min = 3, .max = 1000,
+           .is_ours = true),
 
     PORT("health_port", health_port, .standard = "0"),
     PORT("prometheus_port", prometheus_port, .standard = "0"),

@@ -1,6 +1,7 @@
 #include "report/report.h"
 
 #include <glib/gstdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "proto/message.h"
@@ -16,6 +17,8 @@ typedef struct {
     union {
         Livekit__FileInfo *file;
         Livekit__StreamInfo *stream;
+        Livekit__SegmentsInfo *segments;
+        Livekit__ImagesInfo *images;
     };
 } Result;
 
@@ -74,10 +77,63 @@ static void add_stream(Livekit__EgressInfo *info, const EgOutput *output, Result
     result->stream = stream;
 }
 
-static void set_file_path(Result *result, const char *path)
+static void add_segments(Livekit__EgressInfo *info, const EgOutput *output, Result *result)
 {
-    eg_proto_set_string(&result->file->filename, path);
-    eg_proto_set_string(&result->file->location, path);
+    Livekit__SegmentsInfo *segments = g_new(Livekit__SegmentsInfo, 1);
+    livekit__segments_info__init(segments);
+    eg_proto_set_string(&segments->playlist_name, output->segments.playlist_template);
+    eg_proto_set_string(&segments->live_playlist_name, output->segments.live_playlist_template);
+    info->segment_results =
+        g_renew(Livekit__SegmentsInfo *, info->segment_results, info->n_segment_results + 1);
+    info->segment_results[info->n_segment_results++] = segments;
+    result->segments = segments;
+}
+
+static void add_images(Livekit__EgressInfo *info, const EgOutput *output, Result *result)
+{
+    Livekit__ImagesInfo *images = g_new(Livekit__ImagesInfo, 1);
+    livekit__images_info__init(images);
+    eg_proto_set_string(&images->filename_prefix, output->path_template);
+    info->image_results =
+        g_renew(Livekit__ImagesInfo *, info->image_results, info->n_image_results + 1);
+    info->image_results[info->n_image_results++] = images;
+    result->images = images;
+}
+
+static void set_file_names(Result *result, const EgReportNames *names)
+{
+    eg_proto_set_string(&result->file->filename, names->path);
+    eg_proto_set_string(&result->file->location, names->path);
+}
+
+static void set_segment_names(Result *result, const EgReportNames *names)
+{
+    Livekit__SegmentsInfo *segments = result->segments;
+    eg_proto_set_string(&segments->playlist_name, names->playlist);
+    eg_proto_set_string(&segments->playlist_location, names->playlist);
+    eg_proto_set_string(&segments->live_playlist_name, names->live_playlist);
+    eg_proto_set_string(&segments->live_playlist_location, names->live_playlist);
+}
+
+/* Without what parts it from the number. */
+static void set_image_names(Result *result, const EgReportNames *names)
+{
+    gsize length = strlen(names->prefix);
+    g_autofree char *prefix =
+        g_strndup(names->prefix, length - (g_str_has_suffix(names->prefix, "_") ? 1 : 0));
+    eg_proto_set_string(&result->images->filename_prefix, prefix);
+}
+
+static void set_segment_progress(Result *result, const EgSinkStats *stats)
+{
+    result->segments->size = (gint64)stats->size_bytes;
+    result->segments->duration = stats->duration_ns;
+    result->segments->segment_count = (gint64)stats->n_files;
+}
+
+static void set_image_progress(Result *result, const EgSinkStats *stats)
+{
+    result->images->image_count = (gint64)stats->n_files;
 }
 
 static void set_file_progress(Result *result, const EgSinkStats *stats)
@@ -113,15 +169,31 @@ static void fail_file(Livekit__EgressInfo *info, Result *result, const GError *e
     set_error(info, error);
 }
 
+static void fail_segments(Livekit__EgressInfo *info, Result *result, const GError *error,
+                          gint64 now_ns)
+{
+    result->segments->ended_at = now_ns;
+    set_error(info, error);
+}
+
+static void fail_images(Livekit__EgressInfo *info, Result *result, const GError *error,
+                        gint64 now_ns)
+{
+    result->images->ended_at = now_ns;
+    set_error(info, error);
+}
+
 /* By EgOutputKind. */
 static const struct {
     void (*add)(Livekit__EgressInfo *info, const EgOutput *output, Result *result);
-    void (*set_path)(Result *result, const char *path); /* NULL: it has none */
+    void (*set_names)(Result *result, const EgReportNames *names); /* NULL: it has none */
     void (*set_progress)(Result *result, const EgSinkStats *stats);
     void (*fail)(Livekit__EgressInfo *info, Result *result, const GError *error, gint64 now_ns);
 } rows[EG_N_OUTPUTS] = {
-    [EG_OUTPUT_FILE] = {add_file,   set_file_path, set_file_progress,   fail_file  },
-    [EG_OUTPUT_WEBSOCKET] = {add_stream, NULL,          set_stream_progress, fail_stream},
+    [EG_OUTPUT_SEGMENTS] = {add_segments, set_segment_names, set_segment_progress, fail_segments},
+    [EG_OUTPUT_IMAGES] = {add_images,   set_image_names,   set_image_progress,   fail_images  },
+    [EG_OUTPUT_FILE] = {add_file,     set_file_names,    set_file_progress,    fail_file    },
+    [EG_OUTPUT_WEBSOCKET] = {add_stream,   NULL,              set_stream_progress,  fail_stream  },
 };
 
 /* Old clients read the one result that there is from another field. */
@@ -135,16 +207,26 @@ static void mirror_result(Livekit__EgressInfo *info)
         livekit__stream_info_list__free_unpacked(info->stream, NULL);
         break;
     case LIVEKIT__EGRESS_INFO__RESULT_SEGMENTS:
+        livekit__segments_info__free_unpacked(info->segments, NULL);
+        break;
     case LIVEKIT__EGRESS_INFO__RESULT__NOT_SET:
     case _LIVEKIT__EGRESS_INFO__RESULT__CASE_IS_INT_SIZE:
     default:
         break;
     }
     info->result_case = LIVEKIT__EGRESS_INFO__RESULT__NOT_SET;
-    if (info->n_file_results == 1 && info->n_stream_results == 0) {
+    int n_kinds = (info->n_file_results > 0) + (info->n_stream_results > 0) +
+                    (info->n_segment_results > 0) + (info->n_image_results > 0);
+    if (n_kinds != 1)
+        return;
+    if (info->n_file_results == 1) {
         info->result_case = LIVEKIT__EGRESS_INFO__RESULT_FILE;
         info->file = (Livekit__FileInfo *)(gpointer)eg_proto_copy(&info->file_results[0]->base);
-    } else if (info->n_stream_results > 0 && info->n_file_results == 0) {
+    } else if (info->n_segment_results == 1) {
+        info->result_case = LIVEKIT__EGRESS_INFO__RESULT_SEGMENTS;
+        info->segments =
+            (Livekit__SegmentsInfo *)(gpointer)eg_proto_copy(&info->segment_results[0]->base);
+    } else if (info->n_stream_results > 0) {
         Livekit__StreamInfoList list = LIVEKIT__STREAM_INFO_LIST__INIT;
         list.n_info = info->n_stream_results;
         list.info = info->stream_results;
@@ -214,10 +296,12 @@ static Result *result_of(EgReport *report, guint output)
     return &g_array_index(report->results, Result, output);
 }
 
-void eg_report_set_path(EgReport *report, guint output, const char *path)
+void eg_report_set_names(EgReport *report, guint output, const EgReportNames *names)
 {
     Result *result = result_of(report, output);
-    rows[result->kind].set_path(result, path);
+    if (rows[result->kind].set_names == NULL)
+        return;
+    rows[result->kind].set_names(result, names);
     mirror_result(report->info);
 }
 
@@ -253,6 +337,13 @@ static void locate_file(Livekit__FileInfo *file)
     file->size = 0;
 }
 
+/* A playlist that was never written is nowhere. */
+static void locate_playlist(char **location)
+{
+    if (**location != '\0' && !g_file_test(*location, G_FILE_TEST_EXISTS))
+        eg_proto_set_string(location, "");
+}
+
 void eg_report_locate_files(EgReport *report)
 {
     Livekit__EgressInfo *info = report->info;
@@ -260,7 +351,36 @@ void eg_report_locate_files(EgReport *report)
         if (*info->file_results[i]->location != '\0')
             locate_file(info->file_results[i]);
     }
+    for (gsize i = 0; i < info->n_segment_results; i++) {
+        locate_playlist(&info->segment_results[i]->playlist_location);
+        locate_playlist(&info->segment_results[i]->live_playlist_location);
+    }
     mirror_result(info);
+}
+
+/* When an output began and ended, of whichever kind. */
+typedef struct {
+    gint64 *started_at;
+    gint64 *ended_at;
+} Span;
+
+/* Of the n-th of all results; false: there is none. */
+static bool get_span(Livekit__EgressInfo *info, gsize n, Span *span)
+{
+#define SPAN(list, length)                                                                         \
+    do {                                                                                           \
+        if (n < (length)) {                                                                        \
+            *span = (Span){&(list)[n]->started_at, &(list)[n]->ended_at};                          \
+            return true;                                                                           \
+        }                                                                                          \
+        n -= (length);                                                                             \
+    } while (0)
+    SPAN(info->file_results, info->n_file_results);
+    SPAN(info->stream_results, info->n_stream_results);
+    SPAN(info->segment_results, info->n_segment_results);
+    SPAN(info->image_results, info->n_image_results);
+#undef SPAN
+    return false;
 }
 
 void eg_report_set_active(EgReport *report, gint64 now_ns)
@@ -268,25 +388,19 @@ void eg_report_set_active(EgReport *report, gint64 now_ns)
     Livekit__EgressInfo *info = report->info;
     info->status = LIVEKIT__EGRESS_STATUS__EGRESS_ACTIVE;
     info->updated_at = now_ns;
-    for (gsize i = 0; i < info->n_file_results; i++)
-        info->file_results[i]->started_at = now_ns;
-    for (gsize i = 0; i < info->n_stream_results; i++)
-        info->stream_results[i]->started_at = now_ns;
+    Span span;
+    for (guint i = 0; get_span(info, i, &span); i++)
+        *span.started_at = now_ns;
     mirror_result(info);
 }
 
 /* Of outputs that have begun and not ended. */
 static void end_results(Livekit__EgressInfo *info, gint64 now_ns)
 {
-    for (gsize i = 0; i < info->n_file_results; i++) {
-        Livekit__FileInfo *file = info->file_results[i];
-        if (file->started_at != 0 && file->ended_at == 0)
-            file->ended_at = now_ns;
-    }
-    for (gsize i = 0; i < info->n_stream_results; i++) {
-        Livekit__StreamInfo *stream = info->stream_results[i];
-        if (stream->started_at != 0 && stream->ended_at == 0)
-            stream->ended_at = now_ns;
+    Span span;
+    for (guint i = 0; get_span(info, i, &span); i++) {
+        if (*span.started_at != 0 && *span.ended_at == 0)
+            *span.ended_at = now_ns;
     }
 }
 

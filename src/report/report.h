@@ -22,9 +22,17 @@ const Livekit__EgressInfo *eg_report_info(const EgReport *report);
 
 void eg_report_set_room(EgReport *report, const char *room_name, const char *room_sid);
 
+/* Where one output is; NULL: it has no such. */
+typedef struct {
+    const char *path;   /* of a file */
+    const char *prefix; /* what paths of segments and images begin with, up to the number */
+    const char *playlist;
+    const char *live_playlist;
+} EgReportNames;
+
 /* Of one output, by its place in the plan: where it is, how far it has come, that it has ended
  * before the others. */
-void eg_report_set_path(EgReport *report, guint output, const char *path);
+void eg_report_set_names(EgReport *report, guint output, const EgReportNames *names);
 void eg_report_set_progress(EgReport *report, guint output, const EgSinkStats *stats);
 void eg_report_set_failed(EgReport *report, guint output, const GError *error, gint64 now_ns);
 

@@ -87,6 +87,17 @@ static bool check_formats(const EgOutput *output, const EgFilenameFacts *facts,
     return true;
 }
 
+/* Segments go where their playlist goes; it stands for all. */
+static bool check_playlist(const EgOutput *output, const EgFilenameFacts *facts,
+                           EgDestinationRule rule, GError **error)
+{
+    const char *template = output->segments.playlist_template;
+    if (!eg_filename_is_known(template, facts))
+        return true;
+    g_autofree char *path = eg_filename_expand_playlist(template, facts, error);
+    return path != NULL && check_file(path, rule, error);
+}
+
 static bool check_output(const EgOutput *output, const EgFilenameFacts *facts,
                          EgDestinationRule rule, GError **error)
 {
@@ -98,6 +109,8 @@ static bool check_output(const EgOutput *output, const EgFilenameFacts *facts,
         folder = find_existing(folder);
     if (!check_folder(folder, error))
         return false;
+    if (output->kind == EG_OUTPUT_SEGMENTS)
+        return check_playlist(output, facts, rule, error);
     if (output->kind != EG_OUTPUT_FILE || !eg_filename_is_known(template, facts))
         return true;
     /* "rec" for the folder rec, not for rec.mp4 beside it. */

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "request/invalid.h"
 #include "request/preset.h"
 
@@ -331,6 +332,47 @@ static bool settle_open_formats(EgPlan *plan, GError **error)
     return true;
 }
 
+/* The largest number up to `most` that divides `n`. */
+static guint64 largest_divisor(guint64 n, guint64 most)
+{
+    guint64 divisor = MIN(n, MAX(most, 1));
+    while (n % divisor != 0)
+        divisor--;
+    return divisor;
+}
+
+static guint64 common_divisor(guint64 a, guint64 b)
+{
+    while (b != 0) {
+        guint64 rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Segments begin with key frames: there is one at each multiple of their durations. */
+static void settle_key_frames(EgPlan *plan)
+{
+    EgVideoEncoding *video = &plan->video;
+    guint64 frames = 0;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        gint64 duration_ns = plan->outputs[i].segments.duration_ns;
+        frames = common_divisor((guint64)(duration_ns / EG_NS_PER_S) * video->fps, frames);
+    }
+    if (frames == 0 || video->codec == EG_CODEC_NONE)
+        return;
+    double wanted_s = video->key_frame_interval_s;
+    guint64 wanted = wanted_s > 0 ? (guint64)llrint(wanted_s * video->fps) : frames;
+    guint64 interval = largest_divisor(frames, wanted);
+    video->key_frame_interval_s = (double)interval / video->fps;
+    if (wanted_s > 0 && interval != wanted)
+        g_ptr_array_add(plan->warnings,
+                        g_strdup_printf("key_frame_interval must divide the duration of segments: "
+                                        "%g instead of %g s",
+                                        video->key_frame_interval_s, wanted_s));
+}
+
 /* Nothing is encoded that no output takes. */
 static void drop_untaken(EgPlan *plan)
 {
@@ -359,6 +401,7 @@ static bool settle_encode(EgPlan *plan, GError **error)
     plan->page.width = plan->video.width;
     plan->page.height = plan->video.height;
     drop_untaken(plan);
+    settle_key_frames(plan);
     if (plan->video.codec != EG_CODEC_H264)
         plan->video.profile = EG_PROFILE_NONE;
     /* Opus has no other rate (RFC 7845), nor has what is streamed raw; what was asked for is meant

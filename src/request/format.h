@@ -9,6 +9,7 @@ typedef enum {
     EG_FORMAT_WEBM,
     EG_FORMAT_OGG,
     EG_FORMAT_MP3,
+    EG_FORMAT_TS,  /* no file of its own: MPEG-TS, of SRT and HLS */
     EG_FORMAT_RAW, /* no file: sound as it is streamed, without a container */
     EG_N_FORMATS,
 } EgFormat;
@@ -31,7 +32,8 @@ bool eg_format_holds_sent(EgFormat format, EgMedia media);
 /* The codec to encode to; EG_CODEC_NONE if the format has none of that kind (video in OGG). */
 EgCodec eg_format_default_codec(EgFormat format, EgMedia media);
 
-/* By the extension of a file name, in any case; EG_FORMAT_NONE if it has no known one. */
+/* By the extension of a file name, in any case; EG_FORMAT_NONE if it is that of no format that
+ * files are recorded in. */
 EgFormat eg_format_from_filename(const char *filename);
 
 /* The format that takes these codecs as they are (either may be NONE): Opus -> OGG, H264 -> MP4,

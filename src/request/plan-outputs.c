@@ -236,23 +236,23 @@ static char *under_root(const char *root, const char *template)
 }
 
 /* A retry must not write over what the try before it has left. */
-static bool check_retry(const char *template, guint retry_count, GError **error)
+static bool check_retry(const char *field, const char *template, guint retry_count, GError **error)
 {
     if (retry_count == 0 || *template == '\0' || g_str_has_suffix(template, "/") ||
         strstr(template, "{retry}") != NULL)
         return true;
     eg_error_set(error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST,
-                 "output configuration does not support retry: filepath needs {retry}");
+                 "output configuration does not support retry: %s needs {retry}", field);
     return false;
 }
 
-/* Where something is written on this machine, of a template that is checked. NULL and an error. */
-static char *settle_template(const char *template, const char *storage, const EgConfig *config,
-                             const EgPlan *plan, GError **error)
+char *eg_plan_settle_template(const char *field, const char *template, const char *storage,
+                              const EgConfig *config, const EgPlan *plan, GError **error)
 {
     if (template == NULL)
         template = "";
-    if (!check_retry(template, plan->retry_count, error) || !eg_filename_check(template, error))
+    if (!check_retry(field, template, plan->retry_count, error) ||
+        !eg_filename_check_field(template, field, error))
         return NULL;
     if (storage != NULL) {
         eg_error_set(error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST,
@@ -269,7 +269,7 @@ static char *settle_template(const char *template, const char *storage, const Eg
     if (config->local_root == NULL)
         return g_strdup(template);
     g_autofree char *path = under_root(config->local_root, template);
-    return eg_filename_check(path, error) ? g_steal_pointer(&path) : NULL;
+    return eg_filename_check_field(path, field, error) ? g_steal_pointer(&path) : NULL;
 }
 
 static const struct {
@@ -298,8 +298,8 @@ static bool settle_file(const EgOutputRequest *request, const EgPlanDraft *draft
                         const EgConfig *config, const EgPlan *plan, EgOutput *output,
                         GError **error)
 {
-    output->path_template =
-        settle_template(request->filepath, request->storage, config, plan, error);
+    output->path_template = eg_plan_settle_template("filepath", request->filepath, request->storage,
+                                                    config, plan, error);
     if (output->path_template == NULL ||
         !find_file_type(request->file_type, &output->format, error))
         return false;
@@ -346,10 +346,8 @@ static bool settle_unimplemented(const EgOutputRequest *request, const EgPlanDra
                                  GError **error)
 {
     static const char *const texts[EG_N_OUTPUTS] = {
-        [EG_OUTPUT_SEGMENTS] = "segments: they are not possible yet; a file is",
         [EG_OUTPUT_STREAM] = "stream: RTMP and SRT are not possible yet; a file is, and sound to a "
                              "WebSocket",
-        [EG_OUTPUT_IMAGES] = "images: they are not possible yet; a file is",
     };
     (void)draft;
     (void)config;
@@ -366,12 +364,12 @@ static const struct {
     gsize limit; /* offset in EgLimitConfig of how long it may become */
     bool is_live;
 } rows[EG_N_OUTPUTS] = {
-    [EG_OUTPUT_FILE] = {settle_file,          offsetof(EgLimitConfig, file_duration_ns),    false},
-    [EG_OUTPUT_SEGMENTS] = {settle_unimplemented, offsetof(EgLimitConfig, segment_duration_ns),
-                        false                                                                    },
-    [EG_OUTPUT_STREAM] = {settle_unimplemented, offsetof(EgLimitConfig, stream_duration_ns),  true },
-    [EG_OUTPUT_WEBSOCKET] = {settle_websocket,     offsetof(EgLimitConfig, stream_duration_ns),  true },
-    [EG_OUTPUT_IMAGES] = {settle_unimplemented, offsetof(EgLimitConfig, image_duration_ns),   false},
+    [EG_OUTPUT_FILE] = {settle_file,             offsetof(EgLimitConfig, file_duration_ns),    false},
+    [EG_OUTPUT_SEGMENTS] = {eg_plan_settle_segments, offsetof(EgLimitConfig, segment_duration_ns),
+                        false                                                                       },
+    [EG_OUTPUT_STREAM] = {settle_unimplemented,    offsetof(EgLimitConfig, stream_duration_ns),  true },
+    [EG_OUTPUT_WEBSOCKET] = {settle_websocket,        offsetof(EgLimitConfig, stream_duration_ns),  true },
+    [EG_OUTPUT_IMAGES] = {eg_plan_settle_images,   offsetof(EgLimitConfig, image_duration_ns),   false},
 };
 
 /* The shortest of all. */

@@ -103,6 +103,19 @@ void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs 
 bool eg_plan_settle_outputs(const EgPlanDraft *draft, const EgConfig *config, EgPlan *plan,
                             GError **error);
 
+/* For the rows of plan-outputs.c: where something is written on this machine, of a template that is
+ * checked. A new string, or NULL and an error that names the field. */
+char *eg_plan_settle_template(const char *field, const char *template, const char *storage,
+                              const EgConfig *config, const EgPlan *plan, GError **error);
+
+/* Such rows. */
+bool eg_plan_settle_segments(const EgOutputRequest *request, const EgPlanDraft *draft,
+                             const EgConfig *config, const EgPlan *plan, EgOutput *output,
+                             GError **error);
+bool eg_plan_settle_images(const EgOutputRequest *request, const EgPlanDraft *draft,
+                           const EgConfig *config, const EgPlan *plan, EgOutput *output,
+                           GError **error);
+
 /* protobuf's empty string, or none. */
 static inline bool eg_plan_is_empty(const char *text)
 {

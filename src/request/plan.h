@@ -68,6 +68,14 @@ typedef enum {
     EG_N_OUTPUTS,
 } EgOutputKind;
 
+typedef enum {
+    EG_IMAGE_NONE,
+    EG_IMAGE_JPEG,
+    EG_IMAGE_PNG,
+    EG_IMAGE_WEBP,
+    EG_N_IMAGES,
+} EgImageFormat;
+
 /* What tells the files of one output from each other. */
 typedef enum {
     EG_SUFFIX_NONE, /* nothing: each replaces the one before */
@@ -80,15 +88,18 @@ typedef struct {
     EgFormat
         format; /* NONE: by the codecs that are sent, eg_format_for_codecs(); of images always */
     char *path_template; /* of a file, see request/filename.h; what names of segments and images
-                            begin with */
+                            begin with, see eg_filename_expand_prefix() */
     char *url;           /* of a stream, as it was given: with its secrets */
     EgSuffix suffix;     /* of segments and images */
     struct {
         char *playlist_template;
         char *live_playlist_template; /* NULL: none */
+        guint live_segments;          /* how many that names */
         gint64 duration_ns;
     } segments;
     struct {
+        EgImageFormat format;
+        const char *extension; /* ".jpeg"; static */
         gint64 interval_ns;
         guint width; /* 0: as what is recorded */
         guint height;

@@ -1,7 +1,10 @@
 #include "session/outputs.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/time.h"
+#include "media/picture.h"
 #include "request/filename.h"
 
 typedef enum {
@@ -16,6 +19,7 @@ typedef struct {
     guint output; /* in the plan, and in the report */
     EgSink *sink;
     bool takes[EG_N_MEDIA];
+    bool takes_pictures; /* raw ones */
     MemberState state;
 } Member;
 
@@ -35,6 +39,8 @@ struct _EgOutputs {
 /* By EgOutputKind. */
 static const EgSinkKind sink_kinds[EG_N_OUTPUTS] = {
     [EG_OUTPUT_FILE] = EG_SINK_FILE,
+    [EG_OUTPUT_SEGMENTS] = EG_SINK_SEGMENTS,
+    [EG_OUTPUT_IMAGES] = EG_SINK_IMAGES,
     [EG_OUTPUT_WEBSOCKET] = EG_SINK_WEBSOCKET,
 };
 
@@ -102,15 +108,120 @@ static EgFormat format_of(const EgOutput *planned, const EgGraphOutput *output)
     return eg_format_for_codecs(output->audio_codec, output->video_codec);
 }
 
-static char *expand_path(const EgOutputsParams *params, const EgOutput *planned, EgFormat format,
-                         GError **error)
+static void get_facts(const EgOutputsParams *params, EgFilenameFacts *facts)
+{
+    eg_description_get_facts(params->description, facts);
+    facts->subject = eg_plan_subject(params->plan);
+    facts->retry_count = params->plan->retry_count;
+    facts->wall_ns = eg_wall_now_ns();
+}
+
+/* What a sink is told of where it writes. */
+typedef struct {
+    char *path;   /* of a file */
+    char *prefix; /* of segments and images */
+    char *playlist;
+    char *live_playlist;
+} Names;
+
+static void clear_names(Names *names)
+{
+    g_free(names->path);
+    g_free(names->prefix);
+    g_free(names->playlist);
+    g_free(names->live_playlist);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Names, clear_names)
+
+static bool expand_file(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                        Names *names, GError **error)
+{
+    names->path = eg_filename_expand(planned->path_template, format, facts, error);
+    return names->path != NULL;
+}
+
+static bool expand_segments(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                            Names *names, GError **error)
+{
+    (void)format;
+    const char *live = planned->segments.live_playlist_template;
+    names->prefix = eg_filename_expand_prefix(planned->path_template, facts, error);
+    if (names->prefix == NULL)
+        return false;
+    names->playlist =
+        eg_filename_expand_playlist(planned->segments.playlist_template, facts, error);
+    if (names->playlist == NULL || live == NULL)
+        return names->playlist != NULL;
+    names->live_playlist = eg_filename_expand_playlist(live, facts, error);
+    return names->live_playlist != NULL;
+}
+
+static bool expand_images(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                          Names *names, GError **error)
+{
+    (void)format;
+    names->prefix = eg_filename_expand_prefix(planned->path_template, facts, error);
+    if (names->prefix == NULL)
+        return false;
+    /* One file that is replaced has nothing to be told from. */
+    if (planned->suffix == EG_SUFFIX_NONE && g_str_has_suffix(names->prefix, "_"))
+        names->prefix[strlen(names->prefix) - 1] = '\0';
+    return true;
+}
+
+typedef bool (*ExpandFunc)(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                           Names *names, GError **error);
+
+/* By EgOutputKind; NULL: it has no names. */
+static const ExpandFunc expand_funcs[EG_N_OUTPUTS] = {
+    [EG_OUTPUT_FILE] = expand_file,
+    [EG_OUTPUT_SEGMENTS] = expand_segments,
+    [EG_OUTPUT_IMAGES] = expand_images,
+};
+
+static bool expand_names(const EgOutputsParams *params, const EgOutput *planned, EgFormat format,
+                         Names *names, GError **error)
 {
     EgFilenameFacts facts;
-    eg_description_get_facts(params->description, &facts);
-    facts.subject = eg_plan_subject(params->plan);
-    facts.retry_count = params->plan->retry_count;
-    facts.wall_ns = eg_wall_now_ns();
-    return eg_filename_expand(planned->path_template, format, &facts, error);
+    get_facts(params, &facts);
+    if (expand_funcs[planned->kind] == NULL)
+        return true;
+    if (!expand_funcs[planned->kind](planned, format, &facts, names, error))
+        return false;
+    if (names->path != NULL && eg_filename_is_renamed(planned->path_template, format))
+        eg_warn(params->log, "the file is named by the format that the codecs need",
+                EG_STR("path", names->path));
+    return true;
+}
+
+static EgSinkParams sink_params(const EgOutput *planned, const Names *names)
+{
+    return (EgSinkParams){
+        .path = names->path,
+        .url = planned->url,
+        .series =
+            {
+                     .prefix = names->prefix,
+                     .ending = planned->kind == EG_OUTPUT_IMAGES
+                              ? planned->images.extension
+                              : eg_format_info(planned->format)->extension,
+                     .suffix = planned->suffix,
+                     },
+        .segments =
+            {
+                     .playlist = names->playlist,
+                     .live_playlist = names->live_playlist,
+                     .live_segments = planned->segments.live_segments,
+                     .duration_ns = planned->segments.duration_ns,
+                     },
+        .images =
+            {
+                     .format = planned->images.format,
+                     .interval_ns = planned->images.interval_ns,
+                     .width = planned->images.width,
+                     .height = planned->images.height,
+                     },
+    };
 }
 
 /* A format without pictures takes the sound of what has both. */
@@ -125,27 +236,21 @@ static bool open_member(EgLoop *loop, Member *member, const EgOutput *planned,
 {
     const EgOutputsParams *params = &member->owner->params;
     EgFormat format = format_of(planned, output);
-    bool has_video = takes_video(format, output);
-    g_autofree char *path = NULL;
-    if (!check_codec(format, output->audio_codec, error) ||
-        (has_video && !check_codec(format, output->video_codec, error)))
+    bool has_frames = planned->kind != EG_OUTPUT_IMAGES;
+    bool has_video = has_frames && takes_video(format, output);
+    g_auto(Names) names = {0};
+    if ((has_frames && !check_codec(format, output->audio_codec, error)) ||
+        (has_video && !check_codec(format, output->video_codec, error)) ||
+        !expand_names(params, planned, format, &names, error))
         return false;
-    if (planned->kind == EG_OUTPUT_FILE) {
-        path = expand_path(params, planned, format, error);
-        if (path == NULL)
-            return false;
-        if (eg_filename_is_renamed(planned->path_template, format))
-            eg_warn(params->log, "the file is named by the format that the codecs need",
-                    EG_STR("path", path));
-    }
-    const EgSinkParams sink = {
-        .log = params->log,
-        .format = format,
-        .path = path,
-        .url = planned->url,
-        .audio = output->audio_caps,
-        .video = has_video ? output->video_caps : NULL,
-    };
+    g_autoptr(GstCaps) pictures = has_frames ? NULL : eg_picture_caps(&params->plan->video);
+    EgSinkParams sink = sink_params(planned, &names);
+    sink.log = params->log;
+    sink.format = format;
+    sink.audio = has_frames ? output->audio_caps : NULL;
+    sink.video = has_video ? output->video_caps : NULL;
+    sink.pictures = pictures;
+    sink.origin_wall_ns = eg_wall_now_ns() - (eg_now_ns() - output->origin_ns);
     member->sink =
         eg_sink_new(sink_kinds[planned->kind], loop, &sink, &member_events, member, error);
     if (member->sink == NULL)
@@ -153,8 +258,14 @@ static bool open_member(EgLoop *loop, Member *member, const EgOutput *planned,
     member->state = MEMBER_OPEN;
     member->takes[EG_MEDIA_AUDIO] = sink.audio != NULL;
     member->takes[EG_MEDIA_VIDEO] = sink.video != NULL;
-    if (path != NULL)
-        eg_report_set_path(params->report, member->output, path);
+    member->takes_pictures = pictures != NULL;
+    const EgReportNames reported = {
+        .path = names.path,
+        .prefix = names.prefix,
+        .playlist = names.playlist,
+        .live_playlist = names.live_playlist,
+    };
+    eg_report_set_names(params->report, member->output, &reported);
     return true;
 }
 
@@ -200,6 +311,16 @@ void eg_outputs_push(EgOutputs *outputs, EgMedia media, GstBuffer *frame)
             eg_sink_push(member->sink, media, gst_buffer_ref(frame));
     }
     gst_buffer_unref(frame);
+}
+
+void eg_outputs_push_picture(EgOutputs *outputs, GstBuffer *picture)
+{
+    for (guint i = 0; i < outputs->n_members; i++) {
+        const Member *member = &outputs->members[i];
+        if (member->state == MEMBER_OPEN && member->takes_pictures)
+            eg_sink_push_picture(member->sink, gst_buffer_ref(picture));
+    }
+    gst_buffer_unref(picture);
 }
 
 void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted)

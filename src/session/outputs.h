@@ -26,6 +26,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgOutputs, eg_outputs_free)
 /* As eg_sink_push(), to all of them. */
 void eg_outputs_push(EgOutputs *outputs, EgMedia media, GstBuffer *frame);
 
+/* As eg_sink_push_picture(), to those that take raw pictures. */
+void eg_outputs_push_picture(EgOutputs *outputs, GstBuffer *picture);
+
 /* A track is muted, or is not any more, from now on. Told where one track alone is heard. */
 void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted);
 

@@ -288,6 +288,15 @@ static void on_frame(gpointer user, EgMedia media, GstBuffer *frame)
         gst_buffer_unref(frame);
 }
 
+static void on_picture(gpointer user, GstBuffer *picture)
+{
+    EgSession *session = user;
+    if (session->outputs != NULL)
+        eg_outputs_push_picture(session->outputs, picture);
+    else
+        gst_buffer_unref(picture);
+}
+
 static void on_wants_key_frame(gpointer user, gpointer track, bool wants)
 {
     (void)user;
@@ -318,6 +327,7 @@ static void on_graph_failed(gpointer user, const GError *error)
 static const EgGraphEvents graph_events = {
     .ready = on_ready,
     .frame = on_frame,
+    .picture = on_picture,
     .wants_key_frame = on_wants_key_frame,
     .drained = on_graph_drained,
     .failed = on_graph_failed,
@@ -339,6 +349,15 @@ static void adapt(EgGraphParams *params, const EgPublication *publication)
     };
 }
 
+static bool wants_pictures(const EgPlan *plan)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind == EG_OUTPUT_IMAGES)
+            return true;
+    }
+    return false;
+}
+
 bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
 {
     const EgPlan *plan = session->plan;
@@ -346,6 +365,7 @@ bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GErro
         .processing = plan->processing,
         .video = plan->video,
         .audio = plan->audio,
+        .wants_pictures = wants_pictures(plan),
         .video_threads = session->config->video_encoder_threads,
         .latency_ns = plan->latency_ns,
         .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),

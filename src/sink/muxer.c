@@ -1,10 +1,16 @@
 #include "sink/muxer.h"
 
+#include <libavutil/opt.h>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "media/frame.h"
 #include "media/opus.h"
 #include "sink/av-util.h"
+
+/* In MPEG-TS, how long before its time a picture is there at the latest: what the custom of the
+ * field gives a decoder's buffer. All times are later by that, and so are none below 0. */
+#define TS_DELAY_US 700000
 
 /* Ticks per second of video: fine enough for every frame rate, and the custom of the field. */
 #define VIDEO_CLOCK_HZ 90000
@@ -175,6 +181,9 @@ static AVDictionary *options_for(EgFormat format)
                     0);
     } else if (format == EG_FORMAT_MP3) {
         av_dict_set(&options, "id3v2_version", "0", 0);
+    } else if (format == EG_FORMAT_TS) {
+        /* Each part begins with what it holds (PAT, PMT), and can be read alone. */
+        av_dict_set(&options, "mpegts_flags", "resend_headers", 0);
     }
     return options;
 }
@@ -214,6 +223,8 @@ EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, c
     muxer->context->flush_packets = 0;
     /* Times before 0 are meant; each container has its own way of saying them. */
     muxer->context->avoid_negative_ts = 0;
+    if (format == EG_FORMAT_TS)
+        muxer->context->max_delay = TS_DELAY_US;
     if (!add_track(muxer, EG_MEDIA_VIDEO, video, error) ||
         !add_track(muxer, EG_MEDIA_AUDIO, audio, error) || !open_file(muxer, error))
         return NULL;
@@ -316,6 +327,30 @@ bool eg_muxer_flush(EgMuxer *muxer, GError **error)
     if (result >= 0)
         return true;
     eg_av_error_set(error, result, "write", muxer->path);
+    return false;
+}
+
+bool eg_muxer_end_part(EgMuxer *muxer, GError **error)
+{
+    bool is_flushed = eg_muxer_flush(muxer, error);
+    muxer->size_bytes = eg_muxer_size_bytes(muxer);
+    int result = eg_av_close_output(muxer->context);
+    if (!is_flushed || result >= 0)
+        return is_flushed;
+    eg_av_error_set(error, result, "write", muxer->path);
+    return false;
+}
+
+bool eg_muxer_begin_part(EgMuxer *muxer, const char *path, GError **error)
+{
+    g_free(muxer->path);
+    muxer->path = g_strdup(path);
+    int result = eg_av_open_output(muxer->context, path);
+    if (result >= 0)
+        result = av_opt_set(muxer->context->priv_data, "mpegts_flags", "resend_headers", 0);
+    if (result >= 0)
+        return true;
+    eg_av_error_set(error, result, "create", path);
     return false;
 }
 

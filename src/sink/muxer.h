@@ -25,6 +25,11 @@ bool eg_muxer_write(EgMuxer *muxer, EgMedia media, GstBuffer *frame, GError **er
 /* What was written until now can be played from now on. */
 bool eg_muxer_flush(EgMuxer *muxer, GError **error);
 
+/* MPEG-TS only: closes the file, which is complete, and goes on in another one. A frame is written
+ * to the part that is open; between the two calls there is none. */
+bool eg_muxer_end_part(EgMuxer *muxer, GError **error);
+bool eg_muxer_begin_part(EgMuxer *muxer, const char *path, GError **error);
+
 /* Completes the file and closes it. Nothing is written afterwards. */
 bool eg_muxer_finish(EgMuxer *muxer, GError **error);
 
