@@ -216,7 +216,7 @@ static void mirror_result(Livekit__EgressInfo *info)
     }
     info->result_case = LIVEKIT__EGRESS_INFO__RESULT__NOT_SET;
     int n_kinds = (info->n_file_results > 0) + (info->n_stream_results > 0) +
-                    (info->n_segment_results > 0) + (info->n_image_results > 0);
+                  (info->n_segment_results > 0) + (info->n_image_results > 0);
     if (n_kinds != 1)
         return;
     if (info->n_file_results == 1) {
