@@ -2,6 +2,7 @@
 
 static const EgSinkClass *const classes[EG_N_SINKS] = {
     [EG_SINK_FILE] = &eg_sink_file,
+    [EG_SINK_STREAM] = &eg_sink_stream,
     [EG_SINK_WEBSOCKET] = &eg_sink_websocket,
     [EG_SINK_NULL] = &eg_sink_null,
 };

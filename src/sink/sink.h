@@ -12,6 +12,7 @@ typedef struct _EgSink EgSink;
 typedef enum {
     EG_SINK_NONE,
     EG_SINK_FILE,
+    EG_SINK_STREAM,    /* to a server that takes RTMP or SRT */
     EG_SINK_WEBSOCKET, /* raw sound to whoever listens */
     EG_SINK_NULL,      /* counts; for tests and measurements */
     EG_N_SINKS,
@@ -27,11 +28,22 @@ typedef struct {
     const char *url; /* of a stream; with its secrets, which are not logged */
     GstCaps *audio;  /* of the coded frames; NULL: none. Borrowed */
     GstCaps *video;
+    /* Of a stream: for how long one that was lost is tried again (0: for ever), and whose
+     * certificates are trusted (NULL: those the system trusts). */
+    gint64 retry_ns;
+    const char *ca_cert_file;
+    bool takes_any_certificate;
 } EgSinkParams;
 
 typedef struct {
     guint64 size_bytes;
     gint64 duration_ns; /* from the first to the end of the last frame */
+    /* Of a stream; instants since the Unix epoch, 0: never. */
+    gint64 started_ns; /* the server has agreed to take it */
+    gint64 last_retry_ns;
+    guint retries;
+    bool is_connected;
+    guint64 dropped_frames; /* that the server was too slow for */
 } EgSinkStats;
 
 typedef struct {
@@ -40,6 +52,8 @@ typedef struct {
     /* It cannot go on (disk full); what was written until then is kept, playable, where the error
      * says. The last event. */
     void (*failed)(gpointer user, const GError *error);
+    /* May be NULL. A stream was connected, or was lost and is tried again: see the statistics. */
+    void (*changed)(gpointer user);
 } EgSinkEvents;
 
 /* Opens the destination: what is wrong with it is known here, at once. */
@@ -52,7 +66,7 @@ void eg_sink_free(EgSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSink, eg_sink_free)
 
 /* Session thread; (transfer full). Never blocks: what does not fit into the bounded queue (32 MB)
- * is a failure of the destination. Times as in media/frame.h, from 0; frames of one kind in
+ * is a failure of the destination; a stream leaves out pictures. Times as in media/frame.h, from 0; frames of one kind in
  * decoding order. A kind that says nothing for long holds up nothing. */
 void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame);
 
