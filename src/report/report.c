@@ -86,9 +86,18 @@ static void set_file_progress(Result *result, const EgSinkStats *stats)
     result->file->duration = stats->duration_ns;
 }
 
-static void set_stream_progress(Result *result, const EgSinkStats *stats)
+static void set_websocket_progress(Result *result, const EgSinkStats *stats)
 {
     result->stream->duration = stats->duration_ns;
+}
+
+static void set_stream_progress(Result *result, const EgSinkStats *stats)
+{
+    Livekit__StreamInfo *stream = result->stream;
+    stream->duration = stats->duration_ns;
+    stream->started_at = stats->started_ns;
+    stream->last_retry_at = stats->last_retry_ns;
+    stream->retries = stats->retries;
 }
 
 static void fail_stream(Livekit__EgressInfo *info, Result *result, const GError *error,
@@ -120,8 +129,9 @@ static const struct {
     void (*set_progress)(Result *result, const EgSinkStats *stats);
     void (*fail)(Livekit__EgressInfo *info, Result *result, const GError *error, gint64 now_ns);
 } rows[EG_N_OUTPUTS] = {
-    [EG_OUTPUT_FILE] = {add_file,   set_file_path, set_file_progress,   fail_file  },
-    [EG_OUTPUT_WEBSOCKET] = {add_stream, NULL,          set_stream_progress, fail_stream},
+    [EG_OUTPUT_FILE] = {add_file,   set_file_path, set_file_progress,      fail_file  },
+    [EG_OUTPUT_STREAM] = {add_stream, NULL,          set_stream_progress,    fail_stream},
+    [EG_OUTPUT_WEBSOCKET] = {add_stream, NULL,          set_websocket_progress, fail_stream},
 };
 
 /* Old clients read the one result that there is from another field. */
@@ -236,6 +246,30 @@ void eg_report_set_failed(EgReport *report, guint output, const GError *error, g
     mirror_result(report->info);
 }
 
+void eg_report_set_finished(EgReport *report, guint output, gint64 now_ns)
+{
+    const Result *result = result_of(report, output);
+    result->stream->status = LIVEKIT__STREAM_INFO__STATUS__FINISHED;
+    result->stream->ended_at = now_ns;
+    report->info->updated_at = now_ns;
+    mirror_result(report->info);
+}
+
+void eg_report_set_updated(EgReport *report, gint64 now_ns)
+{
+    report->info->updated_at = now_ns;
+}
+
+guint eg_report_add_stream(EgReport *report, const EgOutput *output, gint64 now_ns)
+{
+    Result result = {.kind = output->kind};
+    rows[output->kind].add(report->info, output, &result);
+    g_array_append_val(report->results, result);
+    report->info->updated_at = now_ns;
+    mirror_result(report->info);
+    return report->results->len - 1;
+}
+
 /* An unfinished file first: a finished one beside it is of another recording. */
 static void locate_file(Livekit__FileInfo *file)
 {
@@ -270,8 +304,12 @@ void eg_report_set_active(EgReport *report, gint64 now_ns)
     info->updated_at = now_ns;
     for (gsize i = 0; i < info->n_file_results; i++)
         info->file_results[i]->started_at = now_ns;
-    for (gsize i = 0; i < info->n_stream_results; i++)
-        info->stream_results[i]->started_at = now_ns;
+    /* A stream has begun when its server says so. */
+    for (guint i = 0; i < report->results->len; i++) {
+        const Result *result = result_of(report, i);
+        if (result->kind == EG_OUTPUT_WEBSOCKET)
+            result->stream->started_at = now_ns;
+    }
     mirror_result(info);
 }
 
@@ -318,7 +356,7 @@ void eg_report_set_ended(EgReport *report, Livekit__EgressStatus status, EgEndRe
     end_results(info, now_ns);
     set_reason(info, reason);
     for (gsize i = 0; i < info->n_stream_results; i++) {
-        if (info->stream_results[i]->status == LIVEKIT__STREAM_INFO__STATUS__FAILED)
+        if (info->stream_results[i]->status != LIVEKIT__STREAM_INFO__STATUS__ACTIVE)
             continue;
         info->stream_results[i]->status = is_failed ? LIVEKIT__STREAM_INFO__STATUS__FAILED
                                                     : LIVEKIT__STREAM_INFO__STATUS__FINISHED;
