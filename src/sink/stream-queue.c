@@ -77,26 +77,23 @@ static void drop_sound_before(EgStreamQueue *queue, gint64 dts_ns)
         drop(queue, EG_MEDIA_AUDIO);
 }
 
-/* The last key frame that others are waiting before; NULL if there is none. */
-static GList *find_restart(EgStreamQueue *queue)
+/* The last key frame behind `head`; NULL if there is none. */
+static GList *find_key(EgStreamQueue *queue, const GList *head)
 {
-    GQueue *pictures = &queue->lanes[EG_MEDIA_VIDEO].items;
-    for (GList *link = pictures->tail; link != NULL && link != pictures->head; link = link->prev) {
-        if (eg_frame_is_key(((const Item *)link->data)->frame))
-            return link;
-    }
-    return NULL;
+    GList *link = queue->lanes[EG_MEDIA_VIDEO].items.tail;
+    while (link != NULL && link != head && !eg_frame_is_key(((const Item *)link->data)->frame))
+        link = link->prev;
+    return link != head ? link : NULL;
 }
 
-/* Pictures up to the last key frame, all of them if there is none. */
-static guint drop_pictures(EgStreamQueue *queue)
+/* Up to this one, all of them if it is NULL. Returns how many they were. */
+static guint drop_pictures(EgStreamQueue *queue, const GList *until)
 {
     GQueue *pictures = &queue->lanes[EG_MEDIA_VIDEO].items;
-    GList *restart = find_restart(queue);
     guint n = pictures->length;
-    while (pictures->head != restart)
+    while (pictures->head != until)
         drop(queue, EG_MEDIA_VIDEO);
-    if (restart == NULL)
+    if (until == NULL)
         queue->lacks_key = true;
     return n - pictures->length;
 }
@@ -114,7 +111,7 @@ static void limit(EgStreamQueue *queue)
 {
     guint n = 0;
     if (length_ns(queue, EG_MEDIA_VIDEO) > MAX_NS || queue->size_bytes > MAX_BYTES)
-        n += drop_pictures(queue);
+        n += drop_pictures(queue, find_key(queue, queue->lanes[EG_MEDIA_VIDEO].items.head));
     while (length_ns(queue, EG_MEDIA_AUDIO) > MAX_NS || queue->size_bytes > MAX_BYTES) {
         if (first(queue, EG_MEDIA_AUDIO) == NULL)
             break;
@@ -141,18 +138,15 @@ void eg_stream_queue_push(EgStreamQueue *queue, EgMedia media, GstBuffer *frame,
     g_queue_push_tail(&queue->lanes[media].items, item);
     queue->size_bytes += gst_buffer_get_size(frame);
     if (is_key && !queue->is_running)
-        drop_pictures(queue);
+        drop_pictures(queue, queue->lanes[EG_MEDIA_VIDEO].items.tail);
     limit(queue);
 }
 
 void eg_stream_queue_restart(EgStreamQueue *queue)
 {
-    const Item *item = first(queue, EG_MEDIA_VIDEO);
     queue->is_running = false;
-    if (find_restart(queue) != NULL || (item != NULL && !eg_frame_is_key(item->frame)))
-        drop_pictures(queue);
-    queue->lacks_key =
-        queue->lanes[EG_MEDIA_VIDEO].is_there && first(queue, EG_MEDIA_VIDEO) == NULL;
+    if (queue->lanes[EG_MEDIA_VIDEO].is_there)
+        drop_pictures(queue, find_key(queue, NULL));
 }
 
 /* A stream begins with a key frame, and sound of before it would be heard without a picture. */
