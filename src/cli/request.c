@@ -192,14 +192,78 @@ static bool parse_encoding(const EgRecordArguments *a, Encoding *encoding, GErro
     return true;
 }
 
-static Livekit__EncodedFileOutput **make_files(char *filepath)
+/* Where it goes: to a file and to streams, at least one of all. */
+typedef struct {
+    char *filepath;  /* NULL: no file */
+    GPtrArray *urls; /* char * */
+} Outputs;
+
+static void clear_outputs(Outputs *outputs)
 {
+    g_free(outputs->filepath);
+    g_clear_pointer(&outputs->urls, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outputs, clear_outputs)
+
+static Livekit__EncodedFileOutput **make_files(const Outputs *outputs, gsize *n_files)
+{
+    if (outputs->filepath == NULL)
+        return NULL;
     Livekit__EncodedFileOutput *file = g_new(Livekit__EncodedFileOutput, 1);
     livekit__encoded_file_output__init(file);
-    file->filepath = filepath;
+    file->filepath = g_strdup(outputs->filepath);
     Livekit__EncodedFileOutput **files = g_new(Livekit__EncodedFileOutput *, 1);
     files[0] = file;
+    *n_files = 1;
     return files;
+}
+
+static Livekit__StreamOutput **make_streams(const Outputs *outputs, gsize *n_streams)
+{
+    gsize n_urls = outputs->urls->len;
+    if (n_urls == 0)
+        return NULL;
+    Livekit__StreamOutput *stream = g_new(Livekit__StreamOutput, 1);
+    livekit__stream_output__init(stream);
+    stream->n_urls = n_urls;
+    stream->urls = g_new(char *, n_urls);
+    for (gsize i = 0; i < n_urls; i++)
+        stream->urls[i] = g_strdup(outputs->urls->pdata[i]);
+    Livekit__StreamOutput **streams = g_new(Livekit__StreamOutput *, 1);
+    streams[0] = stream;
+    *n_streams = 1;
+    return streams;
+}
+
+static bool add_output(const char *output, Outputs *outputs, GError **error)
+{
+    if (output != NULL && strstr(output, "://") != NULL) {
+        g_ptr_array_add(outputs->urls, g_strdup(output));
+        return true;
+    }
+    if (outputs->filepath != NULL) {
+        set_usage(error, "--output: there can be several streams, but one file");
+        return false;
+    }
+    outputs->filepath = make_filepath(output, error);
+    return outputs->filepath != NULL;
+}
+
+/* With none there is a file that is named by what is recorded. */
+static bool parse_outputs(const EgRecordArguments *a, Outputs *outputs, GError **error)
+{
+    outputs->urls = g_ptr_array_new_with_free_func(g_free);
+    if (a->outputs == NULL)
+        return add_output(NULL, outputs, error);
+    for (char **output = a->outputs; *output != NULL; output++) {
+        if (!add_output(*output, outputs, error))
+            return false;
+    }
+    bool is_single = outputs->urls->len + (outputs->filepath != NULL) == 1;
+    if (a->track == NULL || is_single)
+        return true;
+    set_usage(error, "--track goes into one file, or to one WebSocket");
+    return false;
 }
 
 static char *dup_room(const EgRecordArguments *a)
@@ -208,15 +272,15 @@ static char *dup_room(const EgRecordArguments *a)
 }
 
 static void fill_participant(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                             char *filepath, const Encoding *encoding)
+                             const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__ParticipantEgressRequest *participant = g_new(Livekit__ParticipantEgressRequest, 1);
     livekit__participant_egress_request__init(participant);
     participant->room_name = dup_room(a);
     participant->identity = g_strdup(a->participant);
     participant->screen_share = a->is_screen_share;
-    participant->n_file_outputs = 1;
-    participant->file_outputs = make_files(filepath);
+    participant->file_outputs = make_files(outputs, &participant->n_file_outputs);
+    participant->stream_outputs = make_streams(outputs, &participant->n_stream_outputs);
     if (encoding->has_preset) {
         participant->options_case = LIVEKIT__PARTICIPANT_EGRESS_REQUEST__OPTIONS_PRESET;
         participant->preset = encoding->preset;
@@ -229,7 +293,7 @@ static void fill_participant(Rpc__StartEgressRequest *request, const EgRecordArg
 }
 
 static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                                 char *filepath, const Encoding *encoding)
+                                 const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__TrackCompositeEgressRequest *composite =
         g_new(Livekit__TrackCompositeEgressRequest, 1);
@@ -237,8 +301,8 @@ static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecor
     composite->room_name = dup_room(a);
     composite->audio_track_id = g_strdup(a->audio_track != NULL ? a->audio_track : "");
     composite->video_track_id = g_strdup(a->video_track != NULL ? a->video_track : "");
-    composite->n_file_outputs = 1;
-    composite->file_outputs = make_files(filepath);
+    composite->file_outputs = make_files(outputs, &composite->n_file_outputs);
+    composite->stream_outputs = make_streams(outputs, &composite->n_stream_outputs);
     if (encoding->has_preset) {
         composite->options_case = LIVEKIT__TRACK_COMPOSITE_EGRESS_REQUEST__OPTIONS_PRESET;
         composite->preset = encoding->preset;
@@ -250,18 +314,23 @@ static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecor
     request->track_composite = composite;
 }
 
-static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
-                       const Encoding *encoding)
+static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                       const Outputs *outputs, const Encoding *encoding)
 {
     (void)encoding; /* parse_encoding() has seen that there is none */
     Livekit__TrackEgressRequest *track = g_new(Livekit__TrackEgressRequest, 1);
     livekit__track_egress_request__init(track);
     track->room_name = dup_room(a);
     track->track_id = g_strdup(a->track);
-    track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE;
-    track->file = g_new(Livekit__DirectFileOutput, 1);
-    livekit__direct_file_output__init(track->file);
-    track->file->filepath = filepath;
+    if (outputs->filepath == NULL) {
+        track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_WEBSOCKET_URL;
+        track->websocket_url = g_strdup(outputs->urls->pdata[0]);
+    } else {
+        track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE;
+        track->file = g_new(Livekit__DirectFileOutput, 1);
+        livekit__direct_file_output__init(track->file);
+        track->file->filepath = g_strdup(outputs->filepath);
+    }
     request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_TRACK;
     request->track = track;
 }
@@ -269,22 +338,22 @@ static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments
 /* Into a format without pictures goes the sound alone. */
 static bool is_sound_only(const char *filepath)
 {
-    EgFormat format = eg_format_from_filename(filepath);
+    EgFormat format = filepath != NULL ? eg_format_from_filename(filepath) : EG_FORMAT_NONE;
     return format != EG_FORMAT_NONE &&
            eg_format_default_codec(format, EG_MEDIA_VIDEO) == EG_CODEC_NONE;
 }
 
-static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
-                      const Encoding *encoding)
+static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                      const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__RoomCompositeEgressRequest *composite = g_new(Livekit__RoomCompositeEgressRequest, 1);
     livekit__room_composite_egress_request__init(composite);
     composite->room_name = dup_room(a);
     composite->layout = g_strdup(a->layout != NULL ? a->layout : "");
     composite->custom_base_url = g_strdup(a->template_url != NULL ? a->template_url : "");
-    composite->audio_only = is_sound_only(filepath);
-    composite->n_file_outputs = 1;
-    composite->file_outputs = make_files(filepath);
+    composite->audio_only = is_sound_only(outputs->filepath);
+    composite->file_outputs = make_files(outputs, &composite->n_file_outputs);
+    composite->stream_outputs = make_streams(outputs, &composite->n_stream_outputs);
     if (encoding->has_preset) {
         composite->options_case = LIVEKIT__ROOM_COMPOSITE_EGRESS_REQUEST__OPTIONS_PRESET;
         composite->preset = encoding->preset;
@@ -296,16 +365,16 @@ static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments 
     request->room_composite = composite;
 }
 
-static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
-                     const Encoding *encoding)
+static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                     const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__WebEgressRequest *web = g_new(Livekit__WebEgressRequest, 1);
     livekit__web_egress_request__init(web);
     web->url = g_strdup(a->web);
-    web->audio_only = is_sound_only(filepath);
+    web->audio_only = is_sound_only(outputs->filepath);
     web->await_start_signal = a->awaits_signal;
-    web->n_file_outputs = 1;
-    web->file_outputs = make_files(filepath);
+    web->file_outputs = make_files(outputs, &web->n_file_outputs);
+    web->stream_outputs = make_streams(outputs, &web->n_stream_outputs);
     if (encoding->has_preset) {
         web->options_case = LIVEKIT__WEB_EGRESS_REQUEST__OPTIONS_PRESET;
         web->preset = encoding->preset;
@@ -318,7 +387,7 @@ static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *
 }
 
 typedef void (*FillFunc)(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                         char *filepath, const Encoding *encoding);
+                         const Outputs *outputs, const Encoding *encoding);
 
 /* Options that make sense with one of those that say what is recorded. */
 static bool check_companions(const EgRecordArguments *a, bool is_room, GError **error)
@@ -375,8 +444,8 @@ Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *argument
     FillFunc fill = choose_kind(arguments, error);
     if (fill == NULL)
         return NULL;
-    g_autofree char *filepath = make_filepath(arguments->output, error);
-    if (filepath == NULL)
+    g_auto(Outputs) outputs = {0};
+    if (!parse_outputs(arguments, &outputs, error))
         return NULL;
     Encoding encoding = {0};
     if (!parse_encoding(arguments, &encoding, error))
@@ -389,7 +458,7 @@ Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *argument
         request->token = g_strdup(arguments->token);
     if (arguments->url != NULL)
         request->ws_url = g_strdup(arguments->url);
-    fill(request, arguments, g_steal_pointer(&filepath), &encoding);
+    fill(request, arguments, &outputs, &encoding);
     return request;
 }
 

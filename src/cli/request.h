@@ -23,7 +23,7 @@ typedef struct {
     char *track;
     char *audio_track;
     char *video_track;
-    char *output;
+    char **outputs;
     gboolean may_overwrite;
     gboolean is_passthrough;
     char *preset;

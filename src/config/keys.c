@@ -126,6 +126,9 @@ static const EgConfigKey keys[] = {
     GRACE("cpu_cost.memory_kill_grace_sec", cost.memory_kill_grace_ns, .standard = "0"),
     UNUSED("cpu_cost.max_pulse_clients", "60", NO_SINKS),
 
+    DURATION("stream_retry", stream_retry_ns, .standard = "30s", .max = 604800, .is_ours = true),
+    ROW("stream_ca_cert_file", EG_KEY_PATH, char *, stream_ca_cert_file, .is_ours = true),
+
     NUMBER("video_encoder_threads", video_encoder_threads, .standard = "0", .max = 256),
     DURATION("latency.max_wait", latency_ns, .standard = "2s", .min = 0.1, .max = 10,
              .is_ours = true),

@@ -142,9 +142,18 @@ static void set_file_progress(Result *result, const EgSinkStats *stats)
     result->file->duration = stats->duration_ns;
 }
 
-static void set_stream_progress(Result *result, const EgSinkStats *stats)
+static void set_websocket_progress(Result *result, const EgSinkStats *stats)
 {
     result->stream->duration = stats->duration_ns;
+}
+
+static void set_stream_progress(Result *result, const EgSinkStats *stats)
+{
+    Livekit__StreamInfo *stream = result->stream;
+    stream->duration = stats->duration_ns;
+    stream->started_at = stats->started_ns;
+    stream->last_retry_at = stats->last_retry_ns;
+    stream->retries = stats->retries;
 }
 
 static void fail_stream(Livekit__EgressInfo *info, Result *result, const GError *error,
@@ -190,10 +199,11 @@ static const struct {
     void (*set_progress)(Result *result, const EgSinkStats *stats);
     void (*fail)(Livekit__EgressInfo *info, Result *result, const GError *error, gint64 now_ns);
 } rows[EG_N_OUTPUTS] = {
-    [EG_OUTPUT_SEGMENTS] = {add_segments, set_segment_names, set_segment_progress, fail_segments},
-    [EG_OUTPUT_IMAGES] = {add_images,   set_image_names,   set_image_progress,   fail_images  },
-    [EG_OUTPUT_FILE] = {add_file,     set_file_names,    set_file_progress,    fail_file    },
-    [EG_OUTPUT_WEBSOCKET] = {add_stream,   NULL,              set_stream_progress,  fail_stream  },
+    [EG_OUTPUT_FILE] = {add_file,     set_file_names,    set_file_progress,      fail_file    },
+    [EG_OUTPUT_SEGMENTS] = {add_segments, set_segment_names, set_segment_progress,   fail_segments},
+    [EG_OUTPUT_STREAM] = {add_stream,   NULL,              set_stream_progress,    fail_stream  },
+    [EG_OUTPUT_WEBSOCKET] = {add_stream,   NULL,              set_websocket_progress, fail_stream  },
+    [EG_OUTPUT_IMAGES] = {add_images,   set_image_names,   set_image_progress,     fail_images  },
 };
 
 /* Old clients read the one result that there is from another field. */
@@ -320,6 +330,30 @@ void eg_report_set_failed(EgReport *report, guint output, const GError *error, g
     mirror_result(report->info);
 }
 
+void eg_report_set_finished(EgReport *report, guint output, gint64 now_ns)
+{
+    const Result *result = result_of(report, output);
+    result->stream->status = LIVEKIT__STREAM_INFO__STATUS__FINISHED;
+    result->stream->ended_at = now_ns;
+    report->info->updated_at = now_ns;
+    mirror_result(report->info);
+}
+
+void eg_report_set_updated(EgReport *report, gint64 now_ns)
+{
+    report->info->updated_at = now_ns;
+}
+
+guint eg_report_add_stream(EgReport *report, const EgOutput *output, gint64 now_ns)
+{
+    Result result = {.kind = output->kind};
+    rows[output->kind].add(report->info, output, &result);
+    g_array_append_val(report->results, result);
+    report->info->updated_at = now_ns;
+    mirror_result(report->info);
+    return report->results->len - 1;
+}
+
 /* An unfinished file first: a finished one beside it is of another recording. */
 static void locate_file(Livekit__FileInfo *file)
 {
@@ -362,23 +396,24 @@ void eg_report_locate_files(EgReport *report)
 typedef struct {
     gint64 *started_at;
     gint64 *ended_at;
+    bool is_stream;
 } Span;
 
 /* Of the n-th of all results; false: there is none. */
 static bool get_span(Livekit__EgressInfo *info, gsize n, Span *span)
 {
-#define SPAN(list, length)                                                                         \
+#define SPAN(list, length, is_stream)                                                              \
     do {                                                                                           \
         if (n < (length)) {                                                                        \
-            *span = (Span){&(list)[n]->started_at, &(list)[n]->ended_at};                          \
+            *span = (Span){&(list)[n]->started_at, &(list)[n]->ended_at, is_stream};               \
             return true;                                                                           \
         }                                                                                          \
         n -= (length);                                                                             \
     } while (0)
-    SPAN(info->file_results, info->n_file_results);
-    SPAN(info->stream_results, info->n_stream_results);
-    SPAN(info->segment_results, info->n_segment_results);
-    SPAN(info->image_results, info->n_image_results);
+    SPAN(info->file_results, info->n_file_results, false);
+    SPAN(info->stream_results, info->n_stream_results, true);
+    SPAN(info->segment_results, info->n_segment_results, false);
+    SPAN(info->image_results, info->n_image_results, false);
 #undef SPAN
     return false;
 }
@@ -389,8 +424,16 @@ void eg_report_set_active(EgReport *report, gint64 now_ns)
     info->status = LIVEKIT__EGRESS_STATUS__EGRESS_ACTIVE;
     info->updated_at = now_ns;
     Span span;
-    for (guint i = 0; get_span(info, i, &span); i++)
-        *span.started_at = now_ns;
+    for (guint i = 0; get_span(info, i, &span); i++) {
+        if (!span.is_stream)
+            *span.started_at = now_ns;
+    }
+    /* One to a server has begun when that says so. */
+    for (guint i = 0; i < report->results->len; i++) {
+        const Result *result = result_of(report, i);
+        if (result->kind == EG_OUTPUT_WEBSOCKET)
+            result->stream->started_at = now_ns;
+    }
     mirror_result(info);
 }
 
@@ -432,7 +475,7 @@ void eg_report_set_ended(EgReport *report, Livekit__EgressStatus status, EgEndRe
     end_results(info, now_ns);
     set_reason(info, reason);
     for (gsize i = 0; i < info->n_stream_results; i++) {
-        if (info->stream_results[i]->status == LIVEKIT__STREAM_INFO__STATUS__FAILED)
+        if (info->stream_results[i]->status != LIVEKIT__STREAM_INFO__STATUS__ACTIVE)
             continue;
         info->stream_results[i]->status = is_failed ? LIVEKIT__STREAM_INFO__STATUS__FAILED
                                                     : LIVEKIT__STREAM_INFO__STATUS__FINISHED;

@@ -36,6 +36,15 @@ void eg_report_set_names(EgReport *report, guint output, const EgReportNames *na
 void eg_report_set_progress(EgReport *report, guint output, const EgSinkStats *stats);
 void eg_report_set_failed(EgReport *report, guint output, const GError *error, gint64 now_ns);
 
+/* One that was ended alone, in order. */
+void eg_report_set_finished(EgReport *report, guint output, gint64 now_ns);
+
+/* Something of its outputs has changed. */
+void eg_report_set_updated(EgReport *report, gint64 now_ns);
+
+/* One more stream; returns its place. */
+guint eg_report_add_stream(EgReport *report, const EgOutput *output, gint64 now_ns);
+
 /* For a recording that has not ended in order: says where what there is of its files really is,
  * which may be under an unfinished name, or nowhere. Looks at the disk. */
 void eg_report_locate_files(EgReport *report);

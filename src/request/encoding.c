@@ -9,6 +9,9 @@
 
 #define KBIT 1000
 
+/* Whoever joins a stream sees nothing before a key frame; what providers ask for at most. */
+#define STREAM_KEY_FRAME_INTERVAL_S 4
+
 static const struct {
     Livekit__AudioCodec requested;
     EgCodec codec;
@@ -386,6 +389,21 @@ static void drop_untaken(EgPlan *plan)
         plan->video.codec = EG_CODEC_NONE;
 }
 
+/* What servers of streams expect of pictures, and RTMP of their rate. */
+static void adapt_to_streams(EgPlan *plan)
+{
+    if (plan->video.codec == EG_CODEC_NONE)
+        return;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind != EG_OUTPUT_STREAM)
+            continue;
+        if (plan->video.key_frame_interval_s <= 0)
+            plan->video.key_frame_interval_s = STREAM_KEY_FRAME_INTERVAL_S;
+        if (plan->outputs[i].format == EG_FORMAT_FLV)
+            plan->video.is_constant_rate = true;
+    }
+}
+
 static bool settle_encode(EgPlan *plan, GError **error)
 {
     if (plan->video.codec == EG_CODEC_NONE && !settle_untaken_video(plan, error))
@@ -401,6 +419,7 @@ static bool settle_encode(EgPlan *plan, GError **error)
     plan->page.width = plan->video.width;
     plan->page.height = plan->video.height;
     drop_untaken(plan);
+    adapt_to_streams(plan);
     settle_key_frames(plan);
     if (plan->video.codec != EG_CODEC_H264)
         plan->video.profile = EG_PROFILE_NONE;

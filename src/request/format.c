@@ -8,6 +8,7 @@ static const EgFormatInfo formats[EG_N_FORMATS] = {
     [EG_FORMAT_WEBM] = {"webm", ".webm", {EG_CODEC_OPUS, EG_CODEC_VP8, EG_CODEC_VP9} },
     [EG_FORMAT_OGG] = {"ogg",  ".ogg",  {EG_CODEC_OPUS}                             },
     [EG_FORMAT_MP3] = {"mp3",  ".mp3",  {EG_CODEC_MP3}                              },
+    [EG_FORMAT_FLV] = {"flv",  "",      {EG_CODEC_AAC, EG_CODEC_H264}               },
     [EG_FORMAT_TS] = {"ts",   ".ts",   {EG_CODEC_AAC, EG_CODEC_H264, EG_CODEC_MP3} },
     [EG_FORMAT_RAW] = {"raw",  "",      {EG_CODEC_PCM}                              },
 };
@@ -42,6 +43,15 @@ bool eg_format_holds_sent(EgFormat format, EgMedia media)
     for (const EgCodec *c = eg_format_info(format)->codecs; *c != EG_CODEC_NONE; c++) {
         const EgCodecInfo *info = eg_codec_info(*c);
         if (info->media == media && info->mime != NULL)
+            return true;
+    }
+    return false;
+}
+
+bool eg_format_is_file(EgFormat format)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(preference); i++) {
+        if (preference[i] == format)
             return true;
     }
     return false;

@@ -9,6 +9,7 @@
 #include "proto/redact.h"
 #include "request/filename.h"
 #include "request/invalid.h"
+#include "request/stream-url.h"
 
 /* What a browser shows and plays is there at once, if the machine has time for it. */
 #define PAGE_LATENCY_NS (500 * EG_NS_PER_MS)
@@ -113,10 +114,12 @@ static void read_stream(const Livekit__StreamOutput *stream, EgPlanOutputs *outp
     if (stream->n_urls == 0)
         outputs->problem = "stream url";
     for (gsize i = 0; i < stream->n_urls; i++) {
-        EgOutputKind kind = stream_kind(protocol_of(stream, stream->urls[i]));
+        Livekit__StreamProtocol protocol = protocol_of(stream, stream->urls[i]);
+        EgOutputKind kind = stream_kind(protocol);
         if (kind == EG_OUTPUT_NONE)
             outputs->problem = "stream protocol";
-        add(outputs, &(EgOutputRequest){.kind = kind, .url = stream->urls[i]});
+        add(outputs,
+            &(EgOutputRequest){.kind = kind, .url = stream->urls[i], .protocol = protocol});
     }
 }
 
@@ -340,21 +343,30 @@ static bool settle_websocket(const EgOutputRequest *request, const EgPlanDraft *
     return check_websocket_url(request->url, error);
 }
 
-/* What there is not yet. */
-static bool settle_unimplemented(const EgOutputRequest *request, const EgPlanDraft *draft,
-                                 const EgConfig *config, const EgPlan *plan, EgOutput *output,
-                                 GError **error)
+static bool settle_stream(const EgOutputRequest *request, const EgPlanDraft *draft,
+                          const EgConfig *config, const EgPlan *plan, EgOutput *output,
+                          GError **error)
 {
-    static const char *const texts[EG_N_OUTPUTS] = {
-        [EG_OUTPUT_STREAM] = "stream: RTMP and SRT are not possible yet; a file is, and sound to a "
-                             "WebSocket",
-    };
     (void)draft;
     (void)config;
-    (void)plan;
-    (void)output;
-    eg_request_unimplemented(error, texts[request->kind]);
-    return false;
+    g_autoptr(EgStreamUrl) url = eg_stream_url_parse(request->url, error);
+    if (url == NULL)
+        return false;
+    bool is_srt = request->protocol == LIVEKIT__STREAM_PROTOCOL__SRT;
+    if (is_srt != (url->format == EG_FORMAT_TS)) {
+        g_autofree char *shown = eg_redact_url(request->url);
+        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                     "invalid url %s: invalid scheme; it must be %s", shown,
+                     is_srt ? "srt" : "rtmp, rtmps, mux or twitch");
+        return false;
+    }
+    for (guint i = 0; i < url->ignored->len; i++)
+        g_ptr_array_add(plan->warnings,
+                        g_strdup_printf("the option %s of an SRT URL is not known and left out",
+                                        (const char *)url->ignored->pdata[i]));
+    output->url = g_strdup(request->url);
+    output->format = url->format;
+    return true;
 }
 
 /* By EgOutputKind. */
@@ -367,7 +379,7 @@ static const struct {
     [EG_OUTPUT_FILE] = {settle_file,             offsetof(EgLimitConfig, file_duration_ns),    false},
     [EG_OUTPUT_SEGMENTS] = {eg_plan_settle_segments, offsetof(EgLimitConfig, segment_duration_ns),
                         false                                                                       },
-    [EG_OUTPUT_STREAM] = {settle_unimplemented,    offsetof(EgLimitConfig, stream_duration_ns),  true },
+    [EG_OUTPUT_STREAM] = {settle_stream,           offsetof(EgLimitConfig, stream_duration_ns),  true },
     [EG_OUTPUT_WEBSOCKET] = {settle_websocket,        offsetof(EgLimitConfig, stream_duration_ns),  true },
     [EG_OUTPUT_IMAGES] = {eg_plan_settle_images,   offsetof(EgLimitConfig, image_duration_ns),   false},
 };

@@ -12,8 +12,9 @@ typedef struct {
     Livekit__EncodedFileType file_type;
     const Livekit__SegmentedFileOutput *segments;
     const Livekit__ImageOutput *images;
-    const char *url;     /* of a stream or WebSocket */
-    const char *storage; /* the field with a store for it; NULL: the disk */
+    const char *url;                  /* of a stream or WebSocket */
+    Livekit__StreamProtocol protocol; /* that it must be of */
+    const char *storage;              /* the field with a store for it; NULL: the disk */
 } EgOutputRequest;
 
 /* All of them. Streams are counted as the request lists them: each may have several URLs. */

@@ -30,6 +30,7 @@ typedef struct {
     guint fps;
     guint bitrate_bps;
     double key_frame_interval_s; /* 0: the encoder decides */
+    bool is_constant_rate;       /* filled up where there is nothing to say */
 } EgVideoEncoding;
 
 typedef struct {

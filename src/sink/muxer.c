@@ -184,6 +184,9 @@ static AVDictionary *options_for(EgFormat format)
     } else if (format == EG_FORMAT_TS) {
         /* Each part begins with what it holds (PAT, PMT), and can be read alone. */
         av_dict_set(&options, "mpegts_flags", "resend_headers", 0);
+    } else if (format == EG_FORMAT_FLV) {
+        /* Nothing that is known only at the end. */
+        av_dict_set(&options, "flvflags", "no_duration_filesize", 0);
     }
     return options;
 }
@@ -191,12 +194,16 @@ static AVDictionary *options_for(EgFormat format)
 static bool open_file(EgMuxer *muxer, GError **error)
 {
     int result = eg_av_open_output(muxer->context, muxer->path);
-    if (result < 0) {
-        eg_av_error_set(error, result, "create", muxer->path);
-        return false;
-    }
+    if (result >= 0)
+        return true;
+    eg_av_error_set(error, result, "create", muxer->path);
+    return false;
+}
+
+static bool write_header(EgMuxer *muxer, GError **error)
+{
     AVDictionary *options = options_for(muxer->format);
-    result = avformat_write_header(muxer->context, &options);
+    int result = avformat_write_header(muxer->context, &options);
     av_dict_free(&options);
     if (result < 0) {
         eg_av_error_set(error, result, "begin", muxer->path);
@@ -205,8 +212,8 @@ static bool open_file(EgMuxer *muxer, GError **error)
     return true;
 }
 
-EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, const GstCaps *video,
-                      GError **error)
+static EgMuxer *new_muxer(const char *path, EgFormat format, const GstCaps *audio,
+                          const GstCaps *video, GError **error)
 {
     eg_av_init();
     g_autoptr(EgMuxer) muxer = g_new0(EgMuxer, 1);
@@ -226,9 +233,35 @@ EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, c
     if (format == EG_FORMAT_TS)
         muxer->context->max_delay = TS_DELAY_US;
     if (!add_track(muxer, EG_MEDIA_VIDEO, video, error) ||
-        !add_track(muxer, EG_MEDIA_AUDIO, audio, error) || !open_file(muxer, error))
+        !add_track(muxer, EG_MEDIA_AUDIO, audio, error))
         return NULL;
     return g_steal_pointer(&muxer);
+}
+
+EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, const GstCaps *video,
+                      GError **error)
+{
+    g_autoptr(EgMuxer) muxer = new_muxer(path, format, audio, video, error);
+    if (muxer == NULL || !open_file(muxer, error) || !write_header(muxer, error))
+        return NULL;
+    return g_steal_pointer(&muxer);
+}
+
+EgMuxer *eg_muxer_new_live(void *io, const char *name, EgFormat format, const GstCaps *audio,
+                           const GstCaps *video, gint64 shift_ns, GError **error)
+{
+    AVIOContext *context = io;
+    g_autoptr(EgMuxer) muxer = new_muxer(name, format, audio, video, error);
+    if (muxer == NULL) {
+        avio_close(context);
+        return NULL;
+    }
+    muxer->context->pb = context;
+    /* Each frame is on its way when it is written. */
+    muxer->context->flush_packets = 1;
+    for (guint media = 0; media < EG_N_MEDIA; media++)
+        muxer->tracks[media].shift_ns += shift_ns;
+    return write_header(muxer, error) ? g_steal_pointer(&muxer) : NULL;
 }
 
 void eg_muxer_free(EgMuxer *muxer)

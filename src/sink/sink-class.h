@@ -27,5 +27,6 @@ struct _EgSink {
 extern const EgSinkClass eg_sink_file;
 extern const EgSinkClass eg_sink_segments;
 extern const EgSinkClass eg_sink_images;
+extern const EgSinkClass eg_sink_stream;
 extern const EgSinkClass eg_sink_websocket;
 extern const EgSinkClass eg_sink_null;

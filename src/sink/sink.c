@@ -2,8 +2,8 @@
 
 static const EgSinkClass *const classes[EG_N_SINKS] = {
     [EG_SINK_FILE] = &eg_sink_file,     [EG_SINK_SEGMENTS] = &eg_sink_segments,
-    [EG_SINK_IMAGES] = &eg_sink_images, [EG_SINK_WEBSOCKET] = &eg_sink_websocket,
-    [EG_SINK_NULL] = &eg_sink_null,
+    [EG_SINK_STREAM] = &eg_sink_stream, [EG_SINK_WEBSOCKET] = &eg_sink_websocket,
+    [EG_SINK_IMAGES] = &eg_sink_images, [EG_SINK_NULL] = &eg_sink_null,
 };
 
 EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
