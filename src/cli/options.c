@@ -17,6 +17,7 @@ static const char description[] =
     "  egress record --room standup --track TR_AMxxxxxxxxxxxx -o '{track_source}-{time}'\n"
     "  egress record --room standup --participant alice --passthrough -o alice.webm\n"
     "  egress record --room standup -o rtmp://live.example.org/app/key -o standup.mp4\n"
+    "  egress record --room standup --participant alice -o hls/alice.m3u8 -o 'shots/%05d.jpg'\n"
     "  egress record --web https://example.org/ --duration 1m -o page.mp4\n"
     "\n"
     "The first Ctrl-C finishes the file, the second gives up. LIVEKIT_URL, LIVEKIT_API_KEY and\n"
@@ -75,8 +76,12 @@ static GOptionContext *make_context(EgRecordArguments *a)
         TEXT("video-track", 0, &a->video_track, "Record this track's picture", "TR_..."),
         LIST("output", 'o', &a->outputs,
              "File: .mp4, .webm, .ogg or .mp3; may have {room_name}, {time} and the like. Or "
+             "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
+             "number. Or "
              "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible",
              "FILE|URL"),
+        TEXT("image-interval", 0, &a->image_interval, "Time from image to image; 10s by default",
+             "TIME"),
         FLAG("overwrite", 0, &a->may_overwrite, "Replace a file that is there already"),
         TEXT("duration", 0, &a->duration, "Stop after this time, as in 90s or 1h30m", "TIME"),
         FLAG("passthrough", 0, &a->is_passthrough, "Do not transcode: codecs as they are sent"),
@@ -113,10 +118,11 @@ static GOptionContext *make_context(EgRecordArguments *a)
 static void clear_arguments(EgRecordArguments *a)
 {
     char **const texts[] = {
-        &a->url,         &a->api_key,      &a->api_secret, &a->token,       &a->room,
-        &a->layout,      &a->template_url, &a->web,        &a->participant, &a->track,
-        &a->audio_track, &a->video_track,  &a->preset,     &a->video_codec, &a->audio_codec,
-        &a->duration,    &a->log_level,
+        &a->url,         &a->api_key,        &a->api_secret,   &a->token,
+        &a->room,        &a->layout,         &a->template_url, &a->web,
+        &a->participant, &a->track,          &a->audio_track,  &a->video_track,
+        &a->preset,      &a->video_codec,    &a->audio_codec,  &a->duration,
+        &a->log_level,   &a->image_interval,
     };
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
         g_clear_pointer(texts[i], g_free);

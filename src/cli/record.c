@@ -120,8 +120,8 @@ static char *make_result(const Recording *recording, const EgPlan *plan)
     EgSessionProgress status;
     eg_session_get_progress(recording->session, &status);
     /* What was not finished has another name. */
-    bool has_file = recording->has_recorded && status.path != NULL &&
-                    g_file_test(status.path, G_FILE_TEST_EXISTS);
+    bool has_file = recording->has_recorded &&
+                    (status.path == NULL || g_file_test(status.path, G_FILE_TEST_EXISTS));
     if (!has_file || recording->options->is_quiet)
         return NULL;
     return eg_result_summary(info, plan, recording->description);

@@ -24,6 +24,7 @@ typedef struct {
     char *audio_track;
     char *video_track;
     char **outputs;
+    char *image_interval;
     gboolean may_overwrite;
     gboolean is_passthrough;
     char *preset;

@@ -50,24 +50,26 @@ static bool is_final(const EgSession *session)
     return states[session->state].is_final;
 }
 
-/* What is known of the file; NULL if there is none. */
-static const Livekit__FileInfo *file_of(const EgSession *session)
+/* Of the file, as it is called when it is finished or `as_it_is`, else of the playlist; NULL if
+ * neither is known. */
+static const char *path_of(const EgSession *session, bool as_it_is)
 {
     const Livekit__EgressInfo *info = eg_report_info(session->report);
-    if (info->n_file_results == 0 || *info->file_results[0]->location == '\0')
-        return NULL;
-    return info->file_results[0];
+    if (info->n_file_results > 0 && *info->file_results[0]->location != '\0')
+        return as_it_is ? info->file_results[0]->location : info->file_results[0]->filename;
+    if (info->n_segment_results > 0 && *info->segment_results[0]->playlist_location != '\0')
+        return info->segment_results[0]->playlist_location;
+    return NULL;
 }
 
 /* The one place where the state changes. */
 static void advance(EgSession *session, EgSessionState next)
 {
     g_assert((states[session->state].next & (1u << next)) != 0);
-    const Livekit__FileInfo *file = states[next].is_final ? file_of(session) : NULL;
     session->state = next;
     eg_info(session->log, eg_session_state_name(next),
             EG_STR("error", session->error != NULL ? session->error->message : NULL),
-            EG_STR("path", file != NULL ? file->location : NULL));
+            EG_STR("path", states[next].is_final ? path_of(session, true) : NULL));
     if (states[next].is_final)
         eg_timer_set(session->ended_timer, 0);
     session->events.changed(session->user, next);
@@ -579,7 +581,6 @@ const GError *eg_session_error(const EgSession *session)
 void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
 {
     eg_loop_assert_owner(session->loop);
-    const Livekit__FileInfo *file = file_of(session);
     collect_stats(session);
     *progress = (EgSessionProgress){
         .state = session->state,
@@ -588,7 +589,7 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
         .lost_packets = session->source_stats.receiver.lost,
         .skipped_pictures =
             session->graph_stats.pacer.skipped + session->source_stats.missed_pictures,
-        .path = file != NULL ? file->filename : NULL,
+        .path = path_of(session, false),
         .description = eg_description_text(session->description),
     };
 }

@@ -38,7 +38,7 @@ typedef struct {
     guint64 size_bytes;
     guint64 lost_packets;
     guint64 skipped_pictures;
-    const char *path;        /* of the finished file; NULL while it is not known */
+    const char *path;        /* of the finished file, or the playlist; NULL while it is not known */
     const char *description; /* what is being recorded, for people; valid until the next call */
 } EgSessionProgress;
 
