@@ -52,11 +52,6 @@ static void test_unimplemented(void)
 {
     static const BadCase cases[] = {
   // clang-format off
-        {ROOM("'segmentOutputs':[{}]"), EG_ERROR_UNIMPLEMENTED, "segments: "},
-        {ROOM("'segments':{}"), EG_ERROR_UNIMPLEMENTED, "segments: "},
-        {EGRESS("{'segments':{}}"), EG_ERROR_UNIMPLEMENTED, "segments: "},
-        {PERSON("'imageOutputs':[{}]"), EG_ERROR_UNIMPLEMENTED, "images: "},
-        {EGRESS("{'images':{}}"), EG_ERROR_UNIMPLEMENTED, "images: "},
         {ROOM("'streamOutputs':[{'urls':['rtmp://x/app/key']}]"), EG_ERROR_UNIMPLEMENTED, "stream: "},
         {EGRESS("{'stream':{'urls':['twitch://key']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
         {EGRESS("{'stream':{'protocol':'SRT','urls':['x']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
