@@ -56,7 +56,7 @@ void eg_playlist_free(EgPlaylist *playlist)
 static char *make_uri(const EgPlaylist *playlist, const char *path)
 {
     g_autofree char *folder = g_path_get_dirname(playlist->path);
-    gsize length = strlen(folder);
+    gsize length = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
     const char *name = path;
     if (strncmp(path, folder, length) == 0 && path[length] == '/')
         name = path + length + strspn(path + length, "/");
