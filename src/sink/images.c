@@ -137,7 +137,8 @@ static void on_encoder_failed(gpointer user, const GError *error)
     end(user, error);
 }
 
-/* Black borders where the shape differs, as with all that is scaled here. */
+/* Black borders where the shape differs, as with all that is scaled here: before the colours are
+ * converted, since a converter to full range draws them grey. */
 static char *describe(const EgSinkParams *params)
 {
     gint width = 0;
@@ -151,11 +152,13 @@ static char *describe(const EgSinkParams *params)
         wanted_width = MAX(wanted_height * (guint)width / (guint)height, 1);
     else if (wanted_height == 0 && wanted_width > 0)
         wanted_height = MAX(wanted_width * (guint)height / (guint)width, 1);
-    return g_strdup_printf(
-        "videoconvertscale n-threads=1 add-borders=true ! capsfilter caps="
-        "video/x-raw,%s,width=%u,height=%u,pixel-aspect-ratio=1/1 ! %s",
-        encoders[params->images.format].caps, wanted_width > 0 ? wanted_width : (guint)width,
-        wanted_height > 0 ? wanted_height : (guint)height, encoders[params->images.format].element);
+    return g_strdup_printf("videoscale n-threads=1 add-borders=true ! capsfilter caps="
+                           "video/x-raw,width=%u,height=%u,pixel-aspect-ratio=1/1 ! "
+                           "videoconvert n-threads=1 ! capsfilter caps=video/x-raw,%s ! %s",
+                           wanted_width > 0 ? wanted_width : (guint)width,
+                           wanted_height > 0 ? wanted_height : (guint)height,
+                           encoders[params->images.format].caps,
+                           encoders[params->images.format].element);
 }
 
 static bool open_chain(ImageSink *sink, const EgSinkParams *params, GError **error)
