@@ -1,5 +1,7 @@
 #include "sink/stream-connection.h"
 
+#include <errno.h>
+#include <srt.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -92,23 +94,52 @@ static char *without_secrets(const EgStreamConnection *connection, const char *t
     return valid;
 }
 
+/* What libav tells of in no other way, and what it means; NULL: what follows is the server's. */
+static const struct {
+    const char *said;
+    const char *reason;
+} sayings[] = {
+    {"Failed to resolve hostname",      "the name of the host is not known"      },
+    {"certificate failed verification", "its certificate is not trusted"         },
+    {"owner does not match hostname",   "its certificate is that of another host"},
+    {"Cannot read RTMP handshake",      "it does not speak RTMP"                 },
+    {"Cannot open connection tls",      "it does not speak TLS"                  },
+    {"Server error: ",                  NULL                                     },
+};
+
+static char *find_saying(const char *log)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(sayings); i++) {
+        const char *found = strstr(log, sayings[i].said);
+        if (found == NULL)
+            continue;
+        if (sayings[i].reason != NULL)
+            return g_strdup(sayings[i].reason);
+        found += strlen(sayings[i].said);
+        return g_strdup_printf("it says: %.*s", (int)strcspn(found, "\n"), found);
+    }
+    return NULL;
+}
+
+/* What a server means that ends the connection without a word. */
+static const char *const refusals[EG_N_FORMATS] = {
+    [EG_FORMAT_FLV] = "it has closed the connection; stream key or application may be wrong",
+    [EG_FORMAT_TS] = "it refuses the connection; passphrase, pbkeylen or streamid may be wrong",
+};
+
 /* Why it failed, in words. */
 static char *explain(const EgStreamConnection *connection, int averror)
 {
-    char text[AV_ERROR_MAX_STRING_SIZE] = "";
-    if (averror == AVERROR_EXIT)
-        return g_strdup(g_atomic_int_get(connection->params->is_canceled) != 0 ? "given up"
-                                                                               : "no answer");
-    av_strerror(averror, text, sizeof text);
-    return without_secrets(connection, connection->log->len > 0 ? connection->log->str : text);
-}
-
-static void set_error(const EgStreamConnection *connection, int averror, const char *doing,
-                      GError **error)
-{
-    g_autofree char *reason = explain(connection, averror);
-    eg_error_set(error, EG_ERROR_UNAVAILABLE, EG_BLAME_DESTINATION, "%s %s: %s", doing,
-                 connection->params->name, reason);
+    int errnum = AVUNERROR(averror);
+    if (g_atomic_int_get(connection->params->is_canceled) != 0)
+        return g_strdup("given up");
+    if (averror == AVERROR_EXIT || eg_now_ns() >= connection->deadline_ns)
+        return g_strdup("no answer");
+    if (errnum > 0 && errnum < 4096 && errnum != EIO && errnum != EPERM && errnum != EINVAL)
+        return g_strdup(g_strerror(errnum));
+    g_autofree char *saying = find_saying(connection->log->str);
+    return saying != NULL ? without_secrets(connection, saying)
+                          : g_strdup(refusals[connection->params->url->format]);
 }
 
 static AVIOContext *connect_to_server(EgStreamConnection *connection, GError **error)
@@ -121,7 +152,9 @@ static AVIOContext *connect_to_server(EgStreamConnection *connection, GError **e
     av_dict_free(&options);
     if (result >= 0)
         return io;
-    set_error(connection, result, "cannot stream to", error);
+    g_autofree char *reason = explain(connection, result);
+    eg_error_set(error, EG_ERROR_UNAVAILABLE, EG_BLAME_DESTINATION, "cannot stream to %s: %s",
+                 params->name, reason);
     return NULL;
 }
 
@@ -132,10 +165,23 @@ static void begin(EgStreamConnection *connection, gint64 limit_ns)
     eg_av_capture_log(connection->log);
 }
 
+/* libsrt would write to standard error; what goes wrong is returned. */
+static void ignore_srt_log(void *user, int level, const char *file, int line, const char *area,
+                           const char *message)
+{
+    (void)user;
+    (void)level;
+    (void)file;
+    (void)line;
+    (void)area;
+    (void)message;
+}
+
 EgStreamConnection *eg_stream_connection_open(const EgStreamConnectionParams *params,
                                               GError **error)
 {
     eg_av_init();
+    srt_setloghandler(NULL, ignore_srt_log);
     EgStreamConnection *connection = g_new0(EgStreamConnection, 1);
     connection->params = params;
     connection->log = g_string_new(NULL);
@@ -168,8 +214,8 @@ static bool complete(EgStreamConnection *connection, bool is_done, GError *cause
     if (is_done)
         return true;
     bool is_stalled = eg_now_ns() >= connection->deadline_ns;
-    g_autofree char *text = without_secrets(
-        connection, connection->log->len > 0 ? connection->log->str : cause->message);
+    g_autofree char *reason = find_saying(connection->log->str);
+    g_autofree char *text = without_secrets(connection, reason != NULL ? reason : cause->message);
     eg_error_set(error, EG_ERROR_UNAVAILABLE, EG_BLAME_DESTINATION, "stream to %s lost: %s",
                  connection->params->name, is_stalled ? "it takes nothing any more" : text);
     return false;

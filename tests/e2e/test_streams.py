@@ -35,3 +35,18 @@ def test_rtmp_beside_a_file(shared_server, publish, record, room, rtmp):
     stream.expect_duration(7, within=0.3)
     expect_stream(recorder.path).expect_duration(7)
     assert "good-key" not in "\n".join(recorder.process.lines)
+
+
+def test_explore(shared_server, publish, record, room, rtmp, srt, tmp_path):
+    server = rtmp(certificate=make_certificate(tmp_path))
+    lively(shared_server, publish, room)
+    srt(f"srt://{ADDRESS}:29000?mode=listener&passphrase=right-passphrase")
+    for i, url in enumerate([server.url("bad-key"), server.url("x").replace("live", "nosuchapp"), f"rtmp://{ADDRESS}:1/live/secretkey",
+                "rtmp://no.such.host.invalid/live/secretkey", server.tls_url("secretkey"), server.tls_url("secretkey").replace(str(server.tls_port), str(server.port)),
+                f"rtmp://{ADDRESS}:{server.tls_port}/live/secretkey", f"rtmp://{ADDRESS}:{shared_server.port}/live/secretkey",
+                f"srt://{ADDRESS}:29000?passphrase=wrong-passphrase", f"srt://{ADDRESS}:29000", f"srt://{ADDRESS}:29001"]):
+        r = record(shared_server, "--participant", "alice", *SMALL, "-o", url, room=room, output=None, name=f"r{i}")
+        code = r.wait(timeout=40)
+        print(url, code, r.error_lines)
+        print([l for l in r.process.lines if "stream " in l and "error" in l])
+    assert 0
