@@ -396,6 +396,7 @@ static char *describe_stream(const Member *member)
 
 GPtrArray *eg_outputs_describe(const EgOutputs *outputs)
 {
+    bool has_streams = false;
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < outputs->members->len; i++) {
         const Member *member = outputs->members->pdata[i];
@@ -403,8 +404,11 @@ GPtrArray *eg_outputs_describe(const EgOutputs *outputs)
             member->kind == EG_OUTPUT_STREAM
                 ? describe_stream(member)
                 : g_strdup(member->state == MEMBER_FAILED ? "failed" : "recording");
+        has_streams = has_streams || member->kind == EG_OUTPUT_STREAM;
         g_ptr_array_add(lines, g_strdup_printf("%s: %s", member->name, state));
     }
+    if (!has_streams)
+        g_clear_pointer(&lines, g_ptr_array_unref);
     return lines;
 }
 

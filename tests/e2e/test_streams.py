@@ -1,7 +1,13 @@
 """RTMP and SRT, to servers that take them, refuse them, die and stand still."""
+import re
+
+import pytest
+from livekit import api
+
 from analyser import analyse
 from receivers import make_certificate
 from server import ADDRESS
+from service import SMALL as SMALL_ENCODING
 
 SMALL = ("--width", "320", "--height", "180", "--video-bitrate", "500")
 
@@ -37,16 +43,243 @@ def test_rtmp_beside_a_file(shared_server, publish, record, room, rtmp):
     assert "good-key" not in "\n".join(recorder.process.lines)
 
 
-def test_explore(shared_server, publish, record, room, rtmp, srt, tmp_path):
+@pytest.mark.parametrize("receiver, ours", [
+    ("mode=listener", ""),
+    ("mode=listener&passphrase=a-long-passphrase&pbkeylen=32",
+     "?passphrase=a-long-passphrase&pbkeylen=32&streamid=one"),
+    ("mode=caller&passphrase=a-long-passphrase",
+     "?mode=listener&passphrase=a-long-passphrase&latency=200")])
+def test_srt(shared_server, publish, record, room, srt, ports, receiver, ours):
+    lively(shared_server, publish, room)
+    port = ports.take()
+    receiver = srt(f"srt://{ADDRESS}:{port}?{receiver}")
+    recorder = record(shared_server, "--participant", "alice", *SMALL,
+                      "-o", f"srt://{ADDRESS}:{port}{ours}", room=room, output=None)
+    recorder.wait_log("stream started", url=re.sub("=[^&]+", "={...}", f"srt://{ADDRESS}:{port}{ours}"))
+    receiver.wait_bytes(400_000)
+    assert recorder.stop() == 0, recorder.error_lines
+    receiver.kill()
+    expect_stream(receiver.path)
+    assert "a-long-passphrase" not in "\n".join(recorder.process.lines)
+
+
+def refusals():
+    """Of the destination: (name, URL, what is said)"""
+    return [
+        ("key", lambda s, p: s.url("bad-key"),
+         "/live/{ba...ey}: it has closed the connection; stream key or application may be wrong"),
+        ("application", lambda s, p: s.url("secret").replace("live", "other"),
+         "/other/{se...et}: it has closed the connection; stream key or application may be wrong"),
+        ("nobody", lambda s, p: f"rtmp://{ADDRESS}:{p.take()}/live/secret",
+         "/live/{se...et}: Connection refused"),
+        ("name", lambda s, p: "rtmp://no-such-host.invalid/live/secret",
+         "rtmp://no-such-host.invalid/live/{se...et}: the name of the host is not known"),
+        ("certificate", lambda s, p: s.tls_url("secret"),
+         "/live/{se...et}: its certificate is not trusted"),
+        ("language", lambda s, p: s.url("secret").replace(str(s.port), str(s.tls_port)),
+         "/live/{se...et}: it does not speak RTMP"),
+    ]
+
+
+@pytest.mark.parametrize("url, said", [pytest.param(*row[1:], id=row[0]) for row in refusals()])
+def test_refused(shared_server, publish, record, room, rtmp, ports, tmp_path, url, said):
+    """At once, and with a reason, however long streams that were lost are tried again."""
     server = rtmp(certificate=make_certificate(tmp_path))
     lively(shared_server, publish, room)
-    srt(f"srt://{ADDRESS}:29000?mode=listener&passphrase=right-passphrase")
-    for i, url in enumerate([server.url("bad-key"), server.url("x").replace("live", "nosuchapp"), f"rtmp://{ADDRESS}:1/live/secretkey",
-                "rtmp://no.such.host.invalid/live/secretkey", server.tls_url("secretkey"), server.tls_url("secretkey").replace(str(server.tls_port), str(server.port)),
-                f"rtmp://{ADDRESS}:{server.tls_port}/live/secretkey", f"rtmp://{ADDRESS}:{shared_server.port}/live/secretkey",
-                f"srt://{ADDRESS}:29000?passphrase=wrong-passphrase", f"srt://{ADDRESS}:29000", f"srt://{ADDRESS}:29001"]):
-        r = record(shared_server, "--participant", "alice", *SMALL, "-o", url, room=room, output=None, name=f"r{i}")
-        code = r.wait(timeout=40)
-        print(url, code, r.error_lines)
-        print([l for l in r.process.lines if "stream " in l and "error" in l])
-    assert 0
+    recorder = record(shared_server, "--participant", "alice", *SMALL, "-o", url(server, ports),
+                      room=room, output=None)
+    assert recorder.wait() == 5
+    assert recorder.error_lines[-1].startswith("egress: cannot stream to rtmp")
+    assert recorder.error_lines[-1].endswith(said)
+    lines = "\n".join(recorder.process.lines)
+    assert "secret" not in lines and "bad-key" not in lines
+
+
+def test_wrong_passphrase(shared_server, publish, record, room, srt, ports):
+    lively(shared_server, publish, room)
+    port = ports.take()
+    srt(f"srt://{ADDRESS}:{port}?mode=listener&passphrase=the-right-passphrase")
+    recorder = record(shared_server, "--participant", "alice", *SMALL,
+                      "-o", f"srt://{ADDRESS}:{port}?passphrase=a-wrong-passphrase", room=room,
+                      output=None)
+    assert recorder.wait() == 5
+    assert recorder.error_lines[-1].endswith(
+        "?passphrase={...}: it refuses the connection; passphrase, pbkeylen or streamid may be wrong")
+    assert "a-wrong" not in "\n".join(recorder.process.lines)
+
+
+def test_one_of_three_fails(shared_server, publish, record, room, rtmp):
+    """One encode for a file and two servers, of which one refuses."""
+    server = rtmp()
+    lively(shared_server, publish, room)
+    recorder = record(shared_server, "--participant", "alice", *SMALL, "-o", server.url("bad-key"),
+                      "-o", server.url("good"), room=room)
+    recorder.wait_log("output has failed")
+    server.wait_bytes("good", 400_000)
+    assert recorder.stop() == 0, recorder.error_lines
+    server.publications.wait("publish_done", "good")
+    expect_stream(server.recordings("good")[0])
+    expect_stream(recorder.path)
+
+
+def test_server_killed(shared_server, publish, record, room, rtmp):
+    """It comes back, and the picture with it; the file has not noticed anything."""
+    server = rtmp()
+    lively(shared_server, publish, room)
+    recorder = record(shared_server, "--participant", "alice", *SMALL, "-o", server.url("key"),
+                      room=room)
+    server.wait_bytes("key", 300_000)
+    server.kill()
+    recorder.wait_log("stream lost, trying again")
+    server.start()
+    recorder.wait_log("stream goes on")
+    server.wait_bytes("key", 300_000, index=1)
+    assert recorder.stop() == 0, recorder.error_lines
+    server.publications.wait("publish_done", "key")
+    first, second = server.recordings("key")
+    resumed = expect_stream(second)
+    # Times go on, from a key frame on that a viewer can begin with.
+    assert resumed.start > analyse(first).video.pts[0] + 2
+    recording = expect_stream(recorder.path)
+    recording.expect_constant_rate(30)
+    recording.expect_no_gaps(start=1)
+
+
+def test_srt_receiver_killed(shared_server, publish, record, room, srt, ports):
+    lively(shared_server, publish, room)
+    port = ports.take()
+    first = srt(f"srt://{ADDRESS}:{port}?mode=listener")
+    recorder = record(shared_server, "--participant", "alice", *SMALL,
+                      "-o", f"srt://{ADDRESS}:{port}", room=room, output=None)
+    first.wait_bytes(300_000)
+    first.kill()
+    recorder.wait_log("stream lost, trying again")
+    second = srt(f"srt://{ADDRESS}:{port}?mode=listener", name="second")
+    recorder.wait_log("stream goes on")
+    second.wait_bytes(300_000)
+    assert recorder.stop() == 0, recorder.error_lines
+    second.kill()
+    expect_stream(second.path)
+
+
+def test_server_stands_still(shared_server, publish, record, room, rtmp):
+    """It has taken the stream and then nothing more: that is noticed, and the file is whole."""
+    server = rtmp()
+    lively(shared_server, publish, room)
+    recorder = record(shared_server, "--participant", "alice", *SMALL, "-o", server.url("key"),
+                      room=room)
+    server.wait_bytes("key", 200_000)
+    server.freeze()
+    lost = recorder.wait_log("stream lost, trying again")
+    assert lost["error"].endswith(": it takes nothing any more")
+    server.thaw()
+    recorder.wait_log("stream goes on")
+    server.wait_bytes("key", 200_000, index=1)
+    assert recorder.stop() == 0, recorder.error_lines
+    recording = expect_stream(recorder.path)
+    recording.expect_constant_rate(30)
+    recording.expect_no_gaps(start=1)
+
+
+def stream_participant(standalone, room, *urls, **options):
+    return standalone.egress.call("start_participant_egress", api.ParticipantEgressRequest(
+        room_name=room, identity="alice", advanced=SMALL_ENCODING,
+        stream_outputs=[api.StreamOutput(protocol=api.StreamProtocol.RTMP, urls=urls)], **options))
+
+
+def wait_streams(standalone, egress_id, condition):
+    """Until the streams, by their keys, are so as an update says."""
+    def states(info):
+        return {re.search(r"[^/]*$", s["url"])[0]: s for s in info.get("streamResults", [])}
+    hooks = standalone.hooks
+    for event in hooks.events:
+        if event["egressInfo"]["egressId"] == egress_id and condition(states(event["egressInfo"])):
+            return states(event["egressInfo"])
+    while True:
+        streams = states(hooks.wait_next("egress_updated", "EGRESS_ACTIVE"))
+        if condition(streams):
+            return streams
+
+
+def update(standalone, egress_id, add=(), remove=()):
+    return standalone.egress.call("update_stream", api.UpdateStreamRequest(
+        egress_id=egress_id, add_output_urls=add, remove_output_urls=remove))
+
+
+def test_update_stream(standalone, publish, room, rtmp):
+    standalone = standalone()
+    server = rtmp()
+    lively(standalone.server, publish, room)
+    egress_id = stream_participant(standalone, room, server.url("first-key")).egress_id
+    started = standalone.hooks.wait_active(egress_id)
+    assert [s["url"] for s in started["streamResults"]] == [server.url("{fir...key}")]
+    assert int(started["streamResults"][0]["startedAt"]) > int(started["startedAt"])
+    server.wait_bytes("first-key", 200_000)
+
+    info = update(standalone, egress_id, add=[server.url("second-key"), server.url("bad-key-1")])
+    assert [s.url for s in info.stream_results] == [
+        server.url("{fir...key}"), server.url("{sec...key}"), server.url("{bad...y-1}")]
+    streams = wait_streams(standalone, egress_id, lambda s: "startedAt" in s.get(
+        "{sec...key}", {}) and s["{bad...y-1}"].get("status") == "FAILED")
+    assert "stream key or application may be wrong" in streams["{bad...y-1}"]["error"]
+    with pytest.raises(api.TwirpError) as caught:
+        update(standalone, egress_id, add=["http://x"], remove=[server.url("no-such-key")])
+    assert caught.value.message.splitlines() == [
+        "invalid url http://x: invalid scheme; it must be rtmp, rtmps, mux, twitch or srt",
+        f"stream {server.url('{no-...key}')} not found"]
+    server.wait_bytes("second-key", 200_000)
+
+    update(standalone, egress_id, remove=[server.url("first-key")])
+    streams = wait_streams(standalone, egress_id,
+                           lambda s: s["{fir...key}"].get("status") == "FINISHED")
+    assert int(streams["{fir...key}"]["duration"]) > 1e9
+    server.publications.wait("publish_done", "first-key")
+    server.wait_bytes("second-key", 400_000)
+
+    update(standalone, egress_id, remove=[server.url("{sec...key}")])
+    ended = standalone.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE"
+    assert ended["details"] == "End reason: All streams stopped"
+    assert [s["status"] for s in ended["streamResults"]] == ["FINISHED", "FINISHED", "FAILED"]
+    server.publications.wait("publish_done", "second-key")
+    # From a key frame on, though that was long after the beginning.
+    added = expect_stream(server.recordings("second-key")[0])
+    assert added.start > 1
+
+
+def test_all_streams_fail(standalone, publish, room, rtmp):
+    standalone = standalone()
+    lively(standalone.server, publish, room)
+    egress_id = stream_participant(standalone, room, rtmp().url("bad-key")).egress_id
+    ended = standalone.hooks.wait_ended(egress_id)
+    assert (ended["status"], ended["errorCode"]) == ("EGRESS_FAILED", 503)
+    assert ended["streamResults"][0]["status"] == "FAILED"
+    assert ended["error"].endswith("stream key or application may be wrong")
+
+
+def test_given_up(standalone, publish, room, rtmp):
+    """A server that does not come back in the time that it is given."""
+    standalone = standalone(stream_retry="2s")
+    server = rtmp()
+    lively(standalone.server, publish, room)
+    egress_id = stream_participant(standalone, room, server.url("key")).egress_id
+    server.wait_bytes("key", 100_000)
+    server.kill()
+    ended = standalone.hooks.wait_ended(egress_id)
+    assert (ended["status"], ended["errorCode"]) == ("EGRESS_FAILED", 503)
+    stream = ended["streamResults"][0]
+    assert stream["retries"] == 2 and int(stream["lastRetryAt"]) > int(stream["startedAt"])
+    assert stream["error"].endswith("Connection refused")
+
+
+def test_rtmps(standalone, publish, room, rtmp, tmp_path):
+    certificate = make_certificate(tmp_path)
+    standalone = standalone(stream_ca_cert_file=str(certificate[0]))
+    server = rtmp(certificate=certificate)
+    lively(standalone.server, publish, room)
+    egress_id = stream_participant(standalone, room, server.tls_url("key")).egress_id
+    server.wait_bytes("key", 300_000)
+    standalone.egress.stop(egress_id)
+    assert standalone.hooks.wait_ended(egress_id)["status"] == "EGRESS_COMPLETE"
+    server.publications.wait("publish_done", "key")
+    expect_stream(server.recordings("key")[0])
