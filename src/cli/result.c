@@ -24,24 +24,45 @@ static void append_codecs(GString *line, const EgPlan *plan)
                                eg_codec_info(audio->codec)->name);
 }
 
+static void append_file(GString *lines, const Livekit__FileInfo *file)
+{
+    if (file->filename == NULL || *file->filename == '\0')
+        return;
+    g_autofree char *path = eg_printable(file->filename);
+    g_autofree char *size = eg_format_size((guint64)MAX(file->size, 0));
+    g_string_append_printf(lines, "%s  %.1f s  %s", path,
+                           (double)file->duration / (double)EG_NS_PER_S, size);
+}
+
+static void append_stream(GString *lines, const Livekit__StreamInfo *stream)
+{
+    g_autofree char *url = eg_printable(stream->url);
+    if (lines->len > 0)
+        g_string_append_c(lines, '\n');
+    g_string_append_printf(lines, "%s  %.1f s", url,
+                           (double)stream->duration / (double)EG_NS_PER_S);
+    if (stream->status == LIVEKIT__STREAM_INFO__STATUS__FAILED)
+        g_string_append(lines, "  failed");
+    else if (stream->retries > 0)
+        g_string_append_printf(lines, "  tried again %u times", stream->retries);
+}
+
 char *eg_result_summary(const Livekit__EgressInfo *info, const EgPlan *plan,
                         const char *description)
 {
-    if (info->n_file_results == 0)
+    GString *lines = g_string_new(NULL);
+    if (info->n_file_results > 0)
+        append_file(lines, info->file_results[0]);
+    for (gsize i = 0; i < info->n_stream_results; i++)
+        append_stream(lines, info->stream_results[i]);
+    if (lines->len == 0) {
+        g_string_free(lines, TRUE);
         return NULL;
-    const Livekit__FileInfo *file = info->file_results[0];
-    if (file->filename == NULL || *file->filename == '\0')
-        return NULL;
-
-    g_autofree char *path = eg_printable(file->filename);
-    g_autofree char *size = eg_format_size((guint64)MAX(file->size, 0));
-    GString *line = g_string_new(path);
-    g_string_append_printf(line, "  %.1f s  %s", (double)file->duration / (double)EG_NS_PER_S,
-                           size);
-    append_codecs(line, plan);
+    }
+    append_codecs(lines, plan);
     if (description != NULL && *description != '\0') {
         g_autofree char *recorded = eg_printable(description);
-        g_string_append_printf(line, "  (%s)", recorded);
+        g_string_append_printf(lines, "  (%s)", recorded);
     }
-    return g_string_free(line, FALSE);
+    return g_string_free(lines, FALSE);
 }

@@ -57,5 +57,5 @@ GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
 /* Then `drained` or `failed`. One that fails ends alone, and is reported. */
 void eg_outputs_drain(EgOutputs *outputs);
 
-/* Bytes of all, the longest duration; the report is told of each. */
+/* Bytes of the largest, the longest duration; the report is told of each. */
 void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats);

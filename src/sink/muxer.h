@@ -14,8 +14,8 @@ typedef struct _EgMuxer EgMuxer;
 EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, const GstCaps *video,
                       GError **error);
 
-/* Into what is open already; `name` is for errors. `io` is an AVIOContext, taken also on failure and
- * closed with the muxer. `shift_ns` is added to all times. */
+/* Into what is open already; `name` is for errors. `io` is an AVIOContext, taken also on failure
+ * and closed with the muxer. `shift_ns` is added to all times. */
 EgMuxer *eg_muxer_new_live(void *io, const char *name, EgFormat format, const GstCaps *audio,
                            const GstCaps *video, gint64 shift_ns, GError **error);
 

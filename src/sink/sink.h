@@ -66,8 +66,8 @@ void eg_sink_free(EgSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSink, eg_sink_free)
 
 /* Session thread; (transfer full). Never blocks: what does not fit into the bounded queue (32 MB)
- * is a failure of the destination; a stream leaves out pictures. Times as in media/frame.h, from 0; frames of one kind in
- * decoding order. A kind that says nothing for long holds up nothing. */
+ * is a failure of the destination; a stream leaves out pictures. Times as in media/frame.h, from 0;
+ * frames of one kind in decoding order. A kind that says nothing for long holds up nothing. */
 void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame);
 
 /* Tells whoever listens, where there is a way to, that the track that is heard is muted, or is not

@@ -12,7 +12,11 @@
 
 #define CONNECT_NS (10 * EG_NS_PER_S)
 #define STALL_NS   (10 * EG_NS_PER_S)
-#define FINISH_NS  (3 * EG_NS_PER_S)
+
+/* Whoever wants the stream comes when they like. */
+#define LISTEN_NS (G_MAXINT64 / 2)
+
+#define FINISH_NS (3 * EG_NS_PER_S)
 
 /* What the system keeps of what the server has not taken yet: enough for 20 Mbit/s over 100 ms, and
  * full some seconds after a server has stopped to read. */
@@ -132,7 +136,7 @@ static char *explain(const EgStreamConnection *connection, int averror)
 {
     int errnum = AVUNERROR(averror);
     if (g_atomic_int_get(connection->params->is_canceled) != 0)
-        return g_strdup("given up");
+        return g_strdup(connection->params->url->is_listener ? "nobody has come" : "given up");
     if (averror == AVERROR_EXIT || eg_now_ns() >= connection->deadline_ns)
         return g_strdup("no answer");
     if (errnum > 0 && errnum < 4096 && errnum != EIO && errnum != EPERM && errnum != EINVAL)
@@ -185,7 +189,7 @@ EgStreamConnection *eg_stream_connection_open(const EgStreamConnectionParams *pa
     EgStreamConnection *connection = g_new0(EgStreamConnection, 1);
     connection->params = params;
     connection->log = g_string_new(NULL);
-    begin(connection, CONNECT_NS);
+    begin(connection, params->url->is_listener ? LISTEN_NS : CONNECT_NS);
     AVIOContext *io = connect_to_server(connection, error);
     if (io != NULL)
         connection->muxer = eg_muxer_new_live(io, params->name, params->url->format, params->audio,

@@ -1,5 +1,6 @@
 """RTMP and SRT, to servers that take them, refuse them, die and stand still."""
 import re
+import subprocess
 
 import pytest
 from livekit import api
@@ -29,6 +30,26 @@ def expect_stream(path, tag=3):
     return recording
 
 
+def read_packets(path) -> list:
+    """Of the pictures: (seconds, bytes, whether it is a key frame)"""
+    rows = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries",
+         "packet=pts_time,size,flags", "-of", "csv=p=0", path],
+        check=True, capture_output=True, text=True).stdout.split()
+    return [(float(at), int(size), "K" in flags)
+            for at, size, flags, *_ in (row.split(",") for row in rows)]
+
+
+def expect_live_rate(path):
+    """What servers of streams ask for: key frames in even intervals, and a constant rate."""
+    packets = read_packets(path)
+    keys = [at for at, _, is_key in packets if is_key]
+    assert [round(b - a, 1) for a, b in zip(keys, keys[1:])] == [4.0] * (len(keys) - 1)
+    assert len(keys) >= 2
+    seconds = packets[-1][0] - packets[0][0]
+    assert sum(size for _, size, _ in packets) * 8 / seconds == pytest.approx(500_000, rel=0.15)
+
+
 def test_rtmp_beside_a_file(shared_server, publish, record, room, rtmp):
     server = rtmp()
     lively(shared_server, publish, room)
@@ -39,6 +60,7 @@ def test_rtmp_beside_a_file(shared_server, publish, record, room, rtmp):
     server.publications.wait("publish_done", "good-key")
     stream = expect_stream(server.recordings("good-key")[0])
     stream.expect_duration(7, within=0.3)
+    expect_live_rate(server.recordings("good-key")[0])
     expect_stream(recorder.path).expect_duration(7)
     assert "good-key" not in "\n".join(recorder.process.lines)
 
@@ -116,9 +138,19 @@ def test_one_of_three_fails(shared_server, publish, record, room, rtmp):
                       "-o", server.url("good"), room=room)
     recorder.wait_log("output has failed")
     server.wait_bytes("good", 400_000)
-    assert recorder.stop() == 0, recorder.error_lines
+    assert recorder.stop() == 5, recorder.error_lines
     server.publications.wait("publish_done", "good")
     expect_stream(server.recordings("good")[0])
+    expect_stream(recorder.path)
+
+
+def test_listener_without_anybody(shared_server, publish, record, room, ports):
+    """Who listens waits, and says at the end that nobody came."""
+    lively(shared_server, publish, room)
+    recorder = record(shared_server, "--participant", "alice", "--duration", "3s", *SMALL,
+                      "-o", f"srt://{ADDRESS}:{ports.take()}?mode=listener", room=room)
+    assert recorder.wait() == 5
+    assert "?mode={...}: nobody has come" in recorder.wait_log("output has failed")["error"]
     expect_stream(recorder.path)
 
 
