@@ -121,7 +121,9 @@ static char *make_result(const Recording *recording, const EgPlan *plan)
     eg_session_get_progress(recording->session, &status);
     /* What was not finished has another name. */
     bool has_file = status.path != NULL && g_file_test(status.path, G_FILE_TEST_EXISTS);
-    bool has_result = recording->has_recorded && (has_file || info->n_stream_results > 0);
+    bool has_result =
+        recording->has_recorded &&
+        (has_file || (info->n_stream_results > 0 && eg_session_error(recording->session) == NULL));
     if (!has_result || recording->options->is_quiet)
         return NULL;
     return eg_result_summary(info, plan, recording->description);

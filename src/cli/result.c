@@ -51,10 +51,11 @@ char *eg_result_summary(const Livekit__EgressInfo *info, const EgPlan *plan,
                         const char *description)
 {
     GString *lines = g_string_new(NULL);
+    gsize n_told = 0;
     if (info->n_file_results > 0)
         append_file(lines, info->file_results[0]);
-    for (gsize i = 0; i < info->n_stream_results; i++)
-        append_stream(lines, info->stream_results[i]);
+    if (lines->len == 0 && info->n_stream_results > 0)
+        append_stream(lines, info->stream_results[n_told++]);
     if (lines->len == 0) {
         g_string_free(lines, TRUE);
         return NULL;
@@ -64,5 +65,7 @@ char *eg_result_summary(const Livekit__EgressInfo *info, const EgPlan *plan,
         g_autofree char *recorded = eg_printable(description);
         g_string_append_printf(lines, "  (%s)", recorded);
     }
+    while (n_told < info->n_stream_results)
+        append_stream(lines, info->stream_results[n_told++]);
     return g_string_free(lines, FALSE);
 }
