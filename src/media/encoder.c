@@ -152,10 +152,9 @@ static char *describe_h264(const EgVideoEncoding *encoding, const EgEncoderEleme
     if (threads > 0)
         g_string_append_printf(text, " threads=%u", threads);
     if (encoding->key_frame_interval_s > 0)
-        g_string_append_printf(
-            text, " key-int-max=%u option-string=\"scenecut=0%s\"",
-            (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1),
-            encoding->is_constant_rate ? ":nal-hrd=cbr" : "");
+        g_string_append_printf(text, " key-int-max=%u option-string=\"scenecut=0%s\"",
+                               (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1),
+                               encoding->is_constant_rate ? ":nal-hrd=cbr" : "");
     g_string_append_printf(text, " ! capsfilter caps=%s,profile=%s",
                            eg_elements(EG_CODEC_H264)->encoded_caps,
                            profile_name(encoding->profile));

@@ -22,6 +22,13 @@
  * full some seconds after a server has stopped to read. */
 #define SEND_BUFFER "262144"
 
+/* A receiver of SRT keeps what has come for so long, and throws it away when we go; it may have set
+ * more for itself. */
+#define SRT_LATENCY_NS  (120 * EG_NS_PER_MS)
+#define SRT_ROUND_NS    (200 * EG_NS_PER_MS)
+#define SRT_MAX_STAY_NS EG_NS_PER_S
+#define SRT_STEP_NS     (20 * EG_NS_PER_MS)
+
 /* SRT's data in one packet: seven of MPEG-TS. */
 #define SRT_PACKET "1316"
 
@@ -234,10 +241,23 @@ bool eg_stream_connection_write(EgStreamConnection *connection, EgMedia media, G
     return complete(connection, is_done, cause, error);
 }
 
+static void stay(const EgStreamConnection *connection)
+{
+    const EgStreamUrl *url = connection->params->url;
+    if (url->format != EG_FORMAT_TS)
+        return;
+    gint64 stay_ns = MAX(url->latency_ms * EG_NS_PER_MS, SRT_LATENCY_NS) + SRT_ROUND_NS;
+    gint64 end_ns = eg_now_ns() + MIN(stay_ns, SRT_MAX_STAY_NS);
+    while (!is_over((void *)connection) && eg_now_ns() < end_ns)
+        g_usleep(SRT_STEP_NS / EG_NS_PER_US);
+}
+
 bool eg_stream_connection_finish(EgStreamConnection *connection, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     begin(connection, FINISH_NS);
+    if (eg_muxer_flush(connection->muxer, NULL))
+        stay(connection);
     bool is_done = eg_muxer_finish(connection->muxer, &cause);
     return complete(connection, is_done, cause, error);
 }

@@ -306,17 +306,20 @@ void eg_stream_writer_free(EgStreamWriter *writer)
     unref_writer(writer);
 }
 
-void eg_stream_writer_push(EgStreamWriter *writer, EgMedia media, GstBuffer *frame)
+bool eg_stream_writer_push(EgStreamWriter *writer, EgMedia media, GstBuffer *frame)
 {
     g_mutex_lock(&writer->lock);
+    guint64 n_dropped = eg_stream_queue_dropped(writer->queue);
     if (writer->state == WRITER_OPEN) {
         eg_stream_queue_push(writer->queue, media, frame, eg_now_ns());
         g_cond_broadcast(&writer->changed);
         frame = NULL;
     }
+    bool is_slow = eg_stream_queue_dropped(writer->queue) > n_dropped;
     g_mutex_unlock(&writer->lock);
     if (frame != NULL)
         gst_buffer_unref(frame);
+    return is_slow;
 }
 
 void eg_stream_writer_finish(EgStreamWriter *writer)

@@ -1,4 +1,5 @@
 """RTMP and SRT, to servers that take them, refuse them, die and stand still."""
+import contextlib
 import re
 import subprocess
 
@@ -6,7 +7,7 @@ import pytest
 from livekit import api
 
 from analyser import analyse
-from receivers import make_certificate
+from receivers import SlowLink, make_certificate
 from server import ADDRESS
 from service import SMALL as SMALL_ENCODING
 
@@ -75,13 +76,12 @@ def test_srt(shared_server, publish, record, room, srt, ports, receiver, ours):
     lively(shared_server, publish, room)
     port = ports.take()
     receiver = srt(f"srt://{ADDRESS}:{port}?{receiver}")
-    recorder = record(shared_server, "--participant", "alice", *SMALL,
+    recorder = record(shared_server, "--participant", "alice", "--duration", "6s", *SMALL,
                       "-o", f"srt://{ADDRESS}:{port}{ours}", room=room, output=None)
     recorder.wait_log("stream started", url=re.sub("=[^&]+", "={...}", f"srt://{ADDRESS}:{port}{ours}"))
-    receiver.wait_bytes(400_000)
-    assert recorder.stop() == 0, recorder.error_lines
+    assert recorder.wait() == 0, recorder.error_lines
     receiver.kill()
-    expect_stream(receiver.path)
+    expect_stream(receiver.path).expect_duration(6, within=0.2)
     assert "a-long-passphrase" not in "\n".join(recorder.process.lines)
 
 
@@ -192,6 +192,31 @@ def test_srt_receiver_killed(shared_server, publish, record, room, srt, ports):
     assert recorder.stop() == 0, recorder.error_lines
     second.kill()
     expect_stream(second.path)
+
+
+def test_slow_network(shared_server, publish, record, room, rtmp, ports):
+    """Half of what is sent gets through: pictures are left out, in whole groups, and the sound goes on;
+    the file has all of them."""
+    server = rtmp()
+    lively(shared_server, publish, room)
+    with contextlib.closing(SlowLink(ports, server.port, bytes_per_s=32_000)) as link:
+        recorder = record(shared_server, "--participant", "alice", *SMALL, "-o",
+                          f"rtmp://{ADDRESS}:{link.port}/live/key", room=room)
+        recorder.wait_log("server is too slow for a stream, leaving out pictures")
+        link.bytes_per_s = 1e9
+        received = server.recordings("key")[0].stat().st_size
+        server.wait_bytes("key", received + 700_000)
+        assert recorder.stop() == 0, recorder.error_lines
+    server.publications.wait("publish_done", "key")
+    stream = analyse(server.recordings("key")[0])
+    stream.expect_codecs("h264", "aac")
+    stream.expect_tags(3)
+    stream.expect_in_order()
+    stream.expect_no_gaps(start=stream.start + 1)
+    assert max(b - a for a, b in zip(stream.video.pts, stream.video.pts[1:])) > 1
+    recording = expect_stream(recorder.path)
+    recording.expect_constant_rate(30)
+    recording.expect_no_gaps(start=1)
 
 
 def test_server_stands_still(shared_server, publish, record, room, rtmp):

@@ -127,6 +127,19 @@ static void test_slow(void)
     expect(queue, true, 6400, "a6200 v6400");
 }
 
+/* Sound alone that does not get through loses its oldest. */
+static void test_slow_sound(void)
+{
+    g_autoptr(EgStreamQueue) queue = eg_stream_queue_new(true, false);
+    sound(queue, 0);
+    expect(queue, false, 0, "a0");
+    for (gint64 ms = 1000; ms <= 15000; ms += 1000)
+        sound(queue, ms);
+    g_assert_cmpuint(eg_stream_queue_dropped(queue), ==, 2);
+    expect(queue, false, 15000,
+           "a3000 a4000 a5000 a6000 a7000 a8000 a9000 a10000 a11000 a12000 a13000 a14000 a15000");
+}
+
 static void test_bytes(void)
 {
     g_autoptr(EgStreamQueue) queue = eg_stream_queue_new(true, true);
@@ -149,6 +162,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sink/stream-queue/restart", test_restart);
     g_test_add_func("/sink/stream-queue/restart-with-key", test_restart_with_key);
     g_test_add_func("/sink/stream-queue/slow", test_slow);
+    g_test_add_func("/sink/stream-queue/slow-sound", test_slow_sound);
     g_test_add_func("/sink/stream-queue/bytes", test_bytes);
     return g_test_run();
 }
