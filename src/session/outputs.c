@@ -23,9 +23,10 @@ typedef enum {
 typedef struct {
     EgOutputs *owner;
     EgOutputKind kind;
-    guint output; /* in the report */
-    char *url;    /* of a stream, as it was given; NULL: none */
-    char *name;   /* of it for people, or the path */
+    guint output;     /* in the report */
+    char *url;        /* of a stream, as it was given; NULL: none */
+    char *name;       /* of it for people, or the path */
+    bool is_listener; /* of a stream: who wants it comes by themselves */
     EgSink *sink;
     bool takes[EG_N_MEDIA];
     bool takes_pictures; /* raw ones */
@@ -368,7 +369,11 @@ static Member *add_member(EgOutputs *outputs, const EgOutput *planned, GError **
     member->owner = outputs;
     member->kind = planned->kind;
     member->output = outputs->members->len;
-    member->url = planned->kind == EG_OUTPUT_STREAM ? g_strdup(planned->url) : NULL;
+    if (planned->kind == EG_OUTPUT_STREAM) {
+        g_autoptr(EgStreamUrl) url = eg_stream_url_parse(planned->url, NULL);
+        member->url = g_strdup(planned->url);
+        member->is_listener = url != NULL && url->is_listener;
+    }
     if (!open_member(member, planned, error)) {
         free_member(member);
         return NULL;
@@ -498,7 +503,7 @@ bool eg_outputs_are_connecting(const EgOutputs *outputs)
     for (guint i = 0; i < outputs->members->len; i++) {
         const Member *member = outputs->members->pdata[i];
         if (member->kind == EG_OUTPUT_STREAM && member->state == MEMBER_OPEN &&
-            !member->has_started)
+            !member->has_started && !member->is_listener)
             return true;
     }
     return false;
@@ -523,6 +528,7 @@ static char *describe_stream(const Member *member)
 
 GPtrArray *eg_outputs_describe(const EgOutputs *outputs)
 {
+    bool has_streams = false;
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < outputs->members->len; i++) {
         const Member *member = outputs->members->pdata[i];
@@ -530,8 +536,11 @@ GPtrArray *eg_outputs_describe(const EgOutputs *outputs)
             member->kind == EG_OUTPUT_STREAM
                 ? describe_stream(member)
                 : g_strdup(member->state == MEMBER_FAILED ? "failed" : "recording");
+        has_streams = has_streams || member->kind == EG_OUTPUT_STREAM;
         g_ptr_array_add(lines, g_strdup_printf("%s: %s", member->name, state));
     }
+    if (!has_streams)
+        g_clear_pointer(&lines, g_ptr_array_unref);
     return lines;
 }
 
@@ -555,7 +564,7 @@ void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats)
         EgSinkStats one;
         eg_sink_get_stats(member->sink, &one);
         eg_report_set_progress(outputs->params.report, member->output, &one);
-        stats->size_bytes += one.size_bytes;
+        stats->size_bytes = MAX(stats->size_bytes, one.size_bytes);
         stats->duration_ns = MAX(stats->duration_ns, one.duration_ns);
     }
 }

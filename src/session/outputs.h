@@ -53,11 +53,12 @@ bool eg_outputs_remove_stream(EgOutputs *outputs, const char *url, GError **erro
 /* Whether there is a stream whose server has neither taken nor refused it yet. */
 bool eg_outputs_are_connecting(const EgOutputs *outputs);
 
-/* How each of them is, in words for people: char *, the caller frees it. NULL if a single file. */
+/* How each of them is, in words for people: char *, the caller frees it. NULL if no
+ * streams are among them. */
 GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
 
 /* Then `drained` or `failed`. One that fails ends alone, and is reported. */
 void eg_outputs_drain(EgOutputs *outputs);
 
-/* Bytes of all, the longest duration; the report is told of each. */
+/* Bytes of the largest, the longest duration; the report is told of each. */
 void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats);

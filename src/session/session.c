@@ -427,6 +427,7 @@ void eg_session_free(EgSession *session)
     eg_timer_free(session->end_timer);
     eg_timer_free(session->drain_timer);
     eg_timer_free(session->ended_timer);
+    g_clear_pointer(&session->output_lines, g_ptr_array_unref);
     eg_description_free(session->description);
     eg_report_free(session->report);
     g_clear_error(&session->error);
@@ -582,6 +583,9 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
 {
     eg_loop_assert_owner(session->loop);
     collect_stats(session);
+    g_clear_pointer(&session->output_lines, g_ptr_array_unref);
+    if (session->outputs != NULL)
+        session->output_lines = eg_outputs_describe(session->outputs);
     *progress = (EgSessionProgress){
         .state = session->state,
         .recorded_ns = session->sink_stats.duration_ns,
@@ -591,5 +595,6 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
             session->graph_stats.pacer.skipped + session->source_stats.missed_pictures,
         .path = path_of(session, false),
         .description = eg_description_text(session->description),
+        .outputs = session->output_lines,
     };
 }

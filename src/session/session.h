@@ -40,6 +40,8 @@ typedef struct {
     guint64 skipped_pictures;
     const char *path;        /* of the finished file, or the playlist; NULL while it is not known */
     const char *description; /* what is being recorded, for people; valid until the next call */
+    const GPtrArray
+        *outputs; /* char *: how each of them is, likewise; NULL if there are no streams */
 } EgSessionProgress;
 
 typedef struct {

@@ -13,9 +13,7 @@ static void on_log(void *context, int level, const char *format, va_list args)
     GString *text = g_private_get(&captured);
     if (text == NULL || level > AV_LOG_ERROR)
         return;
-    g_string_vprintf(text, format, args);
-    while (text->len > 0 && text->str[text->len - 1] == '\n')
-        g_string_truncate(text, text->len - 1);
+    g_string_append_vprintf(text, format, args);
 }
 
 void eg_av_init(void)

@@ -1,5 +1,7 @@
 #include "sink/stream-connection.h"
 
+#include <errno.h>
+#include <srt.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -10,11 +12,22 @@
 
 #define CONNECT_NS (10 * EG_NS_PER_S)
 #define STALL_NS   (10 * EG_NS_PER_S)
-#define FINISH_NS  (3 * EG_NS_PER_S)
+
+/* Whoever wants the stream comes when they like. */
+#define LISTEN_NS (G_MAXINT64 / 2)
+
+#define FINISH_NS (3 * EG_NS_PER_S)
 
 /* What the system keeps of what the server has not taken yet: enough for 20 Mbit/s over 100 ms, and
  * full some seconds after a server has stopped to read. */
 #define SEND_BUFFER "262144"
+
+/* A receiver of SRT keeps what has come for so long, and throws it away when we go; it may have set
+ * more for itself. */
+#define SRT_LATENCY_NS  (120 * EG_NS_PER_MS)
+#define SRT_ROUND_NS    (200 * EG_NS_PER_MS)
+#define SRT_MAX_STAY_NS EG_NS_PER_S
+#define SRT_STEP_NS     (20 * EG_NS_PER_MS)
 
 /* SRT's data in one packet: seven of MPEG-TS. */
 #define SRT_PACKET "1316"
@@ -92,23 +105,52 @@ static char *without_secrets(const EgStreamConnection *connection, const char *t
     return valid;
 }
 
+/* What libav tells of in no other way, and what it means; NULL: what follows is the server's. */
+static const struct {
+    const char *said;
+    const char *reason;
+} sayings[] = {
+    {"Failed to resolve hostname",      "the name of the host is not known"      },
+    {"certificate failed verification", "its certificate is not trusted"         },
+    {"owner does not match hostname",   "its certificate is that of another host"},
+    {"Cannot read RTMP handshake",      "it does not speak RTMP"                 },
+    {"Cannot open connection tls",      "it does not speak TLS"                  },
+    {"Server error: ",                  NULL                                     },
+};
+
+static char *find_saying(const char *log)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(sayings); i++) {
+        const char *found = strstr(log, sayings[i].said);
+        if (found == NULL)
+            continue;
+        if (sayings[i].reason != NULL)
+            return g_strdup(sayings[i].reason);
+        found += strlen(sayings[i].said);
+        return g_strdup_printf("it says: %.*s", (int)strcspn(found, "\n"), found);
+    }
+    return NULL;
+}
+
+/* What a server means that ends the connection without a word. */
+static const char *const refusals[EG_N_FORMATS] = {
+    [EG_FORMAT_FLV] = "it has closed the connection; stream key or application may be wrong",
+    [EG_FORMAT_TS] = "it refuses the connection; passphrase, pbkeylen or streamid may be wrong",
+};
+
 /* Why it failed, in words. */
 static char *explain(const EgStreamConnection *connection, int averror)
 {
-    char text[AV_ERROR_MAX_STRING_SIZE] = "";
-    if (averror == AVERROR_EXIT)
-        return g_strdup(g_atomic_int_get(connection->params->is_canceled) != 0 ? "given up"
-                                                                               : "no answer");
-    av_strerror(averror, text, sizeof text);
-    return without_secrets(connection, connection->log->len > 0 ? connection->log->str : text);
-}
-
-static void set_error(const EgStreamConnection *connection, int averror, const char *doing,
-                      GError **error)
-{
-    g_autofree char *reason = explain(connection, averror);
-    eg_error_set(error, EG_ERROR_UNAVAILABLE, EG_BLAME_DESTINATION, "%s %s: %s", doing,
-                 connection->params->name, reason);
+    int errnum = AVUNERROR(averror);
+    if (g_atomic_int_get(connection->params->is_canceled) != 0)
+        return g_strdup(connection->params->url->is_listener ? "nobody has come" : "given up");
+    if (averror == AVERROR_EXIT || eg_now_ns() >= connection->deadline_ns)
+        return g_strdup("no answer");
+    if (errnum > 0 && errnum < 4096 && errnum != EIO && errnum != EPERM && errnum != EINVAL)
+        return g_strdup(g_strerror(errnum));
+    g_autofree char *saying = find_saying(connection->log->str);
+    return saying != NULL ? without_secrets(connection, saying)
+                          : g_strdup(refusals[connection->params->url->format]);
 }
 
 static AVIOContext *connect_to_server(EgStreamConnection *connection, GError **error)
@@ -121,7 +163,9 @@ static AVIOContext *connect_to_server(EgStreamConnection *connection, GError **e
     av_dict_free(&options);
     if (result >= 0)
         return io;
-    set_error(connection, result, "cannot stream to", error);
+    g_autofree char *reason = explain(connection, result);
+    eg_error_set(error, EG_ERROR_UNAVAILABLE, EG_BLAME_DESTINATION, "cannot stream to %s: %s",
+                 params->name, reason);
     return NULL;
 }
 
@@ -132,14 +176,27 @@ static void begin(EgStreamConnection *connection, gint64 limit_ns)
     eg_av_capture_log(connection->log);
 }
 
+/* libsrt would write to standard error; what goes wrong is returned. */
+static void ignore_srt_log(void *user, int level, const char *file, int line, const char *area,
+                           const char *message)
+{
+    (void)user;
+    (void)level;
+    (void)file;
+    (void)line;
+    (void)area;
+    (void)message;
+}
+
 EgStreamConnection *eg_stream_connection_open(const EgStreamConnectionParams *params,
                                               GError **error)
 {
     eg_av_init();
+    srt_setloghandler(NULL, ignore_srt_log);
     EgStreamConnection *connection = g_new0(EgStreamConnection, 1);
     connection->params = params;
     connection->log = g_string_new(NULL);
-    begin(connection, CONNECT_NS);
+    begin(connection, params->url->is_listener ? LISTEN_NS : CONNECT_NS);
     AVIOContext *io = connect_to_server(connection, error);
     if (io != NULL)
         connection->muxer = eg_muxer_new_live(io, params->name, params->url->format, params->audio,
@@ -168,8 +225,8 @@ static bool complete(EgStreamConnection *connection, bool is_done, GError *cause
     if (is_done)
         return true;
     bool is_stalled = eg_now_ns() >= connection->deadline_ns;
-    g_autofree char *text = without_secrets(
-        connection, connection->log->len > 0 ? connection->log->str : cause->message);
+    g_autofree char *reason = find_saying(connection->log->str);
+    g_autofree char *text = without_secrets(connection, reason != NULL ? reason : cause->message);
     eg_error_set(error, EG_ERROR_UNAVAILABLE, EG_BLAME_DESTINATION, "stream to %s lost: %s",
                  connection->params->name, is_stalled ? "it takes nothing any more" : text);
     return false;
@@ -184,10 +241,23 @@ bool eg_stream_connection_write(EgStreamConnection *connection, EgMedia media, G
     return complete(connection, is_done, cause, error);
 }
 
+static void stay(const EgStreamConnection *connection)
+{
+    const EgStreamUrl *url = connection->params->url;
+    if (url->format != EG_FORMAT_TS)
+        return;
+    gint64 stay_ns = MAX(url->latency_ms * EG_NS_PER_MS, SRT_LATENCY_NS) + SRT_ROUND_NS;
+    gint64 end_ns = eg_now_ns() + MIN(stay_ns, SRT_MAX_STAY_NS);
+    while (!is_over((void *)connection) && eg_now_ns() < end_ns)
+        g_usleep(SRT_STEP_NS / EG_NS_PER_US);
+}
+
 bool eg_stream_connection_finish(EgStreamConnection *connection, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     begin(connection, FINISH_NS);
+    if (eg_muxer_flush(connection->muxer, NULL))
+        stay(connection);
     bool is_done = eg_muxer_finish(connection->muxer, &cause);
     return complete(connection, is_done, cause, error);
 }

@@ -21,8 +21,8 @@ typedef struct {
     const gint *is_canceled; /* atomic: set, everything that waits gives up */
 } EgStreamConnectionParams;
 
-/* Until the server has agreed to take the stream: ten seconds at most. `params` must outlive it. An
- * error says why not, and blames the destination. */
+/* Until the server has agreed to take the stream: ten seconds at most; as a listener, until
+ * somebody comes. `params` must outlive it. An error says why not, and blames the destination. */
 EgStreamConnection *eg_stream_connection_open(const EgStreamConnectionParams *params,
                                               GError **error);
 

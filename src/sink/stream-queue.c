@@ -3,9 +3,11 @@
 #include "base/time.h"
 #include "media/frame.h"
 
-/* More than from one key frame to the next. */
-#define MAX_NS    (6 * EG_NS_PER_S)
-#define MAX_BYTES (16 * 1024 * 1024)
+/* Of pictures more than from one key frame to the next; of sound more than that, since without
+ * pictures before it most of it gets through. */
+#define MAX_PICTURES_NS (6 * EG_NS_PER_S)
+#define MAX_SOUND_NS    (12 * EG_NS_PER_S)
+#define MAX_BYTES       (16 * 1024 * 1024)
 
 /* How long a frame waits for those of the other kind that belong before it: pictures leave the
  * encoder up to a second after the sound. */
@@ -110,9 +112,9 @@ static gint64 length_ns(const EgStreamQueue *queue, EgMedia media)
 static void limit(EgStreamQueue *queue)
 {
     guint n = 0;
-    if (length_ns(queue, EG_MEDIA_VIDEO) > MAX_NS || queue->size_bytes > MAX_BYTES)
+    if (length_ns(queue, EG_MEDIA_VIDEO) > MAX_PICTURES_NS || queue->size_bytes > MAX_BYTES)
         n += drop_pictures(queue, find_key(queue, queue->lanes[EG_MEDIA_VIDEO].items.head));
-    while (length_ns(queue, EG_MEDIA_AUDIO) > MAX_NS || queue->size_bytes > MAX_BYTES) {
+    while (length_ns(queue, EG_MEDIA_AUDIO) > MAX_SOUND_NS || queue->size_bytes > MAX_BYTES) {
         if (first(queue, EG_MEDIA_AUDIO) == NULL)
             break;
         drop(queue, EG_MEDIA_AUDIO);

@@ -21,14 +21,15 @@ void eg_stream_retry_init(EgStreamRetry *retry, gint64 patience_ns)
 void eg_stream_retry_connected(EgStreamRetry *retry, gint64 now_ns)
 {
     retry->connected_ns = now_ns;
+    retry->is_connected = true;
 }
 
 gint64 eg_stream_retry_failed(EgStreamRetry *retry, gint64 now_ns)
 {
     if (retry->connected_ns == EG_TIME_NONE)
         return EG_TIME_NONE;
-    bool was_open = retry->lost_ns == EG_TIME_NONE || retry->connected_ns >= retry->lost_ns;
-    bool was_stable = was_open && now_ns - retry->connected_ns >= STABLE_NS;
+    bool was_stable = retry->is_connected && now_ns - retry->connected_ns >= STABLE_NS;
+    retry->is_connected = false;
     if (retry->lost_ns == EG_TIME_NONE || was_stable) {
         retry->lost_ns = now_ns;
         retry->backoff_ns = FIRST_BACKOFF_NS;

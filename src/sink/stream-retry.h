@@ -1,12 +1,14 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 
 /* When a stream that was lost is tried again. A value that its owner keeps; times are monotonic. */
 typedef struct {
-    gint64 patience_ns; /* for how long; 0: for ever */
-    gint64 lost_ns;     /* since when it has not worked; EG_TIME_NONE: it works, or never has */
-    gint64 connected_ns;
+    gint64 patience_ns;  /* for how long; 0: for ever */
+    gint64 lost_ns;      /* since when it has not worked; EG_TIME_NONE: it works, or never has */
+    gint64 connected_ns; /* the last time; EG_TIME_NONE: never */
+    bool is_connected;
     gint64 backoff_ns; /* before the next try */
 } EgStreamRetry;
 

@@ -35,6 +35,7 @@ struct _EgStreamWriter {
     GCond changed;
     EgLoop *loop; /* NULL when nothing is to be told any more */
     WriterState state;
+    bool is_connected;
     EgStreamQueue *queue;
     EgSinkStats stats;  /* of what was sent */
     guint64 sent_bytes; /* by connections that are over */
@@ -176,6 +177,13 @@ static bool send_frames(EgStreamWriter *writer, EgStreamConnection *connection, 
     return is_good;
 }
 
+static void set_connected(EgStreamWriter *writer, bool is_connected)
+{
+    g_mutex_lock(&writer->lock);
+    writer->is_connected = is_connected;
+    g_mutex_unlock(&writer->lock);
+}
+
 /* One connection, from its beginning to its end. */
 static bool run_connection(EgStreamWriter *writer, GError **error)
 {
@@ -183,8 +191,10 @@ static bool run_connection(EgStreamWriter *writer, GError **error)
     if (connection == NULL)
         return false;
     eg_stream_retry_connected(&writer->retry, eg_now_ns());
+    set_connected(writer, true);
     post(writer, NEWS_CONNECTED, NULL);
     bool is_done = send_frames(writer, connection, error);
+    set_connected(writer, false);
     g_mutex_lock(&writer->lock);
     eg_stream_queue_restart(writer->queue);
     g_mutex_unlock(&writer->lock);
@@ -296,17 +306,20 @@ void eg_stream_writer_free(EgStreamWriter *writer)
     unref_writer(writer);
 }
 
-void eg_stream_writer_push(EgStreamWriter *writer, EgMedia media, GstBuffer *frame)
+bool eg_stream_writer_push(EgStreamWriter *writer, EgMedia media, GstBuffer *frame)
 {
     g_mutex_lock(&writer->lock);
+    guint64 n_dropped = eg_stream_queue_dropped(writer->queue);
     if (writer->state == WRITER_OPEN) {
         eg_stream_queue_push(writer->queue, media, frame, eg_now_ns());
         g_cond_broadcast(&writer->changed);
         frame = NULL;
     }
+    bool is_slow = eg_stream_queue_dropped(writer->queue) > n_dropped;
     g_mutex_unlock(&writer->lock);
     if (frame != NULL)
         gst_buffer_unref(frame);
+    return is_slow;
 }
 
 void eg_stream_writer_finish(EgStreamWriter *writer)
@@ -314,6 +327,9 @@ void eg_stream_writer_finish(EgStreamWriter *writer)
     g_mutex_lock(&writer->lock);
     if (writer->state == WRITER_OPEN)
         writer->state = WRITER_FINISHING;
+    /* Nobody may ever come. */
+    if (writer->url->is_listener && !writer->is_connected)
+        g_atomic_int_set(&writer->is_canceled, 1);
     g_cond_broadcast(&writer->changed);
     g_mutex_unlock(&writer->lock);
 }

@@ -23,7 +23,8 @@ EgStreamWriter *eg_stream_writer_new(EgLoop *loop, const EgSinkParams *params,
 /* Gives up what is under way. */
 void eg_stream_writer_free(EgStreamWriter *writer);
 
-void eg_stream_writer_push(EgStreamWriter *writer, EgMedia media, GstBuffer *frame);
+/* Whether something was left out for it, because the server is too slow. */
+bool eg_stream_writer_push(EgStreamWriter *writer, EgMedia media, GstBuffer *frame);
 
 /* Sends what is left, and ends. One that is not connected (any more) just ends. */
 void eg_stream_writer_finish(EgStreamWriter *writer);

@@ -8,6 +8,9 @@
 /* At the end, for what is still to be sent. */
 #define DRAIN_NS (10 * EG_NS_PER_S)
 
+/* How often it is told that a server is too slow. */
+#define SLOW_TOLD_NS (60 * EG_NS_PER_S)
+
 typedef struct {
     EgSink base;
     char *name; /* for people: the URL without its secrets */
@@ -18,6 +21,7 @@ typedef struct {
     gint64 started_ns;
     gint64 last_retry_ns;
     guint retries;
+    gint64 slow_told_ns; /* monotonic; 0: never */
 } Stream;
 
 static void tell_changed(Stream *stream)
@@ -83,7 +87,14 @@ static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
 
 static void push(EgSink *base, EgMedia media, GstBuffer *frame)
 {
-    eg_stream_writer_push(((Stream *)base)->writer, media, frame);
+    Stream *stream = (Stream *)base;
+    gint64 now_ns = eg_now_ns();
+    bool is_slow = eg_stream_writer_push(stream->writer, media, frame);
+    if (!is_slow || (stream->slow_told_ns != 0 && now_ns - stream->slow_told_ns < SLOW_TOLD_NS))
+        return;
+    stream->slow_told_ns = now_ns;
+    eg_warn(base->log, "server is too slow for a stream, leaving out pictures",
+            EG_STR("url", stream->name));
 }
 
 static void drain(EgSink *base)

@@ -1,6 +1,6 @@
 """Servers that take streams: what an egress streams to."""
+import contextlib
 import http.server
-import os
 import pathlib
 import queue
 import signal
@@ -182,6 +182,48 @@ class SrtReceiver:
     def close(self):
         self.kill()
         self._file.close()
+
+
+class SlowLink:
+    """To a server of this machine, over a network that carries only so much."""
+
+    def __init__(self, ports, port: int, bytes_per_s: float):
+        self.port = ports.take()
+        self.bytes_per_s = bytes_per_s
+        self._target = port
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # What is on its way is little, so that it is felt soon.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+        self._listener.bind((ADDRESS, self.port))
+        self._listener.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection((ADDRESS, self._target))
+            threading.Thread(target=self._carry, args=(client, server, True), daemon=True).start()
+            threading.Thread(target=self._carry, args=(server, client, False), daemon=True).start()
+
+    def _carry(self, source, target, is_slow):
+        try:
+            while data := source.recv(4096):
+                target.sendall(data)
+                if is_slow:
+                    time.sleep(len(data) / self.bytes_per_s)
+        except OSError:
+            pass
+        finally:
+            for end in (source, target):
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self._listener.close()
 
 
 def make_certificate(folder: pathlib.Path, address=ADDRESS) -> tuple:

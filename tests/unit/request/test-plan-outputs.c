@@ -37,6 +37,17 @@ static void test_invalid(void)
          EG_ERROR_INVALID_ARGUMENT, INVALID "stream protocol"},
         {ROOM("'streamOutputs':[{'protocol':'WEBSOCKET','urls':['rtmp://x/app/key']}]"),
          EG_ERROR_INVALID_ARGUMENT, "invalid url rtmp://x/app/"},
+        {EGRESS("{'stream':{'protocol':'SRT','urls':['x']}}"),
+         EG_ERROR_INVALID_ARGUMENT, "invalid url {...}: "},
+        {EGRESS("{'stream':{'protocol':'SRT','urls':['rtmp://x/app/key']}}"),
+         EG_ERROR_INVALID_ARGUMENT, "invalid url rtmp://x/app/{k...y}: invalid scheme; it must be srt"},
+        {ROOM("'streamOutputs':[{'protocol':'RTMP','urls':['srt://x:1']}]"),
+         EG_ERROR_INVALID_ARGUMENT, "invalid url srt://x:1: invalid scheme; it must be rtmp, "},
+        {PERSON("'preset':'PASSTHROUGH','streamOutputs':[{'urls':['rtmp://x/app/key']}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "preset (PASSTHROUGH into flv, which holds AAC, H264, "},
+        {PERSON("'fileOutputs':[{'filepath':'x.webm'}],'streamOutputs':[{'urls':['srt://x:1']}]"),
+         EG_ERROR_INVALID_ARGUMENT, "no supported codec is compatible with all outputs: webm holds "
+         "Opus, VP8, VP9; ts holds AAC, H264, MP3"},
         {ROOM("'fileOutputs':[{'fileType':7}]"),
          EG_ERROR_INVALID_ARGUMENT, INVALID "file_type (7 is none)"},
         {TRACK("'filepath':'a/../b'"), EG_ERROR_INVALID_ARGUMENT, INVALID "filepath (may not"},
@@ -52,9 +63,6 @@ static void test_unimplemented(void)
 {
     static const BadCase cases[] = {
   // clang-format off
-        {ROOM("'streamOutputs':[{'urls':['rtmp://x/app/key']}]"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {EGRESS("{'stream':{'urls':['twitch://key']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {EGRESS("{'stream':{'protocol':'SRT','urls':['x']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
         /* never onto the disk instead */
         {ROOM("'fileOutputs':[{'s3':{}}]"), EG_ERROR_UNIMPLEMENTED, "s3: uploads are not possible"},
         {ROOM("'fileOutputs':[{'gcp':{}}]"), EG_ERROR_UNIMPLEMENTED, "gcp: "},
