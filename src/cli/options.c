@@ -8,7 +8,7 @@
 #include "cli/request.h"
 
 static const char summary[] =
-    "Records a LiveKit room, a participant or tracks of it, or a web page, into a file.";
+    "Records a LiveKit room, a participant or tracks of it, or a web page, into a file, or streams it.";
 
 static const char description[] =
     "Examples:\n"
@@ -16,6 +16,8 @@ static const char description[] =
     "  egress record --room standup --participant alice -o alice.mp4\n"
     "  egress record --room standup --track TR_AMxxxxxxxxxxxx -o '{track_source}-{time}'\n"
     "  egress record --room standup --participant alice --passthrough -o alice.webm\n"
+    "  egress record --room standup -o rtmp://live.example.org/app/key -o standup.mp4\n"
+    "  egress record --room standup --participant alice -o hls/alice.m3u8 -o 'shots/%05d.jpg'\n"
     "  egress record --web https://example.org/ --duration 1m -o page.mp4\n"
     "\n"
     "The first Ctrl-C finishes the file, the second gives up. LIVEKIT_URL, LIVEKIT_API_KEY and\n"
@@ -25,6 +27,10 @@ static const char description[] =
 #define TEXT(long_name, letter, target, help, value)                                               \
     {                                                                                              \
         long_name, letter, 0, G_OPTION_ARG_FILENAME, target, help, value                           \
+    }
+#define LIST(long_name, letter, target, help, value)                                               \
+    {                                                                                              \
+        long_name, letter, 0, G_OPTION_ARG_FILENAME_ARRAY, target, help, value                     \
     }
 #define FLAG(long_name, letter, target, help)                                                      \
     {                                                                                              \
@@ -68,8 +74,14 @@ static GOptionContext *make_context(EgRecordArguments *a)
         TEXT("track", 0, &a->track, "Record this one track as it is", "TR_..."),
         TEXT("audio-track", 0, &a->audio_track, "Record this track's sound", "TR_..."),
         TEXT("video-track", 0, &a->video_track, "Record this track's picture", "TR_..."),
-        TEXT("output", 'o', &a->output,
-             "File: .mp4, .webm, .ogg or .mp3; may have {room_name}, {time} and the like", "FILE"),
+        LIST("output", 'o', &a->outputs,
+             "File: .mp4, .webm, .ogg or .mp3; may have {room_name}, {time} and the like. Or "
+             "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
+             "number. Or "
+             "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible",
+             "FILE|URL"),
+        TEXT("image-interval", 0, &a->image_interval, "Time from image to image; 10s by default",
+             "TIME"),
         FLAG("overwrite", 0, &a->may_overwrite, "Replace a file that is there already"),
         TEXT("duration", 0, &a->duration, "Stop after this time, as in 90s or 1h30m", "TIME"),
         FLAG("passthrough", 0, &a->is_passthrough, "Do not transcode: codecs as they are sent"),
@@ -106,13 +118,15 @@ static GOptionContext *make_context(EgRecordArguments *a)
 static void clear_arguments(EgRecordArguments *a)
 {
     char **const texts[] = {
-        &a->url,         &a->api_key,      &a->api_secret, &a->token,       &a->room,
-        &a->layout,      &a->template_url, &a->web,        &a->participant, &a->track,
-        &a->audio_track, &a->video_track,  &a->output,     &a->preset,      &a->video_codec,
-        &a->audio_codec, &a->duration,     &a->log_level,
+        &a->url,         &a->api_key,        &a->api_secret,   &a->token,
+        &a->room,        &a->layout,         &a->template_url, &a->web,
+        &a->participant, &a->track,          &a->audio_track,  &a->video_track,
+        &a->preset,      &a->video_codec,    &a->audio_codec,  &a->duration,
+        &a->log_level,   &a->image_interval,
     };
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
         g_clear_pointer(texts[i], g_free);
+    g_clear_pointer(&a->outputs, g_strfreev);
     g_clear_pointer(&a->rest, g_strfreev);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EgRecordArguments, clear_arguments)

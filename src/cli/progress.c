@@ -12,6 +12,7 @@
 #define N_SAMPLES         12 /* about five seconds: files grow in steps of a second */
 
 #define CLEAR_LINE "\r\033[K"
+#define GO_UP      "\033[A"
 
 typedef struct {
     gint64 at_ns;
@@ -30,7 +31,7 @@ struct _EgProgress {
 
     /* any thread: lock */
     GMutex lock;
-    char *line; /* what stands on the terminal now */
+    char *line; /* what stands on the terminal now; may be several */
 };
 
 /* How it ended is said by the result, or the error, that comes next. */
@@ -40,11 +41,23 @@ static const char *const state_texts[EG_N_SESSION_STATES] = {
     [EG_SESSION_ENDING] = "finishing the file",
 };
 
+/* Takes away what stands there; with the lock. */
+static void clear(const EgProgress *progress)
+{
+    FILE *stream = progress->params.stream;
+    if (progress->line == NULL)
+        return;
+    fputs(CLEAR_LINE, stream);
+    for (const char *c = progress->line; (c = strchr(c, '\n')) != NULL; c++)
+        fputs(GO_UP CLEAR_LINE, stream);
+}
+
 static void write_log_line(const char *line, gpointer user)
 {
     EgProgress *progress = user;
     g_mutex_lock(&progress->lock);
-    fprintf(progress->params.stream, "%s%s\n", progress->line != NULL ? CLEAR_LINE : "", line);
+    clear(progress);
+    fprintf(progress->params.stream, "%s\n", line);
     if (progress->line != NULL)
         fputs(progress->line, progress->params.stream);
     fflush(progress->params.stream);
@@ -64,8 +77,9 @@ EgProgress *eg_progress_new(const EgProgressParams *params)
 static void redraw(EgProgress *progress, char *line)
 {
     g_mutex_lock(&progress->lock);
-    if (progress->line != NULL || line != NULL)
-        fprintf(progress->params.stream, CLEAR_LINE "%s", line != NULL ? line : "");
+    clear(progress);
+    if (line != NULL)
+        fprintf(progress->params.stream, "%s%s", progress->line == NULL ? CLEAR_LINE : "", line);
     fflush(progress->params.stream);
     g_free(progress->line);
     progress->line = line;
@@ -107,6 +121,37 @@ static guint64 measure_bitrate(EgProgress *progress, const EgSessionProgress *st
     return (guint64)((double)(status->size_bytes - oldest->size_bytes) * 8 / seconds);
 }
 
+/* Cut so that the terminal does not wrap it, which could not be undone. */
+static void cut(GString *line, guint columns)
+{
+    guint used = 0;
+    for (const char *c = line->str; *c != '\0'; c = g_utf8_next_char(c)) {
+        gunichar letter = g_utf8_get_char(c);
+        if (!g_unichar_iszerowidth(letter))
+            used += g_unichar_iswide(letter) ? 2 : 1;
+        if (used > columns) {
+            g_string_truncate(line, (gsize)(c - line->str));
+            return;
+        }
+    }
+}
+
+/* With a line for each output, where there are streams. */
+static char *format_lines(const EgSessionProgress *status, guint64 bitrate_bps, guint columns)
+{
+    g_autofree char *first = eg_progress_format(status, bitrate_bps, columns);
+    GString *lines = g_string_new(first);
+    for (guint i = 0; status->outputs != NULL && i < status->outputs->len; i++) {
+        g_autofree char *text = eg_printable(status->outputs->pdata[i]);
+        GString *line = g_string_new("  ");
+        g_string_append(line, text);
+        cut(line, columns);
+        g_string_append_printf(lines, "\n%s", line->str);
+        g_string_free(line, TRUE);
+    }
+    return g_string_free(lines, FALSE);
+}
+
 void eg_progress_show(EgProgress *progress, const EgSessionProgress *status, gint64 now_ns)
 {
     if (progress->params.is_quiet || state_texts[status->state] == NULL)
@@ -114,7 +159,7 @@ void eg_progress_show(EgProgress *progress, const EgSessionProgress *status, gin
     guint64 bitrate_bps =
         status->state == EG_SESSION_ACTIVE ? measure_bitrate(progress, status, now_ns) : 0;
     if (progress->params.is_terminal) {
-        redraw(progress, eg_progress_format(status, bitrate_bps, count_columns(progress) - 1));
+        redraw(progress, format_lines(status, bitrate_bps, count_columns(progress) - 1));
         return;
     }
     if (status->state == progress->shown_state && now_ns - progress->shown_ns < PLAIN_INTERVAL_NS)
@@ -131,21 +176,6 @@ void eg_progress_show(EgProgress *progress, const EgSessionProgress *status, gin
 bool eg_progress_is_terminal(FILE *stream)
 {
     return isatty(fileno(stream)) && g_strcmp0(g_getenv("TERM"), "dumb") != 0;
-}
-
-/* Cut so that the terminal does not wrap it, which could not be undone. */
-static void cut(GString *line, guint columns)
-{
-    guint used = 0;
-    for (const char *c = line->str; *c != '\0'; c = g_utf8_next_char(c)) {
-        gunichar letter = g_utf8_get_char(c);
-        if (!g_unichar_iszerowidth(letter))
-            used += g_unichar_iswide(letter) ? 2 : 1;
-        if (used > columns) {
-            g_string_truncate(line, (gsize)(c - line->str));
-            return;
-        }
-    }
 }
 
 char *eg_progress_format(const EgSessionProgress *status, guint64 bitrate_bps, guint columns)

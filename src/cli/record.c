@@ -120,11 +120,23 @@ static char *make_result(const Recording *recording, const EgPlan *plan)
     EgSessionProgress status;
     eg_session_get_progress(recording->session, &status);
     /* What was not finished has another name. */
-    bool has_file = recording->has_recorded && status.path != NULL &&
-                    g_file_test(status.path, G_FILE_TEST_EXISTS);
-    if (!has_file || recording->options->is_quiet)
+    bool has_file = status.path != NULL && g_file_test(status.path, G_FILE_TEST_EXISTS);
+    bool has_others = (info->n_stream_results > 0 || info->n_image_results > 0) &&
+                      eg_session_error(recording->session) == NULL;
+    bool has_result = recording->has_recorded && (has_file || has_others);
+    if (!has_result || recording->options->is_quiet)
         return NULL;
     return eg_result_summary(info, plan, recording->description);
+}
+
+/* While others went on. */
+static bool has_failed_stream(const Livekit__EgressInfo *info)
+{
+    for (gsize i = 0; i < info->n_stream_results; i++) {
+        if (info->stream_results[i]->status == LIVEKIT__STREAM_INFO__STATUS__FAILED)
+            return true;
+    }
+    return false;
 }
 
 static EgExit report(const Recording *recording, const EgPlan *plan)
@@ -138,6 +150,8 @@ static EgExit report(const Recording *recording, const EgPlan *plan)
         printf("%s\n", text);
     if (eg_session_state(recording->session) == EG_SESSION_ABORTED)
         return exit_for_aborted(recording);
+    if (error == NULL && has_failed_stream(eg_session_info(recording->session)))
+        return EG_EXIT_DESTINATION;
     return eg_exit_for_error(error, recording->has_recorded);
 }
 

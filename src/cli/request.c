@@ -4,13 +4,15 @@
 
 #include "base/error.h"
 #include "base/id.h"
+#include "base/time.h"
+#include "request/filename.h"
 #include "request/format.h"
 #include "request/preset.h"
 
 /* Somebody who writes one of these wants that, and not its name before ".mp4". */
 static const char *const foreign_extensions[] = {
-    ".mkv", ".mov", ".avi",  ".flv",  ".ts",   ".m3u8", ".wav", ".m4a", ".aac",
-    ".m4v", ".ogv", ".opus", ".flac", ".jpeg", ".jpg",  ".png", ".gif",
+    ".mkv", ".mov", ".avi", ".flv",  ".ts",   ".wav", ".m4a",
+    ".aac", ".m4v", ".ogv", ".opus", ".flac", ".gif",
 };
 
 static const struct {
@@ -43,7 +45,27 @@ static void set_usage(GError **error, const char *format, ...)
     eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST, "%s", text);
 }
 
+static const char *const image_extensions[] = {".jpg", ".jpeg", ".png", ".webp"};
+
+static bool has_extension(const char *output, const char *extension)
+{
+    gsize length = strlen(output);
+    gsize extension_length = strlen(extension);
+    return length > extension_length &&
+           g_ascii_strcasecmp(output + length - extension_length, extension) == 0;
+}
+
 /* A path as one writes it in a shell; requests know no "..". */
+static char *make_path(const char *output)
+{
+    g_auto(GStrv) elements = g_strsplit(output, "/", -1);
+    if (!g_strv_contains((const char *const *)elements, ".."))
+        return g_strdup(output);
+    g_autofree char *path = g_canonicalize_filename(output, NULL);
+    bool is_folder = g_str_has_suffix(output, "/") || g_str_has_suffix(output, "..");
+    return g_strconcat(path, is_folder ? "/" : "", NULL);
+}
+
 static char *make_filepath(const char *output, GError **error)
 {
     if (output == NULL)
@@ -53,22 +75,15 @@ static char *make_filepath(const char *output, GError **error)
         return NULL;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(foreign_extensions); i++) {
-        gsize length = strlen(output);
-        gsize extension = strlen(foreign_extensions[i]);
-        if (length > extension &&
-            g_ascii_strcasecmp(output + length - extension, foreign_extensions[i]) == 0) {
+        if (has_extension(output, foreign_extensions[i])) {
             set_usage(error,
-                      "--output: there is no format %s; there are .mp4, .webm, .ogg and .mp3",
+                      "--output: there is no format %s; there are .mp4, .webm, .ogg and .mp3, "
+                      ".m3u8 for segments, and .jpg, .png and .webp for images",
                       foreign_extensions[i]);
             return NULL;
         }
     }
-    g_auto(GStrv) elements = g_strsplit(output, "/", -1);
-    if (!g_strv_contains((const char *const *)elements, ".."))
-        return g_strdup(output);
-    g_autofree char *path = g_canonicalize_filename(output, NULL);
-    bool is_folder = g_str_has_suffix(output, "/") || g_str_has_suffix(output, "..");
-    return g_strconcat(path, is_folder ? "/" : "", NULL);
+    return make_path(output);
 }
 
 typedef struct {
@@ -192,14 +207,152 @@ static bool parse_encoding(const EgRecordArguments *a, Encoding *encoding, GErro
     return true;
 }
 
-static Livekit__EncodedFileOutput **make_files(char *filepath)
+/* Where it goes: at least one of all. */
+typedef struct {
+    char *filepath;  /* NULL: no file */
+    char *playlist;  /* NULL: no segments */
+    char *images;    /* NULL: none */
+    GPtrArray *urls; /* char * */
+    guint image_interval_s;
+} Outputs;
+
+static void clear_outputs(Outputs *outputs)
 {
+    g_free(outputs->filepath);
+    g_free(outputs->playlist);
+    g_free(outputs->images);
+    g_clear_pointer(&outputs->urls, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outputs, clear_outputs)
+
+static Livekit__EncodedFileOutput **make_files(const Outputs *outputs, gsize *n_files)
+{
+    if (outputs->filepath == NULL)
+        return NULL;
     Livekit__EncodedFileOutput *file = g_new(Livekit__EncodedFileOutput, 1);
     livekit__encoded_file_output__init(file);
-    file->filepath = filepath;
+    file->filepath = g_strdup(outputs->filepath);
     Livekit__EncodedFileOutput **files = g_new(Livekit__EncodedFileOutput *, 1);
     files[0] = file;
+    *n_files = 1;
     return files;
+}
+
+static Livekit__StreamOutput **make_streams(const Outputs *outputs, gsize *n_streams)
+{
+    gsize n_urls = outputs->urls->len;
+    if (n_urls == 0)
+        return NULL;
+    Livekit__StreamOutput *stream = g_new(Livekit__StreamOutput, 1);
+    livekit__stream_output__init(stream);
+    stream->n_urls = n_urls;
+    stream->urls = g_new(char *, n_urls);
+    for (gsize i = 0; i < n_urls; i++)
+        stream->urls[i] = g_strdup(outputs->urls->pdata[i]);
+    Livekit__StreamOutput **streams = g_new(Livekit__StreamOutput *, 1);
+    streams[0] = stream;
+    *n_streams = 1;
+    return streams;
+}
+
+static Livekit__SegmentedFileOutput **make_segments(const Outputs *outputs, gsize *n_segments)
+{
+    if (outputs->playlist == NULL)
+        return NULL;
+    Livekit__SegmentedFileOutput *segments = g_new(Livekit__SegmentedFileOutput, 1);
+    livekit__segmented_file_output__init(segments);
+    segments->playlist_name = g_strdup(outputs->playlist);
+    Livekit__SegmentedFileOutput **list = g_new(Livekit__SegmentedFileOutput *, 1);
+    list[0] = segments;
+    *n_segments = 1;
+    return list;
+}
+
+/* A name without a number is of one file, which is replaced. */
+static Livekit__ImageOutput **make_images(const Outputs *outputs, gsize *n_images)
+{
+    if (outputs->images == NULL)
+        return NULL;
+    Livekit__ImageOutput *images = g_new(Livekit__ImageOutput, 1);
+    livekit__image_output__init(images);
+    images->filename_prefix = g_strdup(outputs->images);
+    images->capture_interval = outputs->image_interval_s;
+    images->filename_suffix = strstr(outputs->images, EG_FILENAME_INDEX ".") != NULL
+                                  ? LIVEKIT__IMAGE_FILE_SUFFIX__IMAGE_SUFFIX_INDEX
+                                  : LIVEKIT__IMAGE_FILE_SUFFIX__IMAGE_SUFFIX_NONE_OVERWRITE;
+    Livekit__ImageOutput **list = g_new(Livekit__ImageOutput *, 1);
+    list[0] = images;
+    *n_images = 1;
+    return list;
+}
+
+/* Where an output of its kind is kept; by the extension. */
+static char **find_place(const char *output, Outputs *outputs)
+{
+    if (output != NULL && has_extension(output, EG_PLAYLIST_EXTENSION))
+        return &outputs->playlist;
+    for (gsize i = 0; output != NULL && i < G_N_ELEMENTS(image_extensions); i++) {
+        if (has_extension(output, image_extensions[i]))
+            return &outputs->images;
+    }
+    return &outputs->filepath;
+}
+
+static bool add_output(const char *output, Outputs *outputs, GError **error)
+{
+    if (output != NULL && strstr(output, "://") != NULL) {
+        g_ptr_array_add(outputs->urls, g_strdup(output));
+        return true;
+    }
+    char **place = find_place(output, outputs);
+    if (*place != NULL) {
+        set_usage(error, "--output: there can be several streams, but one file, one playlist and "
+                         "one series of images");
+        return false;
+    }
+    *place = place == &outputs->filepath ? make_filepath(output, error) : make_path(output);
+    return *place != NULL;
+}
+
+static bool parse_image_interval(const EgRecordArguments *a, Outputs *outputs, GError **error)
+{
+    gint64 interval_ns = 0;
+    if (a->image_interval == NULL)
+        return true;
+    if (outputs->images == NULL) {
+        set_usage(error, "--image-interval goes with images, as in -o 'shots/%%05d.jpg'");
+        return false;
+    }
+    if (!eg_duration_parse(a->image_interval, &interval_ns) || interval_ns <= 0 ||
+        interval_ns % EG_NS_PER_S != 0) {
+        set_usage(error,
+                  "--image-interval: %s is no number of whole seconds; it is written 10s or "
+                  "5m",
+                  a->image_interval);
+        return false;
+    }
+    outputs->image_interval_s = (guint)(interval_ns / EG_NS_PER_S);
+    return true;
+}
+
+/* With none there is a file that is named by what is recorded. */
+static bool parse_outputs(const EgRecordArguments *a, Outputs *outputs, GError **error)
+{
+    outputs->urls = g_ptr_array_new_with_free_func(g_free);
+    if (a->outputs == NULL)
+        return add_output(NULL, outputs, error);
+    for (char **output = a->outputs; *output != NULL; output++) {
+        if (!add_output(*output, outputs, error))
+            return false;
+    }
+    if (!parse_image_interval(a, outputs, error))
+        return false;
+    bool is_single = outputs->urls->len + (outputs->filepath != NULL) == 1 &&
+                     outputs->playlist == NULL && outputs->images == NULL;
+    if (a->track == NULL || is_single)
+        return true;
+    set_usage(error, "--track goes into one file, or to one WebSocket");
+    return false;
 }
 
 static char *dup_room(const EgRecordArguments *a)
@@ -208,15 +361,17 @@ static char *dup_room(const EgRecordArguments *a)
 }
 
 static void fill_participant(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                             char *filepath, const Encoding *encoding)
+                             const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__ParticipantEgressRequest *participant = g_new(Livekit__ParticipantEgressRequest, 1);
     livekit__participant_egress_request__init(participant);
     participant->room_name = dup_room(a);
     participant->identity = g_strdup(a->participant);
     participant->screen_share = a->is_screen_share;
-    participant->n_file_outputs = 1;
-    participant->file_outputs = make_files(filepath);
+    participant->file_outputs = make_files(outputs, &participant->n_file_outputs);
+    participant->stream_outputs = make_streams(outputs, &participant->n_stream_outputs);
+    participant->segment_outputs = make_segments(outputs, &participant->n_segment_outputs);
+    participant->image_outputs = make_images(outputs, &participant->n_image_outputs);
     if (encoding->has_preset) {
         participant->options_case = LIVEKIT__PARTICIPANT_EGRESS_REQUEST__OPTIONS_PRESET;
         participant->preset = encoding->preset;
@@ -229,7 +384,7 @@ static void fill_participant(Rpc__StartEgressRequest *request, const EgRecordArg
 }
 
 static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                                 char *filepath, const Encoding *encoding)
+                                 const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__TrackCompositeEgressRequest *composite =
         g_new(Livekit__TrackCompositeEgressRequest, 1);
@@ -237,8 +392,10 @@ static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecor
     composite->room_name = dup_room(a);
     composite->audio_track_id = g_strdup(a->audio_track != NULL ? a->audio_track : "");
     composite->video_track_id = g_strdup(a->video_track != NULL ? a->video_track : "");
-    composite->n_file_outputs = 1;
-    composite->file_outputs = make_files(filepath);
+    composite->file_outputs = make_files(outputs, &composite->n_file_outputs);
+    composite->stream_outputs = make_streams(outputs, &composite->n_stream_outputs);
+    composite->segment_outputs = make_segments(outputs, &composite->n_segment_outputs);
+    composite->image_outputs = make_images(outputs, &composite->n_image_outputs);
     if (encoding->has_preset) {
         composite->options_case = LIVEKIT__TRACK_COMPOSITE_EGRESS_REQUEST__OPTIONS_PRESET;
         composite->preset = encoding->preset;
@@ -250,41 +407,49 @@ static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecor
     request->track_composite = composite;
 }
 
-static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
-                       const Encoding *encoding)
+static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                       const Outputs *outputs, const Encoding *encoding)
 {
     (void)encoding; /* parse_encoding() has seen that there is none */
     Livekit__TrackEgressRequest *track = g_new(Livekit__TrackEgressRequest, 1);
     livekit__track_egress_request__init(track);
     track->room_name = dup_room(a);
     track->track_id = g_strdup(a->track);
-    track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE;
-    track->file = g_new(Livekit__DirectFileOutput, 1);
-    livekit__direct_file_output__init(track->file);
-    track->file->filepath = filepath;
+    if (outputs->filepath == NULL) {
+        track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_WEBSOCKET_URL;
+        track->websocket_url = g_strdup(outputs->urls->pdata[0]);
+    } else {
+        track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE;
+        track->file = g_new(Livekit__DirectFileOutput, 1);
+        livekit__direct_file_output__init(track->file);
+        track->file->filepath = g_strdup(outputs->filepath);
+    }
     request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_TRACK;
     request->track = track;
 }
 
-/* Into a format without pictures goes the sound alone. */
-static bool is_sound_only(const char *filepath)
+/* Into a format without pictures goes the sound alone, if there is nothing else. */
+static bool is_sound_only(const Outputs *outputs)
 {
-    EgFormat format = eg_format_from_filename(filepath);
-    return format != EG_FORMAT_NONE &&
+    const char *filepath = outputs->filepath;
+    EgFormat format = filepath != NULL ? eg_format_from_filename(filepath) : EG_FORMAT_NONE;
+    return outputs->playlist == NULL && outputs->images == NULL && format != EG_FORMAT_NONE &&
            eg_format_default_codec(format, EG_MEDIA_VIDEO) == EG_CODEC_NONE;
 }
 
-static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
-                      const Encoding *encoding)
+static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                      const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__RoomCompositeEgressRequest *composite = g_new(Livekit__RoomCompositeEgressRequest, 1);
     livekit__room_composite_egress_request__init(composite);
     composite->room_name = dup_room(a);
     composite->layout = g_strdup(a->layout != NULL ? a->layout : "");
     composite->custom_base_url = g_strdup(a->template_url != NULL ? a->template_url : "");
-    composite->audio_only = is_sound_only(filepath);
-    composite->n_file_outputs = 1;
-    composite->file_outputs = make_files(filepath);
+    composite->audio_only = is_sound_only(outputs);
+    composite->file_outputs = make_files(outputs, &composite->n_file_outputs);
+    composite->stream_outputs = make_streams(outputs, &composite->n_stream_outputs);
+    composite->segment_outputs = make_segments(outputs, &composite->n_segment_outputs);
+    composite->image_outputs = make_images(outputs, &composite->n_image_outputs);
     if (encoding->has_preset) {
         composite->options_case = LIVEKIT__ROOM_COMPOSITE_EGRESS_REQUEST__OPTIONS_PRESET;
         composite->preset = encoding->preset;
@@ -296,16 +461,18 @@ static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments 
     request->room_composite = composite;
 }
 
-static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *a, char *filepath,
-                     const Encoding *encoding)
+static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
+                     const Outputs *outputs, const Encoding *encoding)
 {
     Livekit__WebEgressRequest *web = g_new(Livekit__WebEgressRequest, 1);
     livekit__web_egress_request__init(web);
     web->url = g_strdup(a->web);
-    web->audio_only = is_sound_only(filepath);
+    web->audio_only = is_sound_only(outputs);
     web->await_start_signal = a->awaits_signal;
-    web->n_file_outputs = 1;
-    web->file_outputs = make_files(filepath);
+    web->file_outputs = make_files(outputs, &web->n_file_outputs);
+    web->stream_outputs = make_streams(outputs, &web->n_stream_outputs);
+    web->segment_outputs = make_segments(outputs, &web->n_segment_outputs);
+    web->image_outputs = make_images(outputs, &web->n_image_outputs);
     if (encoding->has_preset) {
         web->options_case = LIVEKIT__WEB_EGRESS_REQUEST__OPTIONS_PRESET;
         web->preset = encoding->preset;
@@ -318,7 +485,7 @@ static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *
 }
 
 typedef void (*FillFunc)(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                         char *filepath, const Encoding *encoding);
+                         const Outputs *outputs, const Encoding *encoding);
 
 /* Options that make sense with one of those that say what is recorded. */
 static bool check_companions(const EgRecordArguments *a, bool is_room, GError **error)
@@ -375,8 +542,8 @@ Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *argument
     FillFunc fill = choose_kind(arguments, error);
     if (fill == NULL)
         return NULL;
-    g_autofree char *filepath = make_filepath(arguments->output, error);
-    if (filepath == NULL)
+    g_auto(Outputs) outputs = {0};
+    if (!parse_outputs(arguments, &outputs, error))
         return NULL;
     Encoding encoding = {0};
     if (!parse_encoding(arguments, &encoding, error))
@@ -389,7 +556,7 @@ Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *argument
         request->token = g_strdup(arguments->token);
     if (arguments->url != NULL)
         request->ws_url = g_strdup(arguments->url);
-    fill(request, arguments, g_steal_pointer(&filepath), &encoding);
+    fill(request, arguments, &outputs, &encoding);
     return request;
 }
 

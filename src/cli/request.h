@@ -23,7 +23,8 @@ typedef struct {
     char *track;
     char *audio_track;
     char *video_track;
-    char *output;
+    char **outputs;
+    char *image_interval;
     gboolean may_overwrite;
     gboolean is_passthrough;
     char *preset;

@@ -59,6 +59,9 @@ static void on_changed(gpointer user, EgSessionState state)
 {
     Run *run = user;
     EgEndReason reason = eg_session_end_reason(run->session);
+    /* It is active when its streams are known to have begun, or not to. */
+    if (state == EG_SESSION_ACTIVE && eg_session_is_connecting(run->session))
+        return;
     if (reason == EG_END_DUPLICATE_IDENTITY && eg_session_is_final(run->session))
         send_disowned(run);
     else if (reason != EG_END_DUPLICATE_IDENTITY &&
@@ -141,6 +144,33 @@ static void on_describe_graph(Run *run)
     send_event(run, &event);
 }
 
+static void on_update_stream(Run *run, const Livekit__UpdateStreamRequest *request)
+{
+    g_autoptr(GError) error = NULL;
+    const EgStreamUpdate update = {
+        .add = (const char *const *)request->add_output_urls,
+        .n_add = request->n_add_output_urls,
+        .remove = (const char *const *)request->remove_output_urls,
+        .n_remove = request->n_remove_output_urls,
+    };
+    if (run->session == NULL)
+        eg_error_set(&error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_SERVICE,
+                     "the egress has not started");
+    else
+        eg_session_update_streams(run->session, &update, &error);
+    Egress__StreamUpdated updated = EGRESS__STREAM_UPDATED__INIT;
+    Egress__Event event = EGRESS__EVENT__INIT;
+    if (run->session != NULL)
+        updated.info = (Livekit__EgressInfo *)eg_session_info(run->session);
+    if (error != NULL) {
+        updated.code = (char *)eg_error_code_name(eg_error_code(error));
+        updated.error = error->message;
+    }
+    event.event_case = EGRESS__EVENT__EVENT_STREAM_UPDATED;
+    event.stream_updated = &updated;
+    send_event(run, &event);
+}
+
 static void on_ping(Run *run)
 {
     Egress__Pong pong = EGRESS__PONG__INIT;
@@ -163,6 +193,9 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
         break;
     case EGRESS__COMMAND__COMMAND_DESCRIBE_GRAPH:
         on_describe_graph(run);
+        break;
+    case EGRESS__COMMAND__COMMAND_UPDATE_STREAM:
+        on_update_stream(run, command->update_stream);
         break;
     case EGRESS__COMMAND__COMMAND_PING:
         on_ping(run);

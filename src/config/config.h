@@ -88,10 +88,13 @@ typedef struct {
     bool disallow_local_storage;
     char *local_root; /* file paths of requests are relative to it and stay in it; NULL: anywhere.
                          Ours */
+    guint live_playlist_segments; /* how many a live playlist names. Ours */
     EgCostConfig cost;
     EgLimitConfig limits;
     gint64 frozen_ns;            /* a process that says nothing for so long has hung. Ours */
     guint video_encoder_threads; /* 0: the encoder decides */
+    gint64 stream_retry_ns;      /* a stream that was lost is tried again for so long. Ours */
+    char *stream_ca_cert_file;   /* of RTMPS; NULL: what the system trusts. Ours */
     gint64 latency_ns; /* how long a late picture or sound is waited for before it is filled */
     EgLogLevel log_level;
     bool log_json;

@@ -81,6 +81,8 @@ static const EgConfigKey keys[] = {
     ROW("state_dir", EG_KEY_PATH, char *, state_dir, .is_ours = true),
     ROW("local_root", EG_KEY_PATH, char *, local_root, .is_ours = true),
     SWITCH("disallow_local_storage", disallow_local_storage),
+    NUMBER("live_playlist_segments", live_playlist_segments, .standard = "5", .min = 3, .max = 1000,
+           .is_ours = true),
 
     PORT("health_port", health_port, .standard = "0"),
     PORT("prometheus_port", prometheus_port, .standard = "0"),
@@ -123,6 +125,9 @@ static const EgConfigKey keys[] = {
         .standard = "proc_rss", .choices = {"proc_rss", "cgroup"}),
     GRACE("cpu_cost.memory_kill_grace_sec", cost.memory_kill_grace_ns, .standard = "0"),
     UNUSED("cpu_cost.max_pulse_clients", "60", NO_SINKS),
+
+    DURATION("stream_retry", stream_retry_ns, .standard = "30s", .max = 604800, .is_ours = true),
+    ROW("stream_ca_cert_file", EG_KEY_PATH, char *, stream_ca_cert_file, .is_ours = true),
 
     NUMBER("video_encoder_threads", video_encoder_threads, .standard = "0", .max = 256),
     DURATION("latency.max_wait", latency_ns, .standard = "2s", .min = 0.1, .max = 10,

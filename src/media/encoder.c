@@ -8,9 +8,13 @@
 #include "media/elements.h"
 #include "media/frame.h"
 #include "media/gst-util.h"
+#include "media/picture.h"
 
 /* Raw pictures that wait for the encoder; each is 1.4 MB at 720p. */
 #define QUEUED_PICTURES_MAX 8
+
+/* Of the rounding of a picture's time. */
+#define KEY_TOLERANCE_NS EG_NS_PER_MS
 
 /* Coded frames that wait for the loop. */
 #define ENCODED_FRAMES_MAX 16
@@ -29,6 +33,11 @@ struct _EgEncoder {
     gint64 first_ns; /* of what was pushed; EG_TIME_NONE before */
     gint64 pushed_frames;
     gint64 packets; /* that came out */
+
+    /* Pictures: a key frame at each multiple of this, whatever was skipped before; 0: as the
+     * encoder likes. */
+    gint64 key_interval_ns;
+    gint64 key_number; /* of the last multiple that was asked for */
 
     GstCaps *caps; /* as told; NULL before */
 };
@@ -152,9 +161,9 @@ static char *describe_h264(const EgVideoEncoding *encoding, const EgEncoderEleme
     if (threads > 0)
         g_string_append_printf(text, " threads=%u", threads);
     if (encoding->key_frame_interval_s > 0)
-        g_string_append_printf(
-            text, " key-int-max=%u option-string=\"scenecut=0\"",
-            (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1));
+        g_string_append_printf(text, " key-int-max=%u option-string=\"scenecut=0%s\"",
+                               (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1),
+                               encoding->is_constant_rate ? ":nal-hrd=cbr" : "");
     g_string_append_printf(text, " ! capsfilter caps=%s,profile=%s",
                            eg_elements(EG_CODEC_H264)->encoded_caps,
                            profile_name(encoding->profile));
@@ -250,12 +259,11 @@ EgEncoder *eg_encoder_new_video(EgLoop *loop, const EgVideoEncoding *encoding, g
     g_autofree char *elements = encoding->codec == EG_CODEC_H264
                                     ? describe_h264(encoding, element, threads)
                                     : describe_vpx(encoding, element, threads);
-    g_autoptr(GstCaps) caps = gst_caps_new_simple(
-        "video/x-raw", "format", G_TYPE_STRING, "I420", "width", G_TYPE_INT, (int)encoding->width,
-        "height", G_TYPE_INT, (int)encoding->height, "framerate", GST_TYPE_FRACTION,
-        (int)encoding->fps, 1, "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, "colorimetry",
-        G_TYPE_STRING, "bt709", "interlace-mode", G_TYPE_STRING, "progressive", NULL);
-    return new_encoder(loop, encoding->codec, elements, caps, events, user, error);
+    g_autoptr(GstCaps) caps = eg_picture_caps(encoding);
+    EgEncoder *encoder = new_encoder(loop, encoding->codec, elements, caps, events, user, error);
+    if (encoder != NULL)
+        encoder->key_interval_ns = llrint(encoding->key_frame_interval_s * (double)EG_NS_PER_S);
+    return encoder;
 }
 
 EgEncoder *eg_encoder_new_audio(EgLoop *loop, const EgAudioEncoding *encoding,
@@ -290,6 +298,18 @@ void eg_encoder_free(EgEncoder *encoder)
     g_free(encoder);
 }
 
+/* By itself an encoder counts pictures, and one that was skipped would shift all that follow. */
+static void ask_for_key_frame(EgEncoder *encoder, gint64 pts_ns)
+{
+    gint64 number = (pts_ns + KEY_TOLERANCE_NS) / encoder->key_interval_ns;
+    if (number == encoder->key_number)
+        return;
+    encoder->key_number = number;
+    eg_chain_push_event(encoder->chain, gst_video_event_new_downstream_force_key_unit(
+                                            GST_CLOCK_TIME_NONE, GST_CLOCK_TIME_NONE,
+                                            GST_CLOCK_TIME_NONE, FALSE, (guint)number));
+}
+
 void eg_encoder_push(EgEncoder *encoder, GstBuffer *buffer)
 {
     eg_loop_assert_owner(encoder->loop);
@@ -298,6 +318,8 @@ void eg_encoder_push(EgEncoder *encoder, GstBuffer *buffer)
             encoder->first_ns = (gint64)GST_BUFFER_PTS(buffer);
         encoder->pushed_frames += (gint64)(gst_buffer_get_size(buffer) / encoder->bytes_per_frame);
     }
+    if (encoder->key_interval_ns > 0)
+        ask_for_key_frame(encoder, (gint64)GST_BUFFER_PTS(buffer));
     eg_chain_push(encoder->chain, buffer);
 }
 

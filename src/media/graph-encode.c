@@ -41,6 +41,8 @@ typedef struct {
     EgPacer *pacer;
     EgTimer *pacer_timer;
     EgTimer *start_timer;
+    EgTimer *drained_timer;  /* where there is no encoder that could say so */
+    GstBuffer *held_picture; /* the first one, until the gate is open */
     Output outputs[EG_N_MEDIA];
     guint n_draining;
     gint64 first_sound_ns; /* instants; EG_TIME_NONE before they came */
@@ -63,11 +65,16 @@ typedef struct {
 
 static void run_pacer(EgGraph *graph);
 
+static bool has_pictures(const EgGraph *graph)
+{
+    return graph->params.video.codec != EG_CODEC_NONE || graph->params.wants_pictures;
+}
+
 /* How long it is worth waiting for a first picture; 0: none will come. */
 static gint64 picture_wait_ns(const EgGraph *graph)
 {
     bool has_camera = false;
-    if (graph->params.video.codec == EG_CODEC_NONE)
+    if (!has_pictures(graph))
         return 0;
     for (guint i = 0; i < graph->tracks->len; i++) {
         const EgGraphTrack *track = graph->tracks->pdata[i];
@@ -178,10 +185,31 @@ static void on_stream_drained(gpointer user)
 
 /* The pacer's side. */
 
+/* The very first is worth being held until somebody is there to take it. */
+static void hand_out(EgGraph *graph, GstBuffer *picture)
+{
+    Encode *encode = graph->variant;
+    eg_graph_put_nothing(graph);
+    if (!graph->gate.is_open) {
+        if (encode->held_picture == NULL)
+            encode->held_picture = gst_buffer_ref(picture);
+        return;
+    }
+    if (encode->held_picture != NULL)
+        graph->events.picture(graph->user, g_steal_pointer(&encode->held_picture));
+    graph->events.picture(graph->user, gst_buffer_ref(picture));
+}
+
 static void on_picture(gpointer user, GstBuffer *picture)
 {
-    Encode *encode = ((EgGraph *)user)->variant;
-    eg_encoder_push(encode->outputs[EG_MEDIA_VIDEO].encoder, picture);
+    EgGraph *graph = user;
+    Encode *encode = graph->variant;
+    if (graph->params.wants_pictures)
+        hand_out(graph, picture);
+    if (encode->outputs[EG_MEDIA_VIDEO].encoder != NULL)
+        eg_encoder_push(encode->outputs[EG_MEDIA_VIDEO].encoder, picture);
+    else
+        gst_buffer_unref(picture);
 }
 
 static void on_sound(gpointer user, GstBuffer *block)
@@ -193,7 +221,8 @@ static void on_sound(gpointer user, GstBuffer *block)
 static bool picture_has_room(gpointer user)
 {
     Encode *encode = ((EgGraph *)user)->variant;
-    return eg_encoder_has_room(encode->outputs[EG_MEDIA_VIDEO].encoder);
+    const EgEncoder *encoder = encode->outputs[EG_MEDIA_VIDEO].encoder;
+    return encoder == NULL || eg_encoder_has_room(encoder);
 }
 
 static const EgPacerEvents pacer_events = {
@@ -212,6 +241,14 @@ static void drain_encoders(EgGraph *graph)
         encode->n_draining++;
         eg_encoder_drain(encode->outputs[media].encoder);
     }
+    if (encode->n_draining == 0)
+        eg_timer_set(encode->drained_timer, 0);
+}
+
+static void on_drained_due(gpointer user)
+{
+    EgGraph *graph = user;
+    graph->events.drained(graph->user);
 }
 
 static void end_if_complete(EgGraph *graph)
@@ -310,8 +347,9 @@ static bool init_encode(EgGraph *graph, GError **error)
     encode->ending = g_ptr_array_new_with_free_func(free_stream);
     encode->pacer_timer = eg_timer_new(graph->loop, on_pacer_due, graph);
     encode->start_timer = eg_timer_new(graph->loop, on_start_due, graph);
+    encode->drained_timer = eg_timer_new(graph->loop, on_drained_due, graph);
 
-    bool has_video = params->video.codec != EG_CODEC_NONE;
+    bool has_video = has_pictures(graph);
     bool has_audio = params->audio.codec != EG_CODEC_NONE;
     g_autoptr(GstBuffer) black =
         has_video ? eg_picture_new_black(params->video.width, params->video.height) : NULL;
@@ -333,6 +371,8 @@ static void finish_encode(EgGraph *graph)
     g_ptr_array_unref(encode->ending);
     eg_timer_free(encode->pacer_timer);
     eg_timer_free(encode->start_timer);
+    eg_timer_free(encode->drained_timer);
+    gst_clear_buffer(&encode->held_picture);
     for (int media = 0; media < EG_N_MEDIA; media++)
         eg_encoder_free(encode->outputs[media].encoder);
     eg_pacer_free(encode->pacer);

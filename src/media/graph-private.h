@@ -74,5 +74,8 @@ void eg_graph_expect(EgGraph *graph, EgMedia media, EgCodec codec);
 void eg_graph_put_caps(EgGraph *graph, EgMedia media, GstCaps *caps);
 void eg_graph_put_frame(EgGraph *graph, EgMedia media, GstBuffer *frame);
 
+/* Opens the gate where no coded frames will come. */
+void eg_graph_put_nothing(EgGraph *graph);
+
 /* Has `failed` called, once, from the loop. Takes the error. Session thread. */
 void eg_graph_fail(EgGraph *graph, GError *error);

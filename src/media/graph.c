@@ -295,6 +295,12 @@ void eg_graph_put_frame(EgGraph *graph, EgMedia media, GstBuffer *frame)
     open_gate(graph);
 }
 
+void eg_graph_put_nothing(EgGraph *graph)
+{
+    if (!graph->gate.is_open)
+        open_gate(graph);
+}
+
 void eg_graph_fail(EgGraph *graph, GError *error)
 {
     if (graph->failure != NULL) {

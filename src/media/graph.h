@@ -11,7 +11,7 @@
 /* Everything between the packets of the tracks and the coded frames of the outputs:
  *
  *     packets -> depacketizer -+-> decoder -> pacer -> encoder -+-> frames
- *                              |      raw ------^               |
+ *                              |      raw ------^  +-> pictures |
  *                              +-------- passthrough -----------+
  *
  * Session thread only. `ready`, `frame` and `wants_key_frame` flow with the data: they may
@@ -36,6 +36,9 @@ typedef struct {
     /* Nothing of this kind comes before `until_ns` (PTS): nobody need wait for it. After `ready`.
      */
     void (*gap)(gpointer user, EgMedia media, gint64 until_ns);
+    /* A raw picture as it is put out (I420 of the encoding's size, (transfer full), not to be
+     * written to), if `wants_pictures`. After `ready`. */
+    void (*picture)(gpointer user, GstBuffer *picture);
     void (*wants_key_frame)(gpointer user, gpointer track_user, bool wants);
     /* After eg_graph_finish(), after the last frame. */
     void (*drained)(gpointer user);
@@ -50,8 +53,9 @@ typedef struct {
 
 typedef struct {
     EgProcessing processing;
-    EgVideoEncoding video; /* if it encodes; a codec NONE: no video is put out */
+    EgVideoEncoding video; /* if it encodes; a codec NONE: no coded video is put out */
     EgAudioEncoding audio;
+    bool wants_pictures; /* as they are put out, also where none are encoded */
     guint video_threads; /* of the encoder; 0: it decides */
     gint64 latency_ns;   /* how long what is late is waited for */
     /* Whether tracks of either kind may still be published, beyond those that are added before

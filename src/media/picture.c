@@ -7,6 +7,15 @@
 #define BLACK_LUMA   16
 #define BLACK_CHROMA 128
 
+GstCaps *eg_picture_caps(const EgVideoEncoding *encoding)
+{
+    return gst_caps_new_simple(
+        "video/x-raw", "format", G_TYPE_STRING, "I420", "width", G_TYPE_INT, (int)encoding->width,
+        "height", G_TYPE_INT, (int)encoding->height, "framerate", GST_TYPE_FRACTION,
+        (int)encoding->fps, 1, "pixel-aspect-ratio", GST_TYPE_FRACTION, 1, 1, "colorimetry",
+        G_TYPE_STRING, "bt709", "interlace-mode", G_TYPE_STRING, "progressive", NULL);
+}
+
 GstBuffer *eg_picture_new_black(guint width, guint height)
 {
     GstVideoInfo info;

@@ -2,6 +2,7 @@
 
 #include "livekit_egress.pb-c.h"
 #include "request/plan.h"
+#include "sink/sink.h"
 #include "source/source.h"
 
 /* The EgressInfo of one egress, and its only writer. One thread only. Instants are wall-clock
@@ -20,14 +21,35 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgReport, eg_report_free)
 const Livekit__EgressInfo *eg_report_info(const EgReport *report);
 
 void eg_report_set_room(EgReport *report, const char *room_name, const char *room_sid);
-void eg_report_set_file(EgReport *report, const char *path);
+
+/* Where one output is; NULL: it has no such. */
+typedef struct {
+    const char *path;   /* of a file */
+    const char *prefix; /* what paths of segments and images begin with, up to the number */
+    const char *playlist;
+    const char *live_playlist;
+} EgReportNames;
+
+/* Of one output, by its place in the plan: where it is, how far it has come, that it has ended
+ * before the others. */
+void eg_report_set_names(EgReport *report, guint output, const EgReportNames *names);
+void eg_report_set_progress(EgReport *report, guint output, const EgSinkStats *stats);
+void eg_report_set_failed(EgReport *report, guint output, const GError *error, gint64 now_ns);
+
+/* One that was ended alone, in order. */
+void eg_report_set_finished(EgReport *report, guint output, gint64 now_ns);
+
+/* Something of its outputs has changed. */
+void eg_report_set_updated(EgReport *report, gint64 now_ns);
+
+/* One more stream; returns its place. */
+guint eg_report_add_stream(EgReport *report, const EgOutput *output, gint64 now_ns);
 
 /* For a recording that has not ended in order: says where what there is of its files really is,
  * which may be under an unfinished name, or nowhere. Looks at the disk. */
 void eg_report_locate_files(EgReport *report);
 
 void eg_report_set_active(EgReport *report, gint64 now_ns);
-void eg_report_set_progress(EgReport *report, guint64 size_bytes, gint64 duration_ns);
 void eg_report_set_ending(EgReport *report, EgEndReason reason, gint64 now_ns);
 
 /* The final state; the error (may be NULL) gives text and code. */

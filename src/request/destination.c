@@ -69,8 +69,8 @@ static bool may_come(const EgOutput *output, EgFormat format)
 {
     if (output->format != EG_FORMAT_NONE)
         return output->format == format;
-    return eg_format_holds_sent(format, EG_MEDIA_AUDIO) ||
-           eg_format_holds_sent(format, EG_MEDIA_VIDEO);
+    return eg_format_is_file(format) && (eg_format_holds_sent(format, EG_MEDIA_AUDIO) ||
+                                         eg_format_holds_sent(format, EG_MEDIA_VIDEO));
 }
 
 static bool check_formats(const EgOutput *output, const EgFilenameFacts *facts,
@@ -87,29 +87,50 @@ static bool check_formats(const EgOutput *output, const EgFilenameFacts *facts,
     return true;
 }
 
-bool eg_destination_check(const EgPlan *plan, EgDestinationRule rule, GError **error)
+/* Segments go where their playlist goes; it stands for all. */
+static bool check_playlist(const EgOutput *output, const EgFilenameFacts *facts,
+                           EgDestinationRule rule, GError **error)
 {
-    const EgOutput *output = &plan->outputs[0];
-    if (output->kind != EG_OUTPUT_FILE)
+    const char *template = output->segments.playlist_template;
+    if (!eg_filename_is_known(template, facts))
         return true;
+    g_autofree char *path = eg_filename_expand_playlist(template, facts, error);
+    return path != NULL && check_file(path, rule, error);
+}
+
+static bool check_output(const EgOutput *output, const EgFilenameFacts *facts,
+                         EgDestinationRule rule, GError **error)
+{
     const char *template = output->path_template;
+    if (template == NULL)
+        return true;
     g_autofree char *folder = eg_filename_fixed_folder(template);
     if ((rule & EG_DESTINATION_MAY_MAKE_FOLDERS) != 0)
         folder = find_existing(folder);
     if (!check_folder(folder, error))
         return false;
+    if (output->kind == EG_OUTPUT_SEGMENTS)
+        return check_playlist(output, facts, rule, error);
+    if (output->kind != EG_OUTPUT_FILE || !eg_filename_is_known(template, facts))
+        return true;
+    /* "rec" for the folder rec, not for rec.mp4 beside it. */
+    if (g_file_test(template, G_FILE_TEST_IS_DIR))
+        return check_file(template, rule, error);
+    return check_formats(output, facts, rule, error);
+}
 
+bool eg_destination_check(const EgPlan *plan, EgDestinationRule rule, GError **error)
+{
     g_autofree const char **named = eg_selection_named_tracks(&plan->selection);
-    EgFilenameFacts facts = {
+    const EgFilenameFacts facts = {
         .room_name = plan->room_name,
         .publisher_identity = plan->selection.identity,
         .track_id = named[0] != NULL && named[1] == NULL ? named[0] : NULL,
         .retry_count = plan->retry_count,
     };
-    if (!eg_filename_is_known(template, &facts))
-        return true;
-    /* "rec" for the folder rec, not for rec.mp4 beside it. */
-    if (g_file_test(template, G_FILE_TEST_IS_DIR))
-        return check_file(template, rule, error);
-    return check_formats(output, &facts, rule, error);
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (!check_output(&plan->outputs[i], &facts, rule, error))
+            return false;
+    }
+    return true;
 }

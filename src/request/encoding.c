@@ -3,20 +3,14 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "request/invalid.h"
 #include "request/preset.h"
 
 #define KBIT 1000
 
-static const struct {
-    Livekit__EncodedFileType type;
-    EgFormat format;
-} file_types[] = {
-    {LIVEKIT__ENCODED_FILE_TYPE__DEFAULT_FILETYPE, EG_FORMAT_NONE},
-    {LIVEKIT__ENCODED_FILE_TYPE__MP4,              EG_FORMAT_MP4 },
-    {LIVEKIT__ENCODED_FILE_TYPE__OGG,              EG_FORMAT_OGG },
-    {LIVEKIT__ENCODED_FILE_TYPE__MP3,              EG_FORMAT_MP3 },
-};
+/* Whoever joins a stream sees nothing before a key frame; what providers ask for at most. */
+#define STREAM_KEY_FRAME_INTERVAL_S 4
 
 static const struct {
     Livekit__AudioCodec requested;
@@ -169,26 +163,6 @@ static bool apply_options(const EgEncodingRequest *request, EgPlan *plan, GError
                                 apply_codecs(advanced, plan, error));
 }
 
-/* NONE: nothing names one. */
-static bool requested_format(const EgEncodingRequest *request, const EgPlan *plan, EgFormat *format,
-                             GError **error)
-{
-    if (plan->outputs[0].kind == EG_OUTPUT_WEBSOCKET) {
-        *format = EG_FORMAT_RAW;
-        return true;
-    }
-    for (gsize i = 0; i < G_N_ELEMENTS(file_types); i++) {
-        if (file_types[i].type != request->file_type)
-            continue;
-        *format = file_types[i].format;
-        if (*format == EG_FORMAT_NONE && !request->is_by_codec)
-            *format = eg_format_from_filename(plan->outputs[0].path_template);
-        return true;
-    }
-    eg_request_invalid(error, "file_type", "%d is none", (int)request->file_type);
-    return false;
-}
-
 static void set_incompatible(GError **error, const char *field, EgFormat format, const char *codec)
 {
     g_autofree char *codecs = eg_format_describe_codecs(format);
@@ -198,14 +172,43 @@ static void set_incompatible(GError **error, const char *field, EgFormat format,
                  codecs);
 }
 
-/* A participant into a format without pictures means its sound; a picture that is asked for by
- * name would be dropped, which nobody can want. */
-static bool settle_video_in_audio_format(EgPlan *plan, EgFormat format, GError **error)
+static bool takes(const EgOutput *output, EgMedia media)
 {
+    return eg_format_default_codec(output->format, media) != EG_CODEC_NONE;
+}
+
+/* The first output that says what it is and takes that kind of media; NULL if none does. */
+static const EgOutput *first_that_takes(const EgPlan *plan, EgMedia media)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (takes(&plan->outputs[i], media))
+            return &plan->outputs[i];
+    }
+    return NULL;
+}
+
+/* Whether there is an output whose format is not settled, or that takes raw pictures. */
+static bool has_open_format(const EgPlan *plan)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].format == EG_FORMAT_NONE)
+            return true;
+    }
+    return false;
+}
+
+/* Pictures that no output takes: a participant into a format without any means its sound; pictures
+ * that are asked for by name would be dropped, which nobody can want. */
+static bool settle_untaken_video(EgPlan *plan, GError **error)
+{
+    if (!eg_selection_has(&plan->selection, EG_MEDIA_VIDEO) || has_open_format(plan) ||
+        first_that_takes(plan, EG_MEDIA_VIDEO) != NULL)
+        return true;
     if (plan->selection.lifetime == EG_LIFETIME_PARTICIPANT) {
         g_array_set_size(plan->selection.video, 0);
         return true;
     }
+    EgFormat format = plan->outputs[0].format;
     g_autofree char *codecs = eg_format_describe_codecs(format);
     eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
                  "no supported codec is compatible with all outputs: format %s holds %s, but a "
@@ -214,7 +217,19 @@ static bool settle_video_in_audio_format(EgPlan *plan, EgFormat format, GError *
     return false;
 }
 
-static bool settle_passthrough(EgPlan *plan, EgFormat format, GError **error)
+static bool check_passthrough_sound(const EgOutput *output, GError **error)
+{
+    if (output->format == EG_FORMAT_NONE || eg_format_holds_sent(output->format, EG_MEDIA_AUDIO))
+        return true;
+    g_autofree char *codecs = eg_format_describe_codecs(output->format);
+    eg_request_invalid(error, "preset",
+                       "PASSTHROUGH into %s, which holds %s, but rooms send Opus; "
+                       "ogg, mp4 and webm hold that",
+                       eg_format_info(output->format)->name, codecs);
+    return false;
+}
+
+static bool settle_passthrough(EgPlan *plan, GError **error)
 {
     if (plan->selection.lifetime == EG_LIFETIME_ROOM) {
         eg_request_invalid(error, "passthrough",
@@ -222,42 +237,93 @@ static bool settle_passthrough(EgPlan *plan, EgFormat format, GError **error)
                            "participant can be left as they are");
         return false;
     }
-    plan->outputs[0].format = format;
-    if (format == EG_FORMAT_NONE)
-        return true;
-    if (eg_selection_has(&plan->selection, EG_MEDIA_AUDIO) &&
-        !eg_format_holds_sent(format, EG_MEDIA_AUDIO)) {
-        g_autofree char *codecs = eg_format_describe_codecs(format);
-        eg_request_invalid(error, "preset",
-                           "PASSTHROUGH into %s, which holds %s, but rooms send Opus; "
-                           "ogg, mp4 and webm hold that",
-                           eg_format_info(format)->name, codecs);
-        return false;
+    bool has_audio = eg_selection_has(&plan->selection, EG_MEDIA_AUDIO);
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind == EG_OUTPUT_IMAGES) {
+            eg_request_invalid(error, "passthrough",
+                               "images are made of pictures that are decoded");
+            return false;
+        }
+        if (has_audio && !check_passthrough_sound(&plan->outputs[i], error))
+            return false;
     }
-    return !eg_selection_has(&plan->selection, EG_MEDIA_VIDEO) ||
-           eg_format_holds_sent(format, EG_MEDIA_VIDEO) ||
-           settle_video_in_audio_format(plan, format, error);
+    return settle_untaken_video(plan, error);
 }
 
-static bool settle_codec(EgFormat format, EgMedia media, const char *field, EgCodec *codec,
+static void set_no_common(GError **error, const EgPlan *plan)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        EgFormat format = plan->outputs[i].format;
+        if (format == EG_FORMAT_NONE)
+            continue;
+        g_autofree char *codecs = eg_format_describe_codecs(format);
+        g_string_append_printf(text, "%s%s holds %s", text->len > 0 ? "; " : "",
+                               eg_format_info(format)->name, codecs);
+    }
+    eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                 "no supported codec is compatible with all outputs: %s", text->str);
+    g_string_free(text, TRUE);
+}
+
+/* NULL if all outputs that take this kind of media hold the codec, else the first that does not. */
+static const EgOutput *find_misfit(const EgPlan *plan, EgMedia media, EgCodec codec)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (takes(&plan->outputs[i], media) && !eg_format_holds(plan->outputs[i].format, codec))
+            return &plan->outputs[i];
+    }
+    return NULL;
+}
+
+/* One codec for all outputs that take this kind of media: that which is asked for, else the first
+ * choice of the first of them that suits the others. Left at NONE if no output says what it is. */
+static bool settle_codec(const EgPlan *plan, EgMedia media, const char *field, EgCodec *codec,
                          GError **error)
 {
-    if (*codec == EG_CODEC_NONE)
-        *codec = eg_format_default_codec(format, media);
-    if (eg_format_holds(format, *codec))
+    const EgOutput *first = first_that_takes(plan, media);
+    const EgOutput *any = plan->outputs[0].format != EG_FORMAT_NONE ? &plan->outputs[0] : NULL;
+    if (*codec != EG_CODEC_NONE) {
+        const EgOutput *misfit = first != NULL ? find_misfit(plan, media, *codec) : any;
+        if (misfit == NULL)
+            return true;
+        set_incompatible(error, field, misfit->format, eg_codec_info(*codec)->name);
+        return false;
+    }
+    if (first == NULL)
         return true;
-    set_incompatible(error, field, format, eg_codec_info(*codec)->name);
+    for (const EgCodec *c = eg_format_info(first->format)->codecs; *c != EG_CODEC_NONE; c++) {
+        if (eg_codec_info(*c)->media == media && find_misfit(plan, media, *c) == NULL) {
+            *codec = *c;
+            return true;
+        }
+    }
+    set_no_common(error, plan);
     return false;
 }
 
-static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
+static bool settle_codecs(EgPlan *plan, GError **error)
 {
-    EgSelection *selection = &plan->selection;
-    if (format == EG_FORMAT_NONE)
-        format =
+    const EgSelection *selection = &plan->selection;
+    return (!eg_selection_has(selection, EG_MEDIA_AUDIO) ||
+            settle_codec(plan, EG_MEDIA_AUDIO, "audio_codec", &plan->audio.codec, error)) &&
+           (!eg_selection_has(selection, EG_MEDIA_VIDEO) ||
+            settle_codec(plan, EG_MEDIA_VIDEO, "video_codec", &plan->video.codec, error));
+}
+
+/* Of files whose names say nothing: what holds the codecs. */
+static bool settle_open_formats(EgPlan *plan, GError **error)
+{
+    const EgSelection *selection = &plan->selection;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        EgOutput *output = &plan->outputs[i];
+        if (output->kind != EG_OUTPUT_FILE || output->format != EG_FORMAT_NONE)
+            continue;
+        output->format =
             eg_format_for_encoding(eg_selection_has(selection, EG_MEDIA_AUDIO), plan->audio.codec,
                                    eg_selection_has(selection, EG_MEDIA_VIDEO), plan->video.codec);
-    if (format == EG_FORMAT_NONE) {
+        if (output->format != EG_FORMAT_NONE)
+            continue;
         eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
                      "no supported file output type is compatible with the selected codecs: no "
                      "format holds both %s and %s; mp4 holds AAC with H264, webm Opus with VP8",
@@ -266,30 +332,96 @@ static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
                                                         : "video");
         return false;
     }
-    plan->outputs[0].format = format;
-    if (eg_selection_has(selection, EG_MEDIA_VIDEO) && plan->video.codec == EG_CODEC_NONE &&
-        eg_format_default_codec(format, EG_MEDIA_VIDEO) == EG_CODEC_NONE &&
-        !settle_video_in_audio_format(plan, format, error))
-        return false;
-    if (eg_selection_has(selection, EG_MEDIA_AUDIO) &&
-        !settle_codec(format, EG_MEDIA_AUDIO, "audio_codec", &plan->audio.codec, error))
-        return false;
-    if (eg_selection_has(selection, EG_MEDIA_VIDEO) &&
-        !settle_codec(format, EG_MEDIA_VIDEO, "video_codec", &plan->video.codec, error))
-        return false;
+    return true;
+}
 
-    plan->page.width = plan->video.width;
-    plan->page.height = plan->video.height;
-    plan->page.fps = plan->video.fps;
+/* The largest number up to `most` that divides `n`. */
+static guint64 largest_divisor(guint64 n, guint64 most)
+{
+    guint64 divisor = MIN(n, MAX(most, 1));
+    while (n % divisor != 0)
+        divisor--;
+    return divisor;
+}
+
+static guint64 common_divisor(guint64 a, guint64 b)
+{
+    while (b != 0) {
+        guint64 rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+/* Segments begin with key frames: there is one at each multiple of their durations. */
+static void settle_key_frames(EgPlan *plan)
+{
+    EgVideoEncoding *video = &plan->video;
+    guint64 frames = 0;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        gint64 duration_ns = plan->outputs[i].segments.duration_ns;
+        frames = common_divisor((guint64)(duration_ns / EG_NS_PER_S) * video->fps, frames);
+    }
+    if (frames == 0 || video->codec == EG_CODEC_NONE)
+        return;
+    double wanted_s = video->key_frame_interval_s;
+    guint64 wanted = wanted_s > 0 ? (guint64)llrint(wanted_s * video->fps) : frames;
+    guint64 interval = largest_divisor(frames, wanted);
+    video->key_frame_interval_s = (double)interval / video->fps;
+    if (wanted_s > 0 && interval != wanted)
+        g_ptr_array_add(plan->warnings,
+                        g_strdup_printf("key_frame_interval must divide the duration of segments: "
+                                        "%g instead of %g s",
+                                        video->key_frame_interval_s, wanted_s));
+}
+
+/* Nothing is encoded that no output takes. */
+static void drop_untaken(EgPlan *plan)
+{
+    if (first_that_takes(plan, EG_MEDIA_AUDIO) == NULL)
+        g_array_set_size(plan->selection.audio, 0);
+    if (!eg_selection_has(&plan->selection, EG_MEDIA_AUDIO))
+        plan->audio = (EgAudioEncoding){0};
+    if (!eg_selection_has(&plan->selection, EG_MEDIA_VIDEO))
+        plan->video = (EgVideoEncoding){0};
+    else if (first_that_takes(plan, EG_MEDIA_VIDEO) == NULL)
+        plan->video.codec = EG_CODEC_NONE;
+}
+
+/* What servers of streams expect of pictures, and RTMP of their rate. */
+static void adapt_to_streams(EgPlan *plan)
+{
+    if (plan->video.codec == EG_CODEC_NONE)
+        return;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind != EG_OUTPUT_STREAM)
+            continue;
+        if (plan->video.key_frame_interval_s <= 0)
+            plan->video.key_frame_interval_s = STREAM_KEY_FRAME_INTERVAL_S;
+        if (plan->outputs[i].format == EG_FORMAT_FLV)
+            plan->video.is_constant_rate = true;
+    }
+}
+
+static bool settle_encode(EgPlan *plan, GError **error)
+{
+    if (plan->video.codec == EG_CODEC_NONE && !settle_untaken_video(plan, error))
+        return false;
+    /* The codecs of files that are named first, then those of what was left open. */
+    if (!settle_codecs(plan, error) || !settle_open_formats(plan, error) ||
+        !settle_codecs(plan, error))
+        return false;
     if (plan->audio.codec == EG_CODEC_MP3 && plan->audio.bitrate_bps > 320 * KBIT) {
         eg_request_invalid(error, "audio_bitrate", "MP3 ends at 320");
         return false;
     }
-
-    if (!eg_selection_has(selection, EG_MEDIA_AUDIO))
-        plan->audio = (EgAudioEncoding){0};
-    if (!eg_selection_has(selection, EG_MEDIA_VIDEO))
-        plan->video = (EgVideoEncoding){0};
+    plan->page.width = plan->video.width;
+    plan->page.height = plan->video.height;
+    plan->page.fps = plan->video.fps;
+    drop_untaken(plan);
+    adapt_to_streams(plan);
+    settle_key_frames(plan);
     if (plan->video.codec != EG_CODEC_H264)
         plan->video.profile = EG_PROFILE_NONE;
     /* Opus has no other rate (RFC 7845), nor has what is streamed raw; what was asked for is meant
@@ -303,13 +435,10 @@ static bool settle_encode(EgPlan *plan, EgFormat format, GError **error)
 
 bool eg_encoding_settle(const EgEncodingRequest *request, EgPlan *plan, GError **error)
 {
-    EgFormat format = EG_FORMAT_NONE;
-    if (!requested_format(request, plan, &format, error))
-        return false;
     if (request->has_preset && request->preset == LIVEKIT__ENCODING_OPTIONS_PRESET__PASSTHROUGH)
         plan->processing = EG_PROCESSING_PASSTHROUGH;
     if (plan->processing == EG_PROCESSING_PASSTHROUGH)
-        return settle_passthrough(plan, format, error);
+        return settle_passthrough(plan, error);
     plan->processing = EG_PROCESSING_ENCODE;
-    return apply_options(request, plan, error) && settle_encode(plan, format, error);
+    return apply_options(request, plan, error) && settle_encode(plan, error);
 }

@@ -8,10 +8,9 @@ typedef struct {
     bool has_preset;
     Livekit__EncodingOptionsPreset preset;
     const Livekit__EncodingOptions *advanced; /* or NULL */
-    Livekit__EncodedFileType file_type;
-    bool is_by_codec; /* the name of the file says nothing of its format */
+    bool is_by_codec;                         /* the name of the file says nothing of its format */
 } EgEncodingRequest;
 
-/* Settles processing, format, codecs and numbers of `plan`, whose selection, path template and (for
- * what is never transcoded) processing are set. */
+/* Settles processing, formats that are open, codecs and numbers of `plan`, whose selection, outputs
+ * and (for what is never transcoded) processing are set. */
 bool eg_encoding_settle(const EgEncodingRequest *request, EgPlan *plan, GError **error);

@@ -9,7 +9,10 @@
 /* Left of NAME_MAX for what the file is called while it is being written. */
 #define NAME_RESERVE 16
 #define NAME_LIMIT   (NAME_MAX - NAME_RESERVE)
-#define PATH_LIMIT   (PATH_MAX - 1 - NAME_RESERVE)
+/* ... and for the number or the time and the extension, of what names begin with. */
+#define PREFIX_LIMIT (NAME_LIMIT - 24)
+
+#define PATH_LIMIT (PATH_MAX - 1 - NAME_RESERVE)
 
 /* What a placeholder may bring in, in bytes: all, and less where a name became too long. */
 static const gsize fact_limits[] = {NAME_LIMIT, 96, 32, 16};
@@ -93,7 +96,7 @@ static bool wants_made_up_name(const char *template)
     return *template == '\0' || g_str_has_suffix(template, "/");
 }
 
-static bool check_placeholders(const char *template, GError **error)
+static bool check_placeholders(const char *template, const char *field, GError **error)
 {
     gsize length = 0;
     for (const char *at = next_placeholder(template, &length); at != NULL;
@@ -103,8 +106,8 @@ static bool check_placeholders(const char *template, GError **error)
         g_autoptr(GString) known = g_string_new(NULL);
         for (gsize i = 0; i < G_N_ELEMENTS(placeholders); i++)
             g_string_append_printf(known, " {%s}", placeholders[i].name);
-        eg_request_invalid(error, "filepath", "unknown placeholder {%.*s}; there are%s",
-                           (int)length, at + 1, known->str);
+        eg_request_invalid(error, field, "unknown placeholder {%.*s}; there are%s", (int)length,
+                           at + 1, known->str);
         return false;
     }
     return true;
@@ -121,7 +124,7 @@ static gsize fixed_length(const char *element)
     return total;
 }
 
-bool eg_filename_check(const char *template, GError **error)
+bool eg_filename_check_field(const char *template, const char *field, GError **error)
 {
     const char *reason = NULL;
     bool has_control = false;
@@ -142,10 +145,15 @@ bool eg_filename_check(const char *template, GError **error)
             reason = "has a name that is too long";
     }
     if (reason != NULL) {
-        eg_request_invalid(error, "filepath", "%s", reason);
+        eg_request_invalid(error, field, "%s", reason);
         return false;
     }
-    return check_placeholders(template, error);
+    return check_placeholders(template, field, error);
+}
+
+bool eg_filename_check(const char *template, GError **error)
+{
+    return eg_filename_check_field(template, "filepath", error);
 }
 
 /* What a fact brings in can only ever be part of a name. */
@@ -215,11 +223,11 @@ static char *make_name(const EgFilenameFacts *facts, gsize limit)
     return g_string_free(name, FALSE);
 }
 
-/* The length of a name without an extension that is known, but not that of the format. */
-static gsize replaced_at(const char *name, EgFormat format)
+/* The length of a name without an extension that is known, but not the one that it is to have. */
+static gsize replaced_at(const char *name, const char *extension)
 {
     const char *dot = strrchr(name, '.');
-    if (dot == NULL || g_ascii_strcasecmp(dot, eg_format_info(format)->extension) == 0)
+    if (dot == NULL || g_ascii_strcasecmp(dot, extension) == 0)
         return strlen(name);
     for (gsize i = 0; i < G_N_ELEMENTS(replaced_extensions); i++) {
         if (g_ascii_strcasecmp(dot, replaced_extensions[i]) == 0)
@@ -228,22 +236,22 @@ static gsize replaced_at(const char *name, EgFormat format)
     return strlen(name);
 }
 
-/* Consumes `name`. */
-static char *with_extension(char *name, EgFormat format)
+/* Consumes `name`. No extension: the name is only what others begin with. */
+static char *with_extension(char *name, const char *extension)
 {
     g_autofree char *owned = name;
-    const char *extension = eg_format_info(format)->extension;
     const char *dot = strrchr(owned, '.');
-    if (dot != NULL && g_ascii_strcasecmp(dot, extension) == 0)
+    if (extension == NULL || (dot != NULL && g_ascii_strcasecmp(dot, extension) == 0))
         return g_steal_pointer(&owned);
-    owned[replaced_at(owned, format)] = '\0';
+    owned[replaced_at(owned, extension)] = '\0';
     return g_strconcat(owned, extension, NULL);
 }
 
 /* NULL if a name became too long. */
-static char *try_expand(const char *template, EgFormat format, const EgFilenameFacts *facts,
+static char *try_expand(const char *template, const char *extension, const EgFilenameFacts *facts,
                         gsize limit)
 {
+    gsize name_limit = extension != NULL ? NAME_LIMIT : PREFIX_LIMIT;
     g_auto(GStrv) elements = g_strsplit(template, "/", -1);
     guint n_elements = g_strv_length(elements);
     g_autoptr(GString) path = g_string_new(*template == '/' ? "/" : NULL);
@@ -253,14 +261,14 @@ static char *try_expand(const char *template, EgFormat format, const EgFilenameF
         bool is_last = i + 1 >= n_elements;
         g_autofree char *name = NULL;
         if (is_last && wants_made_up_name(template))
-            name = with_extension(make_name(facts, limit), format);
+            name = with_extension(make_name(facts, limit), extension);
         else if (is_last)
-            name = with_extension(expand_element(elements[i], facts, limit), format);
+            name = with_extension(expand_element(elements[i], facts, limit), extension);
         else if (*elements[i] != '\0' && strcmp(elements[i], ".") != 0)
             name = expand_element(elements[i], facts, limit);
         else
             continue;
-        if (strlen(name) > NAME_LIMIT)
+        if (strlen(name) > (is_last ? name_limit : NAME_LIMIT))
             return NULL;
         if (path->len > 0 && path->str[path->len - 1] != '/')
             g_string_append_c(path, '/');
@@ -269,13 +277,13 @@ static char *try_expand(const char *template, EgFormat format, const EgFilenameF
     return path->len <= PATH_LIMIT ? g_strdup(path->str) : NULL;
 }
 
-char *eg_filename_expand(const char *template, EgFormat format, const EgFilenameFacts *facts,
-                         GError **error)
+static char *expand(const char *template, const char *extension, const EgFilenameFacts *facts,
+                    GError **error)
 {
     if (!eg_filename_check(template, error))
         return NULL;
     for (gsize i = 0; i < G_N_ELEMENTS(fact_limits); i++) {
-        char *path = try_expand(template, format, facts, fact_limits[i]);
+        char *path = try_expand(template, extension, facts, fact_limits[i]);
         if (path != NULL)
             return path;
     }
@@ -283,11 +291,31 @@ char *eg_filename_expand(const char *template, EgFormat format, const EgFilename
     return NULL;
 }
 
+char *eg_filename_expand(const char *template, EgFormat format, const EgFilenameFacts *facts,
+                         GError **error)
+{
+    return expand(template, eg_format_info(format)->extension, facts, error);
+}
+
+char *eg_filename_expand_playlist(const char *template, const EgFilenameFacts *facts,
+                                  GError **error)
+{
+    return expand(template, EG_PLAYLIST_EXTENSION, facts, error);
+}
+
+char *eg_filename_expand_prefix(const char *template, const EgFilenameFacts *facts, GError **error)
+{
+    g_autofree char *path = expand(template, NULL, facts, error);
+    if (path != NULL && g_str_has_suffix(path, EG_FILENAME_INDEX))
+        return g_strndup(path, strlen(path) - strlen(EG_FILENAME_INDEX));
+    return path != NULL ? g_strconcat(path, "_", NULL) : NULL;
+}
+
 bool eg_filename_is_renamed(const char *template, EgFormat format)
 {
     const char *slash = strrchr(template, '/');
     const char *name = slash != NULL ? slash + 1 : template;
-    return replaced_at(name, format) < strlen(name);
+    return replaced_at(name, eg_format_info(format)->extension) < strlen(name);
 }
 
 bool eg_filename_is_known(const char *template, const EgFilenameFacts *facts)

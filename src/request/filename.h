@@ -19,8 +19,9 @@ typedef struct {
 } EgFilenameFacts;
 
 /* Checks a template without facts: unknown placeholders, `..`, control characters, what is not
- * UTF-8, over-long names. Errors blame the request. */
+ * UTF-8, over-long names. Errors blame the request, and name the field. */
 bool eg_filename_check(const char *template, GError **error);
+bool eg_filename_check_field(const char *template, const char *field, GError **error);
 
 /* Expands a template to a path whose last element carries the format's extension; a wrong one that
  * is known as such is replaced. An empty template or one that ends in "/" gets a made-up name,
@@ -29,6 +30,16 @@ bool eg_filename_check(const char *template, GError **error);
  * Returns a new string, or NULL and an error. */
 char *eg_filename_expand(const char *template, EgFormat format, const EgFilenameFacts *facts,
                          GError **error);
+
+/* The same of a playlist, ".m3u8". */
+#define EG_PLAYLIST_EXTENSION ".m3u8"
+char *eg_filename_expand_playlist(const char *template, const EgFilenameFacts *facts,
+                                  GError **error);
+
+/* What the names of several files begin with, up to their number or time: "cam_" of "cam". A
+ * template that ends in EG_FILENAME_INDEX says so exactly: "cam-" of "cam-%05d". */
+#define EG_FILENAME_INDEX "%05d"
+char *eg_filename_expand_prefix(const char *template, const EgFilenameFacts *facts, GError **error);
 
 /* Whether eg_filename_expand() replaces an extension that the template has. */
 bool eg_filename_is_renamed(const char *template, EgFormat format);

@@ -8,10 +8,12 @@ static const EgFormatInfo formats[EG_N_FORMATS] = {
     [EG_FORMAT_WEBM] = {"webm", ".webm", {EG_CODEC_OPUS, EG_CODEC_VP8, EG_CODEC_VP9} },
     [EG_FORMAT_OGG] = {"ogg",  ".ogg",  {EG_CODEC_OPUS}                             },
     [EG_FORMAT_MP3] = {"mp3",  ".mp3",  {EG_CODEC_MP3}                              },
+    [EG_FORMAT_FLV] = {"flv",  "",      {EG_CODEC_AAC, EG_CODEC_H264}               },
+    [EG_FORMAT_TS] = {"ts",   ".ts",   {EG_CODEC_AAC, EG_CODEC_H264, EG_CODEC_MP3} },
     [EG_FORMAT_RAW] = {"raw",  "",      {EG_CODEC_PCM}                              },
 };
 
-/* Which one is taken when several would do. */
+/* Those of files; which one is taken when several would do. */
 static const EgFormat preference[] = {
     EG_FORMAT_OGG,
     EG_FORMAT_MP4,
@@ -46,6 +48,15 @@ bool eg_format_holds_sent(EgFormat format, EgMedia media)
     return false;
 }
 
+bool eg_format_is_file(EgFormat format)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(preference); i++) {
+        if (preference[i] == format)
+            return true;
+    }
+    return false;
+}
+
 EgCodec eg_format_default_codec(EgFormat format, EgMedia media)
 {
     for (const EgCodec *c = eg_format_info(format)->codecs; *c != EG_CODEC_NONE; c++) {
@@ -60,9 +71,9 @@ EgFormat eg_format_from_filename(const char *filename)
     const char *extension = strrchr(filename, '.');
     if (extension == NULL)
         return EG_FORMAT_NONE;
-    for (guint i = EG_FORMAT_NONE + 1; i < EG_N_FORMATS; i++) {
-        if (g_ascii_strcasecmp(extension, formats[i].extension) == 0)
-            return (EgFormat)i;
+    for (gsize i = 0; i < G_N_ELEMENTS(preference); i++) {
+        if (g_ascii_strcasecmp(extension, formats[preference[i]].extension) == 0)
+            return preference[i];
     }
     return EG_FORMAT_NONE;
 }

@@ -9,6 +9,8 @@ typedef enum {
     EG_FORMAT_WEBM,
     EG_FORMAT_OGG,
     EG_FORMAT_MP3,
+    EG_FORMAT_FLV, /* no file: what RTMP carries */
+    EG_FORMAT_TS,  /* no file of its own: MPEG-TS, of SRT and HLS */
     EG_FORMAT_RAW, /* no file: sound as it is streamed, without a container */
     EG_N_FORMATS,
 } EgFormat;
@@ -28,10 +30,14 @@ bool eg_format_holds(EgFormat format, EgCodec codec);
 /* Whether it holds a codec of that kind that rooms send. */
 bool eg_format_holds_sent(EgFormat format, EgMedia media);
 
+/* Whether files are recorded in it. */
+bool eg_format_is_file(EgFormat format);
+
 /* The codec to encode to; EG_CODEC_NONE if the format has none of that kind (video in OGG). */
 EgCodec eg_format_default_codec(EgFormat format, EgMedia media);
 
-/* By the extension of a file name, in any case; EG_FORMAT_NONE if it has no known one. */
+/* By the extension of a file name, in any case; EG_FORMAT_NONE if it is that of no format that
+ * files are recorded in. */
 EgFormat eg_format_from_filename(const char *filename);
 
 /* The format that takes these codecs as they are (either may be NONE): Opus -> OGG, H264 -> MP4,

@@ -19,7 +19,8 @@
 #define LISTS(request)                                                                             \
     .files = (request)->file_outputs, .n_files = (request)->n_file_outputs,                        \
     .streams = (request)->stream_outputs, .n_streams = (request)->n_stream_outputs,                \
-    .n_segments = (request)->n_segment_outputs, .n_images = (request)->n_image_outputs
+    .segment_lists = (request)->segment_outputs, .n_segment_lists = (request)->n_segment_outputs,  \
+    .images = (request)->image_outputs, .n_images = (request)->n_image_outputs
 
 /* The single outputs that some kinds had before there were lists: each counts if its list is empty.
  */
@@ -30,7 +31,7 @@
         else if ((request)->output_case == LIVEKIT__##KIND##_EGRESS_REQUEST__OUTPUT_STREAM)        \
             (lists)->stream = (request)->stream;                                                   \
         else if ((request)->output_case == LIVEKIT__##KIND##_EGRESS_REQUEST__OUTPUT_SEGMENTS)      \
-            (lists)->n_segments = MAX((lists)->n_segments, 1);                                     \
+            (lists)->segments = (request)->segments;                                               \
     } while (0)
 
 bool eg_plan_parse_room_composite(const Rpc__StartEgressRequest *request, const EgConfig *config,
@@ -131,7 +132,7 @@ bool eg_plan_parse_track(const Rpc__StartEgressRequest *request, const EgConfig 
     draft->room_name = track->room_name;
     draft->cpu_cost = config->cost.track;
     /* A WebSocket carries sound; a file whichever the track turns out to be, as it is. */
-    if (draft->outputs.websocket_url == NULL) {
+    if (draft->outputs.counts[EG_OUTPUT_STREAM] == 0) {
         eg_plan_select_track(plan, EG_MEDIA_VIDEO, track->track_id);
         plan->processing = EG_PROCESSING_PASSTHROUGH;
         draft->encoding.is_by_codec = true;

@@ -1,6 +1,7 @@
 /* The outputs of a request: where they are said in each kind, and what of it there is. */
 #include "request/plan-private.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -8,6 +9,7 @@
 #include "proto/redact.h"
 #include "request/filename.h"
 #include "request/invalid.h"
+#include "request/stream-url.h"
 
 /* What a browser shows and plays is there at once, if the machine has time for it. */
 #define PAGE_LATENCY_NS (500 * EG_NS_PER_MS)
@@ -25,23 +27,118 @@ static const char *member_name(const ProtobufCMessage *message, int number)
     return field != NULL ? field->name : NULL;
 }
 
+static void add(EgPlanOutputs *outputs, const EgOutputRequest *request)
+{
+    g_array_append_val(outputs->requests, *request);
+}
+
+static void add_file(EgPlanOutputs *outputs, const EgOutputRequest *file)
+{
+    outputs->counts[EG_OUTPUT_FILE]++;
+    add(outputs, file);
+}
+
 static void read_file(const Livekit__EncodedFileOutput *file, EgPlanOutputs *outputs)
 {
-    outputs->filepath = file->filepath;
-    outputs->file_type = file->file_type;
-    outputs->storage = member_name(&file->base, (int)file->output_case);
+    add_file(outputs, &(EgOutputRequest){
+                          .kind = EG_OUTPUT_FILE,
+                          .filepath = file->filepath,
+                          .file_type = file->file_type,
+                          .storage = member_name(&file->base, (int)file->output_case),
+                      });
+}
+
+static void read_segments(const Livekit__SegmentedFileOutput *segments, const char *storage,
+                          EgPlanOutputs *outputs)
+{
+    outputs->counts[EG_OUTPUT_SEGMENTS]++;
+    if (storage == NULL)
+        storage = member_name(&segments->base, (int)segments->output_case);
+    add(outputs,
+        &(EgOutputRequest){.kind = EG_OUTPUT_SEGMENTS, .segments = segments, .storage = storage});
+}
+
+static void read_images(const Livekit__ImageOutput *images, const char *storage,
+                        EgPlanOutputs *outputs)
+{
+    outputs->counts[EG_OUTPUT_IMAGES]++;
+    if (storage == NULL)
+        storage = member_name(&images->base, (int)images->output_case);
+    add(outputs,
+        &(EgOutputRequest){.kind = EG_OUTPUT_IMAGES, .images = images, .storage = storage});
+}
+
+/* By the URL where the protocol is left open. */
+static Livekit__StreamProtocol protocol_of(const Livekit__StreamOutput *stream, const char *url)
+{
+    static const struct {
+        const char *prefix;
+        Livekit__StreamProtocol protocol;
+    } prefixes[] = {
+        {"rtmp://",   LIVEKIT__STREAM_PROTOCOL__RTMP     },
+        {"rtmps://",  LIVEKIT__STREAM_PROTOCOL__RTMP     },
+        {"mux://",    LIVEKIT__STREAM_PROTOCOL__RTMP     },
+        {"twitch://", LIVEKIT__STREAM_PROTOCOL__RTMP     },
+        {"srt://",    LIVEKIT__STREAM_PROTOCOL__SRT      },
+        {"ws://",     LIVEKIT__STREAM_PROTOCOL__WEBSOCKET},
+        {"wss://",    LIVEKIT__STREAM_PROTOCOL__WEBSOCKET},
+    };
+    if (stream->protocol != LIVEKIT__STREAM_PROTOCOL__DEFAULT_PROTOCOL)
+        return stream->protocol;
+    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++) {
+        if (g_ascii_strncasecmp(url, prefixes[i].prefix, strlen(prefixes[i].prefix)) == 0)
+            return prefixes[i].protocol;
+    }
+    return LIVEKIT__STREAM_PROTOCOL__DEFAULT_PROTOCOL;
+}
+
+static EgOutputKind stream_kind(Livekit__StreamProtocol protocol)
+{
+    switch (protocol) {
+    case LIVEKIT__STREAM_PROTOCOL__RTMP:
+    case LIVEKIT__STREAM_PROTOCOL__SRT:
+        return EG_OUTPUT_STREAM;
+    case LIVEKIT__STREAM_PROTOCOL__WEBSOCKET:
+        return EG_OUTPUT_WEBSOCKET;
+    case LIVEKIT__STREAM_PROTOCOL__DEFAULT_PROTOCOL:
+    case _LIVEKIT__STREAM_PROTOCOL_IS_INT_SIZE:
+    default:
+        return EG_OUTPUT_NONE;
+    }
+}
+
+/* Each URL is an output of its own: what becomes of one is no matter of the others. */
+static void read_stream(const Livekit__StreamOutput *stream, EgPlanOutputs *outputs)
+{
+    outputs->counts[EG_OUTPUT_STREAM]++;
+    if (stream->n_urls == 0)
+        outputs->problem = "stream url";
+    for (gsize i = 0; i < stream->n_urls; i++) {
+        Livekit__StreamProtocol protocol = protocol_of(stream, stream->urls[i]);
+        EgOutputKind kind = stream_kind(protocol);
+        if (kind == EG_OUTPUT_NONE)
+            outputs->problem = "stream protocol";
+        add(outputs,
+            &(EgOutputRequest){.kind = kind, .url = stream->urls[i], .protocol = protocol});
+    }
 }
 
 void eg_plan_read_lists(const EgPlanOutputLists *lists, EgPlanOutputs *outputs)
 {
-    const Livekit__EncodedFileOutput *file = lists->n_files > 0 ? lists->files[0] : lists->file;
-    outputs->n_files = (guint)MAX(lists->n_files, lists->file != NULL ? 1 : 0);
-    if (file != NULL)
-        read_file(file, outputs);
-    outputs->stream = lists->n_streams > 0 ? lists->streams[0] : lists->stream;
-    outputs->n_streams = (guint)MAX(lists->n_streams, lists->stream != NULL ? 1 : 0);
-    outputs->n_segments = (guint)lists->n_segments;
-    outputs->n_images = (guint)lists->n_images;
+    for (gsize i = 0; i < lists->n_files; i++)
+        read_file(lists->files[i], outputs);
+    if (lists->n_files == 0 && lists->file != NULL)
+        read_file(lists->file, outputs);
+    for (gsize i = 0; i < lists->n_streams; i++)
+        read_stream(lists->streams[i], outputs);
+    if (lists->n_streams == 0 && lists->stream != NULL)
+        read_stream(lists->stream, outputs);
+    for (gsize i = 0; i < lists->n_segment_lists; i++)
+        read_segments(lists->segment_lists[i], NULL, outputs);
+    if (lists->n_segment_lists == 0 && lists->segments != NULL)
+        read_segments(lists->segments, NULL, outputs);
+    for (gsize i = 0; i < lists->n_images; i++)
+        read_images(lists->images[i], NULL, outputs);
 }
 
 static const char *storage_of(const Livekit__StorageConfig *storage)
@@ -49,35 +146,38 @@ static const char *storage_of(const Livekit__StorageConfig *storage)
     return storage != NULL ? member_name(&storage->base, (int)storage->provider_case) : NULL;
 }
 
-static void read_output(const Livekit__Output *output, const Livekit__StorageConfig *storage,
+static void read_output(const Livekit__Output *output, const Livekit__StorageConfig *common,
                         EgPlanOutputs *outputs)
 {
+    const char *storage = storage_of(output->storage != NULL ? output->storage : common);
     switch (output->config_case) {
     case LIVEKIT__OUTPUT__CONFIG_FILE:
-        outputs->n_files++;
-        outputs->filepath = output->file->filepath;
-        outputs->file_type = output->file->file_type;
-        outputs->storage = storage_of(output->storage != NULL ? output->storage : storage);
+        add_file(outputs, &(EgOutputRequest){
+                              .kind = EG_OUTPUT_FILE,
+                              .filepath = output->file->filepath,
+                              .file_type = output->file->file_type,
+                              .storage = storage,
+                          });
         break;
     case LIVEKIT__OUTPUT__CONFIG_STREAM:
-        outputs->n_streams++;
-        outputs->stream = output->stream;
+        read_stream(output->stream, outputs);
         break;
     case LIVEKIT__OUTPUT__CONFIG_SEGMENTS:
-        outputs->n_segments++;
+        read_segments(output->segments, storage, outputs);
         break;
     case LIVEKIT__OUTPUT__CONFIG_IMAGES:
-        outputs->n_images++;
+        read_images(output->images, storage, outputs);
         break;
     case LIVEKIT__OUTPUT__CONFIG__NOT_SET:
     case _LIVEKIT__OUTPUT__CONFIG__CASE_IS_INT_SIZE:
     default:
-        outputs->has_unknown = true;
+        outputs->counts[EG_OUTPUT_NONE]++;
     }
 }
 
 void eg_plan_read_outputs(const Livekit__StartEgressRequest *request, EgPlanOutputs *outputs)
 {
+    outputs->may_repeat = true;
     for (gsize i = 0; i < request->n_outputs; i++)
         read_output(request->outputs[i], request->storage, outputs);
 }
@@ -85,49 +185,46 @@ void eg_plan_read_outputs(const Livekit__StartEgressRequest *request, EgPlanOutp
 void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs *outputs)
 {
     if (track->output_case == LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE) {
-        outputs->n_files = 1;
-        outputs->filepath = track->file->filepath;
-        outputs->storage = member_name(&track->file->base, (int)track->file->output_case);
+        add_file(outputs,
+                 &(EgOutputRequest){
+                     .kind = EG_OUTPUT_FILE,
+                     .filepath = track->file->filepath,
+                     .storage = member_name(&track->file->base, (int)track->file->output_case),
+                 });
     } else if (track->output_case == LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_WEBSOCKET_URL) {
-        outputs->n_streams = 1;
-        outputs->websocket_url = track->websocket_url;
+        outputs->counts[EG_OUTPUT_STREAM]++;
+        add(outputs, &(EgOutputRequest){.kind = EG_OUTPUT_WEBSOCKET, .url = track->websocket_url});
     }
 }
 
 /* The shape of what is asked for, before anything in it. */
 static bool check_counts(const EgPlanOutputs *outputs, const EgPlan *plan, GError **error)
 {
-    const char *field = NULL;
-    if (outputs->has_unknown)
+    static const struct {
+        EgOutputKind kind;
+        const char *field;
+    } repeated[] = {
+        {EG_OUTPUT_FILE,     "multiple file outputs"          },
+        {EG_OUTPUT_STREAM,   "multiple stream outputs"        },
+        {EG_OUTPUT_SEGMENTS, "multiple segmented file outputs"},
+        {EG_OUTPUT_IMAGES,   "multiple image outputs"         },
+    };
+    const char *field = outputs->problem;
+    for (gsize i = 0; i < G_N_ELEMENTS(repeated); i++) {
+        if (outputs->counts[repeated[i].kind] > 1 && !outputs->may_repeat)
+            field = repeated[i].field;
+    }
+    if (outputs->counts[EG_OUTPUT_NONE] > 0)
         field = "output config";
-    else if (outputs->n_files > 1)
-        field = "multiple file outputs";
-    else if (outputs->n_streams > 1)
-        field = "multiple stream outputs";
-    else if (outputs->n_segments > 1)
-        field = "multiple segmented file outputs";
-    else if (outputs->n_images > 0 && !eg_selection_has(&plan->selection, EG_MEDIA_VIDEO))
+    else if (outputs->counts[EG_OUTPUT_IMAGES] > 0 &&
+             !eg_selection_has(&plan->selection, EG_MEDIA_VIDEO))
         field = "audio_only images";
-    else if (outputs->n_files + outputs->n_streams + outputs->n_segments + outputs->n_images == 0)
+    else if (outputs->requests->len == 0 && field == NULL)
         field = "output";
     if (field == NULL)
         return true;
     eg_request_invalid(error, field, NULL);
     return false;
-}
-
-static bool check_implemented(const EgPlanOutputs *outputs, GError **error)
-{
-    const char *text = NULL;
-    if (outputs->n_segments > 0)
-        text = "segments: they are not possible yet; a file is";
-    else if (outputs->n_images > 0)
-        text = "images: they are not possible yet; a file is";
-    else if (outputs->n_files + outputs->n_streams > 1)
-        text = "output: several at once are not possible yet; one is";
-    if (text != NULL)
-        eg_request_unimplemented(error, text);
-    return text == NULL;
 }
 
 /* A path as the service's own folder has it: absolute ones are in it, too. */
@@ -142,94 +239,76 @@ static char *under_root(const char *root, const char *template)
 }
 
 /* A retry must not write over what the try before it has left. */
-static bool check_retry(const char *template, guint retry_count, GError **error)
+static bool check_retry(const char *field, const char *template, guint retry_count, GError **error)
 {
     if (retry_count == 0 || *template == '\0' || g_str_has_suffix(template, "/") ||
         strstr(template, "{retry}") != NULL)
         return true;
     eg_error_set(error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST,
-                 "output configuration does not support retry: filepath needs {retry}");
+                 "output configuration does not support retry: %s needs {retry}", field);
     return false;
 }
 
-static bool settle_file(const EgPlanOutputs *requested, const EgConfig *config, EgPlan *plan,
-                        GError **error)
+char *eg_plan_settle_template(const char *field, const char *template, const char *storage,
+                              const EgConfig *config, const EgPlan *plan, GError **error)
 {
-    const char *template = requested->filepath != NULL ? requested->filepath : "";
-    if (!check_retry(template, plan->retry_count, error) || !eg_filename_check(template, error))
-        return false;
-    if (requested->storage != NULL) {
+    if (template == NULL)
+        template = "";
+    if (!check_retry(field, template, plan->retry_count, error) ||
+        !eg_filename_check_field(template, field, error))
+        return NULL;
+    if (storage != NULL) {
         eg_error_set(error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST,
                      "%s: uploads are not possible yet; leave it out to write to the service's "
                      "disk",
-                     requested->storage);
-        return false;
+                     storage);
+        return NULL;
     }
     if (config->disallow_local_storage) {
         eg_request_invalid(error, "output",
                            "a file without storage: this service does not write to its own disk");
+        return NULL;
+    }
+    if (config->local_root == NULL)
+        return g_strdup(template);
+    g_autofree char *path = under_root(config->local_root, template);
+    return eg_filename_check_field(path, field, error) ? g_steal_pointer(&path) : NULL;
+}
+
+static const struct {
+    Livekit__EncodedFileType type;
+    EgFormat format;
+} file_types[] = {
+    {LIVEKIT__ENCODED_FILE_TYPE__DEFAULT_FILETYPE, EG_FORMAT_NONE},
+    {LIVEKIT__ENCODED_FILE_TYPE__MP4,              EG_FORMAT_MP4 },
+    {LIVEKIT__ENCODED_FILE_TYPE__OGG,              EG_FORMAT_OGG },
+    {LIVEKIT__ENCODED_FILE_TYPE__MP3,              EG_FORMAT_MP3 },
+};
+
+static bool find_file_type(Livekit__EncodedFileType type, EgFormat *format, GError **error)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(file_types); i++) {
+        if (file_types[i].type == type) {
+            *format = file_types[i].format;
+            return true;
+        }
+    }
+    eg_request_invalid(error, "file_type", "%d is none", (int)type);
+    return false;
+}
+
+static bool settle_file(const EgOutputRequest *request, const EgPlanDraft *draft,
+                        const EgConfig *config, const EgPlan *plan, EgOutput *output,
+                        GError **error)
+{
+    output->path_template = eg_plan_settle_template("filepath", request->filepath, request->storage,
+                                                    config, plan, error);
+    if (output->path_template == NULL ||
+        !find_file_type(request->file_type, &output->format, error))
         return false;
-    }
-    EgOutput *output = &plan->outputs[0];
-    output->kind = EG_OUTPUT_FILE;
-    output->path_template =
-        config->local_root != NULL ? under_root(config->local_root, template) : g_strdup(template);
-    plan->limit_duration_ns = config->limits.file_duration_ns;
-    plan->latency_ns = config->latency_ns;
-    plan->limit_size_bytes = config->limits.file_size_bytes;
-    return config->local_root == NULL || eg_filename_check(output->path_template, error);
-}
-
-/* RTMP and SRT are known by their URLs where the protocol is left open. */
-static Livekit__StreamProtocol protocol_of(const Livekit__StreamOutput *stream)
-{
-    static const struct {
-        const char *prefix;
-        Livekit__StreamProtocol protocol;
-    } prefixes[] = {
-        {"rtmp://",   LIVEKIT__STREAM_PROTOCOL__RTMP     },
-        {"rtmps://",  LIVEKIT__STREAM_PROTOCOL__RTMP     },
-        {"mux://",    LIVEKIT__STREAM_PROTOCOL__RTMP     },
-        {"twitch://", LIVEKIT__STREAM_PROTOCOL__RTMP     },
-        {"srt://",    LIVEKIT__STREAM_PROTOCOL__SRT      },
-        {"ws://",     LIVEKIT__STREAM_PROTOCOL__WEBSOCKET},
-        {"wss://",    LIVEKIT__STREAM_PROTOCOL__WEBSOCKET},
-    };
-    if (stream->protocol != LIVEKIT__STREAM_PROTOCOL__DEFAULT_PROTOCOL || stream->n_urls == 0)
-        return stream->protocol;
-    for (gsize i = 0; i < G_N_ELEMENTS(prefixes); i++) {
-        if (g_ascii_strncasecmp(stream->urls[0], prefixes[i].prefix, strlen(prefixes[i].prefix)) ==
-            0)
-            return prefixes[i].protocol;
-    }
-    return LIVEKIT__STREAM_PROTOCOL__DEFAULT_PROTOCOL;
-}
-
-/* The URL of the one WebSocket that a stream output asks for; NULL and an error. */
-static const char *websocket_url_of(const Livekit__StreamOutput *stream, GError **error)
-{
-    switch (protocol_of(stream)) {
-    case LIVEKIT__STREAM_PROTOCOL__WEBSOCKET:
-        if (stream->n_urls == 1)
-            return stream->urls[0];
-        if (stream->n_urls == 0)
-            eg_request_invalid(error, "stream url", NULL);
-        else
-            eg_request_unimplemented(error,
-                                     "stream: several WebSockets are not possible yet; one is");
-        return NULL;
-    case LIVEKIT__STREAM_PROTOCOL__RTMP:
-    case LIVEKIT__STREAM_PROTOCOL__SRT:
-        eg_request_unimplemented(error,
-                                 "stream: RTMP and SRT are not possible yet; a file is, and sound "
-                                 "to a WebSocket");
-        return NULL;
-    case LIVEKIT__STREAM_PROTOCOL__DEFAULT_PROTOCOL:
-    case _LIVEKIT__STREAM_PROTOCOL_IS_INT_SIZE:
-    default:
-        eg_request_invalid(error, stream->n_urls > 0 ? "stream protocol" : "stream url", NULL);
-        return NULL;
-    }
+    if (output->format == EG_FORMAT_NONE && !draft->encoding.is_by_codec)
+        output->format = eg_format_from_filename(output->path_template);
+    return true;
 }
 
 static bool check_websocket_url(const char *url, GError **error)
@@ -252,30 +331,87 @@ static bool check_websocket_url(const char *url, GError **error)
     return false;
 }
 
-static bool settle_stream(const EgPlanOutputs *requested, const EgConfig *config, EgPlan *plan,
+static bool settle_websocket(const EgOutputRequest *request, const EgPlanDraft *draft,
+                             const EgConfig *config, const EgPlan *plan, EgOutput *output,
+                             GError **error)
+{
+    (void)draft;
+    (void)config;
+    (void)plan;
+    output->url = g_strdup(request->url);
+    output->format = EG_FORMAT_RAW;
+    return check_websocket_url(request->url, error);
+}
+
+static bool settle_stream(const EgOutputRequest *request, const EgPlanDraft *draft,
+                          const EgConfig *config, const EgPlan *plan, EgOutput *output,
                           GError **error)
 {
-    const char *url = requested->stream != NULL ? websocket_url_of(requested->stream, error)
-                                                : requested->websocket_url;
-    if (url == NULL || !check_websocket_url(url, error))
+    (void)draft;
+    (void)config;
+    g_autoptr(EgStreamUrl) url = eg_stream_url_parse(request->url, error);
+    if (url == NULL)
         return false;
-    plan->outputs[0].kind = EG_OUTPUT_WEBSOCKET;
-    plan->outputs[0].url = g_strdup(url);
-    plan->limit_duration_ns = config->limits.stream_duration_ns;
-    plan->latency_ns = MIN(config->latency_ns, LIVE_LATENCY_NS);
+    bool is_srt = request->protocol == LIVEKIT__STREAM_PROTOCOL__SRT;
+    if (is_srt != (url->format == EG_FORMAT_TS)) {
+        g_autofree char *shown = eg_redact_url(request->url);
+        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                     "invalid url %s: invalid scheme; it must be %s", shown,
+                     is_srt ? "srt" : "rtmp, rtmps, mux or twitch");
+        return false;
+    }
+    for (guint i = 0; i < url->ignored->len; i++)
+        g_ptr_array_add(plan->warnings,
+                        g_strdup_printf("the option %s of an SRT URL is not known and left out",
+                                        (const char *)url->ignored->pdata[i]));
+    output->url = g_strdup(request->url);
+    output->format = url->format;
     return true;
 }
 
-bool eg_plan_settle_outputs(const EgPlanOutputs *requested, const EgConfig *config, EgPlan *plan,
+/* By EgOutputKind. */
+static const struct {
+    bool (*settle)(const EgOutputRequest *request, const EgPlanDraft *draft, const EgConfig *config,
+                   const EgPlan *plan, EgOutput *output, GError **error);
+    gsize limit; /* offset in EgLimitConfig of how long it may become */
+    bool is_live;
+} rows[EG_N_OUTPUTS] = {
+    [EG_OUTPUT_FILE] = {settle_file,             offsetof(EgLimitConfig, file_duration_ns),    false},
+    [EG_OUTPUT_SEGMENTS] = {eg_plan_settle_segments, offsetof(EgLimitConfig, segment_duration_ns),
+                        false                                                                       },
+    [EG_OUTPUT_STREAM] = {settle_stream,           offsetof(EgLimitConfig, stream_duration_ns),  true },
+    [EG_OUTPUT_WEBSOCKET] = {settle_websocket,        offsetof(EgLimitConfig, stream_duration_ns),  true },
+    [EG_OUTPUT_IMAGES] = {eg_plan_settle_images,   offsetof(EgLimitConfig, image_duration_ns),   false},
+};
+
+/* The shortest of all. */
+static void settle_limit(EgOutputKind kind, const EgLimitConfig *limits, EgPlan *plan)
+{
+    gint64 limit_ns = G_STRUCT_MEMBER(gint64, limits, rows[kind].limit);
+    if (limit_ns > 0 && (plan->limit_duration_ns == 0 || limit_ns < plan->limit_duration_ns))
+        plan->limit_duration_ns = limit_ns;
+    if (kind == EG_OUTPUT_FILE)
+        plan->limit_size_bytes = limits->file_size_bytes;
+}
+
+bool eg_plan_settle_outputs(const EgPlanDraft *draft, const EgConfig *config, EgPlan *plan,
                             GError **error)
 {
-    if (!check_counts(requested, plan, error) || !check_implemented(requested, error))
+    const GArray *requests = draft->outputs.requests;
+    if (!check_counts(&draft->outputs, plan, error))
         return false;
-    plan->n_outputs = 1;
-    plan->outputs = g_new0(EgOutput, 1);
-    if (!(requested->n_files > 0 ? settle_file(requested, config, plan, error)
-                                 : settle_stream(requested, config, plan, error)))
-        return false;
+    plan->latency_ns = config->latency_ns;
+    plan->n_outputs = requests->len;
+    plan->outputs = g_new0(EgOutput, plan->n_outputs);
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        const EgOutputRequest *request = &g_array_index(requests, EgOutputRequest, i);
+        plan->outputs[i].kind = request->kind;
+        if (!rows[request->kind].settle(request, draft, config, plan, &plan->outputs[i], error))
+            return false;
+        settle_limit(request->kind, &config->limits, plan);
+        if (rows[request->kind].is_live)
+            plan->latency_ns = MIN(plan->latency_ns, LIVE_LATENCY_NS);
+    }
     if (plan->source == EG_SOURCE_PAGE)
         plan->latency_ns = MIN(plan->latency_ns, PAGE_LATENCY_NS);
     return true;

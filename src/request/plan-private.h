@@ -5,18 +5,24 @@
 
 /* What the parts of eg_plan_new() have in common. Strings and messages belong to the request. */
 
-/* The outputs that a request names, of whichever shape; see plan-outputs.c. */
+/* One output that a request names, of whichever shape; see plan-outputs.c. */
 typedef struct {
-    guint n_files;
-    guint n_streams;
-    guint n_segments;
-    guint n_images;
-    bool has_unknown; /* an output that says not what it is */
+    EgOutputKind kind; /* NONE: it does not say */
     const char *filepath;
     Livekit__EncodedFileType file_type;
-    const char *storage;       /* the field with a store for the file; NULL: the disk */
-    const char *websocket_url; /* of a track */
-    const Livekit__StreamOutput *stream;
+    const Livekit__SegmentedFileOutput *segments;
+    const Livekit__ImageOutput *images;
+    const char *url;                  /* of a stream or WebSocket */
+    Livekit__StreamProtocol protocol; /* that it must be of */
+    const char *storage;              /* the field with a store for it; NULL: the disk */
+} EgOutputRequest;
+
+/* All of them. Streams are counted as the request lists them: each may have several URLs. */
+typedef struct {
+    GArray *requests; /* EgOutputRequest */
+    guint counts[EG_N_OUTPUTS];
+    bool may_repeat;     /* several of one kind are all right */
+    const char *problem; /* of a stream: the field that is wrong; NULL: none */
 } EgPlanOutputs;
 
 typedef struct {
@@ -82,7 +88,10 @@ typedef struct {
     Livekit__StreamOutput *const *streams;
     gsize n_streams;
     const Livekit__StreamOutput *stream;
-    gsize n_segments;
+    Livekit__SegmentedFileOutput *const *segment_lists;
+    gsize n_segment_lists;
+    const Livekit__SegmentedFileOutput *segments;
+    Livekit__ImageOutput *const *images;
     gsize n_images;
 } EgPlanOutputLists;
 
@@ -90,10 +99,23 @@ void eg_plan_read_lists(const EgPlanOutputLists *lists, EgPlanOutputs *outputs);
 void eg_plan_read_outputs(const Livekit__StartEgressRequest *request, EgPlanOutputs *outputs);
 void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs *outputs);
 
-/* From what is requested to the outputs of the plan, with their limits; formats are left to
- * eg_encoding_settle(). Needs the plan's selection. */
-bool eg_plan_settle_outputs(const EgPlanOutputs *requested, const EgConfig *config, EgPlan *plan,
+/* From what is requested to the outputs of the plan, with their limits; formats that nothing names
+ * are left to eg_encoding_settle(). Needs the plan's selection. */
+bool eg_plan_settle_outputs(const EgPlanDraft *draft, const EgConfig *config, EgPlan *plan,
                             GError **error);
+
+/* For the rows of plan-outputs.c: where something is written on this machine, of a template that is
+ * checked. A new string, or NULL and an error that names the field. */
+char *eg_plan_settle_template(const char *field, const char *template, const char *storage,
+                              const EgConfig *config, const EgPlan *plan, GError **error);
+
+/* Such rows. */
+bool eg_plan_settle_segments(const EgOutputRequest *request, const EgPlanDraft *draft,
+                             const EgConfig *config, const EgPlan *plan, EgOutput *output,
+                             GError **error);
+bool eg_plan_settle_images(const EgOutputRequest *request, const EgPlanDraft *draft,
+                           const EgConfig *config, const EgPlan *plan, EgOutput *output,
+                           GError **error);
 
 /* protobuf's empty string, or none. */
 static inline bool eg_plan_is_empty(const char *text)

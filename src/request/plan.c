@@ -143,8 +143,8 @@ static void settle_costs(const Rpc__StartEgressRequest *request, const EgPlanDra
     plan->memory_cost_bytes = draft->memory_cost_bytes;
 }
 
-static bool settle(const Rpc__StartEgressRequest *request, const EgConfig *config, EgPlan *plan,
-                   GError **error)
+static bool settle(const Rpc__StartEgressRequest *request, const EgConfig *config,
+                   EgPlanDraft *draft, EgPlan *plan, GError **error)
 {
     const Kind *kind = find_kind(request->request_case);
     if (kind == NULL) {
@@ -152,15 +152,12 @@ static bool settle(const Rpc__StartEgressRequest *request, const EgConfig *confi
         return false;
     }
     plan->type = kind->type;
-    EgPlanDraft draft = {.memory_cost_bytes = config->cost.memory_bytes};
-    if (!settle_retry(request, plan, error) || !kind->parse(request, config, &draft, plan, error) ||
-        !settle_room(request, &draft, config, plan, error) ||
-        !eg_plan_settle_outputs(&draft.outputs, config, plan, error))
+    if (!settle_retry(request, plan, error) || !kind->parse(request, config, draft, plan, error) ||
+        !settle_room(request, draft, config, plan, error) ||
+        !eg_plan_settle_outputs(draft, config, plan, error) ||
+        !eg_encoding_settle(&draft->encoding, plan, error))
         return false;
-    draft.encoding.file_type = draft.outputs.file_type;
-    if (!eg_encoding_settle(&draft.encoding, plan, error))
-        return false;
-    settle_costs(request, &draft, plan);
+    settle_costs(request, draft, plan);
     return true;
 }
 
@@ -176,7 +173,13 @@ EgPlan *eg_plan_new(const Rpc__StartEgressRequest *request, const EgConfig *conf
     plan->warnings = g_ptr_array_new_with_free_func(g_free);
     plan->egress_id = g_strdup(request->egress_id);
     plan->room_id = dup_set(request->room_id);
-    return settle(request, config, plan, error) ? g_steal_pointer(&plan) : NULL;
+    EgPlanDraft draft = {
+        .memory_cost_bytes = config->cost.memory_bytes,
+        .outputs = {.requests = g_array_new(FALSE, TRUE, sizeof(EgOutputRequest))},
+    };
+    bool is_settled = settle(request, config, &draft, plan, error);
+    g_array_unref(draft.outputs.requests);
+    return is_settled ? g_steal_pointer(&plan) : NULL;
 }
 
 void eg_plan_free(EgPlan *plan)
@@ -195,6 +198,8 @@ void eg_plan_free(EgPlan *plan)
     for (guint i = 0; i < plan->n_outputs; i++) {
         g_free(plan->outputs[i].path_template);
         g_free(plan->outputs[i].url);
+        g_free(plan->outputs[i].segments.playlist_template);
+        g_free(plan->outputs[i].segments.live_playlist_template);
     }
     g_free(plan->outputs);
     g_free(plan);

@@ -30,6 +30,7 @@ typedef struct {
     guint fps;
     guint bitrate_bps;
     double key_frame_interval_s; /* 0: the encoder decides */
+    bool is_constant_rate;       /* filled up where there is nothing to say */
 } EgVideoEncoding;
 
 typedef struct {
@@ -62,14 +63,49 @@ typedef struct {
 typedef enum {
     EG_OUTPUT_NONE,
     EG_OUTPUT_FILE,
-    EG_OUTPUT_WEBSOCKET, /* raw sound */
+    EG_OUTPUT_SEGMENTS,  /* files of some seconds each, and playlists of them (HLS) */
+    EG_OUTPUT_STREAM,    /* to a server that takes RTMP or SRT; one URL */
+    EG_OUTPUT_WEBSOCKET, /* raw sound; one URL */
+    EG_OUTPUT_IMAGES,    /* a picture now and then */
+    EG_N_OUTPUTS,
 } EgOutputKind;
+
+typedef enum {
+    EG_IMAGE_NONE,
+    EG_IMAGE_JPEG,
+    EG_IMAGE_PNG,
+    EG_IMAGE_WEBP,
+    EG_N_IMAGES,
+} EgImageFormat;
+
+/* What tells the files of one output from each other. */
+typedef enum {
+    EG_SUFFIX_NONE, /* nothing: each replaces the one before */
+    EG_SUFFIX_INDEX,
+    EG_SUFFIX_TIME,
+} EgSuffix;
 
 typedef struct {
     EgOutputKind kind;
-    EgFormat format;     /* NONE: by the codecs that are sent, eg_format_for_codecs() */
-    char *path_template; /* of a file, see request/filename.h */
+    EgFormat
+        format; /* NONE: by the codecs that are sent, eg_format_for_codecs(); of images always */
+    char *path_template; /* of a file, see request/filename.h; what names of segments and images
+                            begin with, see eg_filename_expand_prefix() */
     char *url;           /* of a stream, as it was given: with its secrets */
+    EgSuffix suffix;     /* of segments and images */
+    struct {
+        char *playlist_template;
+        char *live_playlist_template; /* NULL: none */
+        guint live_segments;          /* how many that names */
+        gint64 duration_ns;
+    } segments;
+    struct {
+        EgImageFormat format;
+        const char *extension; /* ".jpeg"; static */
+        gint64 interval_ns;
+        guint width; /* 0: as what is recorded */
+        guint height;
+    } images;
 } EgOutput;
 
 typedef struct {
@@ -87,7 +123,7 @@ typedef struct {
     EgVideoEncoding video;
     EgAudioEncoding audio;
     EgOutput *outputs;
-    guint n_outputs;          /* in this version always 1 */
+    guint n_outputs;          /* at least 1 */
     gint64 latency_ns;        /* how long what is late is waited for */
     gint64 limit_duration_ns; /* 0: none */
     gint64 limit_size_bytes;  /* of a file; 0: none */

@@ -77,3 +77,13 @@ void eg_callers_answer(EgCallers *callers, const Livekit__EgressInfo *info, cons
     }
     g_array_set_size(callers->waiting, 0);
 }
+
+void eg_callers_answer_first(EgCallers *callers, const Livekit__EgressInfo *info,
+                             const GError *error)
+{
+    if (callers->waiting->len == 0)
+        return;
+    const Caller caller = g_array_index(callers->waiting, Caller, 0);
+    g_array_remove_index(callers->waiting, 0);
+    eg_callers_answer_one(callers->loop, caller.done, caller.user, info, error);
+}

@@ -12,6 +12,10 @@ EgCallers *eg_callers_new(EgLoop *loop);
 void eg_callers_free(EgCallers *callers);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgCallers, eg_callers_free)
 
+/* The one that waits longest; nothing if nobody does. */
+void eg_callers_answer_first(EgCallers *callers, const Livekit__EgressInfo *info,
+                             const GError *error);
+
 void eg_callers_add(EgCallers *callers, EgEgressDone done, gpointer user);
 
 /* Answers all of them, and forgets them: with the info, or the error if there is one (copied). */

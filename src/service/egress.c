@@ -40,6 +40,7 @@ struct _EgEgress {
     EgTimer *exit_timer;
     EgCallers *starters;
     EgCallers *stoppers;
+    EgCallers *updaters;
     GArray *describers; /* Describer */
     int pid;            /* 0 until it is known */
     int exit_status;
@@ -141,6 +142,14 @@ static void answer_stoppers(EgEgress *egress)
     eg_callers_answer(egress->stoppers, egress->info, NULL);
 }
 
+static void answer_updaters(EgEgress *egress)
+{
+    g_autoptr(GError) error = NULL;
+    eg_error_set(&error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST,
+                 "the egress has ended: it cannot be updated");
+    eg_callers_answer(egress->updaters, NULL, error);
+}
+
 static void begin_final(EgEgress *egress)
 {
     egress->phase = PHASE_FINAL;
@@ -224,6 +233,7 @@ static void finish_if_gone(EgEgress *egress)
     if (egress->phase != PHASE_FINAL)
         fail(egress);
     answer_describers(egress, NULL);
+    answer_updaters(egress);
     context->gone(context->owner, egress);
 }
 
@@ -245,6 +255,17 @@ static void on_info(EgEgress *egress, const Livekit__EgressInfo *info)
         answer_stoppers(egress);
 }
 
+static void on_stream_updated(EgEgress *egress, const Egress__StreamUpdated *updated)
+{
+    g_autoptr(GError) error = NULL;
+    if (*updated->error != '\0')
+        eg_error_set(&error, eg_error_code_from_name(updated->code), EG_BLAME_REQUEST, "%s",
+                     updated->error);
+    else if (updated->info == NULL)
+        eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "egress process said nothing");
+    eg_callers_answer_first(egress->updaters, updated->info, error);
+}
+
 static void on_message(gpointer user, const ProtobufCMessage *message)
 {
     EgEgress *egress = user;
@@ -260,6 +281,9 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
         break;
     case EGRESS__EVENT__EVENT_GRAPH:
         answer_describers(egress, event->graph);
+        break;
+    case EGRESS__EVENT__EVENT_STREAM_UPDATED:
+        on_stream_updated(egress, event->stream_updated);
         break;
     case EGRESS__EVENT__EVENT_PONG:
     case EGRESS__EVENT__EVENT__NOT_SET:
@@ -336,6 +360,7 @@ static EgEgress *new_egress(const EgEgressContext *context, const Rpc__StartEgre
         eg_pulse_new(context->loop, context->params->config->frozen_ns, &pulse_events, egress);
     egress->starters = eg_callers_new(context->loop);
     egress->stoppers = eg_callers_new(context->loop);
+    egress->updaters = eg_callers_new(context->loop);
     egress->describers = g_array_new(FALSE, FALSE, sizeof(Describer));
     return egress;
 }
@@ -363,6 +388,7 @@ void eg_egress_free(EgEgress *egress)
     eg_timer_free(egress->exit_timer);
     eg_callers_free(egress->starters);
     eg_callers_free(egress->stoppers);
+    eg_callers_free(egress->updaters);
     g_array_unref(egress->describers);
     rpc__start_egress_request__free_unpacked(egress->request, NULL);
     livekit__egress_info__free_unpacked(egress->info, NULL);
@@ -469,6 +495,19 @@ void eg_egress_stop(EgEgress *egress, EgEndReason reason, EgEgressDone done, gpo
     if (egress->stop_reason == EG_END_NONE)
         egress->stop_reason = reason;
     send_stop(egress, reason);
+}
+
+void eg_egress_update_stream(EgEgress *egress, const Livekit__UpdateStreamRequest *request,
+                             EgEgressDone done, gpointer user)
+{
+    Egress__Command command = EGRESS__COMMAND__INIT;
+    command.command_case = EGRESS__COMMAND__COMMAND_UPDATE_STREAM;
+    command.update_stream = (Livekit__UpdateStreamRequest *)request;
+    eg_callers_add(egress->updaters, done, user);
+    if (egress->channel != NULL && egress->phase != PHASE_FINAL)
+        send_command(egress, &command);
+    else
+        answer_updaters(egress);
 }
 
 void eg_egress_kill(EgEgress *egress, const EgEgressKill *kill)

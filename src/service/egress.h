@@ -45,6 +45,10 @@ void eg_egress_wait_started(EgEgress *egress, EgEgressDone done, gpointer user);
 /* As eg_egresses_stop(). */
 void eg_egress_stop(EgEgress *egress, EgEndReason reason, EgEgressDone done, gpointer user);
 
+/* As eg_egresses_update_stream(). */
+void eg_egress_update_stream(EgEgress *egress, const Livekit__UpdateStreamRequest *request,
+                             EgEgressDone done, gpointer user);
+
 /* As eg_egresses_kill(). */
 void eg_egress_kill(EgEgress *egress, const EgEgressKill *kill);
 

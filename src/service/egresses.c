@@ -244,12 +244,9 @@ void eg_egresses_kill(EgEgresses *egresses, const char *egress_id, const EgEgres
 void eg_egresses_update_stream(EgEgresses *egresses, const Livekit__UpdateStreamRequest *request,
                                EgEgressDone done, gpointer user)
 {
-    if (find_for(egresses, request->egress_id, done, user) == NULL)
-        return;
-    g_autoptr(GError) error = NULL;
-    eg_error_set(&error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
-                 "UpdateStream called on non-streaming egress");
-    eg_callers_answer_one(egresses->loop, done, user, NULL, error);
+    EgEgress *egress = find_for(egresses, request->egress_id, done, user);
+    if (egress != NULL)
+        eg_egress_update_stream(egress, request, done, user);
 }
 
 typedef struct {

@@ -78,6 +78,8 @@ void eg_egresses_stop(EgEgresses *egresses, const char *egress_id, EgEndReason r
  * such egress. */
 void eg_egresses_kill(EgEgresses *egresses, const char *egress_id, const EgEgressKill *kill);
 
+/* Adds and removes streams; done as soon as they are begun and ended, with a line for each that
+ * could not be. */
 void eg_egresses_update_stream(EgEgresses *egresses, const Livekit__UpdateStreamRequest *request,
                                EgEgressDone done, gpointer user);
 

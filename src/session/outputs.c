@@ -1,46 +1,164 @@
 #include "session/outputs.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/time.h"
+#include "media/picture.h"
+#include "proto/redact.h"
 #include "request/filename.h"
+#include "request/stream-url.h"
+
+/* How often it is told that streams are tried again. */
+#define RETRIES_TOLD_NS (60 * EG_NS_PER_S)
+
+typedef enum {
+    MEMBER_NONE,
+    MEMBER_OPEN,
+    MEMBER_DRAINED,
+    MEMBER_FAILED,
+    MEMBER_REMOVED, /* drained alone */
+} MemberState;
 
 typedef struct {
     EgOutputs *owner;
+    EgOutputKind kind;
+    guint output;     /* in the report */
+    char *url;        /* of a stream, as it was given; NULL: none */
+    char *name;       /* of it for people, or the path */
+    bool is_listener; /* of a stream: who wants it comes by themselves */
     EgSink *sink;
+    bool takes[EG_N_MEDIA];
+    bool takes_pictures; /* raw ones */
+    MemberState state;
+    bool is_removing;
+    bool has_started;     /* of a stream: its server has taken it... */
+    gint64 retry_told_ns; /* ...and was lost */
 } Member;
 
 struct _EgOutputs {
-    EgSinkEvents events;
+    EgOutputsParams params;
+    EgOutputsEvents events;
     gpointer user;
-    Member *members;
-    guint n_members;
-    guint n_draining;
-    gint64 origin_ns;
+    EgLoop *loop;
+    EgGraphOutput output; /* with references to the caps */
+    GPtrArray *members;   /* Member */
+    EgTimer *end_timer;   /* tells the end if nothing is left to wait for */
+    bool is_draining;
+    bool has_ended;   /* drained or failed, all of them */
+    GError *error;    /* of the first that has failed */
     bool tells_muted; /* one track alone is heard */
 };
 
 /* By EgOutputKind. */
-static const EgSinkKind sink_kinds[] = {
-    [EG_OUTPUT_FILE] = EG_SINK_FILE,
+static const EgSinkKind sink_kinds[EG_N_OUTPUTS] = {
+    [EG_OUTPUT_FILE] = EG_SINK_FILE,           [EG_OUTPUT_SEGMENTS] = EG_SINK_SEGMENTS,
+    [EG_OUTPUT_STREAM] = EG_SINK_STREAM,       [EG_OUTPUT_IMAGES] = EG_SINK_IMAGES,
     [EG_OUTPUT_WEBSOCKET] = EG_SINK_WEBSOCKET,
 };
+
+static guint count(const EgOutputs *outputs, MemberState state)
+{
+    guint n = 0;
+    for (guint i = 0; i < outputs->members->len; i++)
+        n += ((const Member *)outputs->members->pdata[i])->state == state;
+    return n;
+}
+
+/* When nothing is left to wait for. */
+static void end_if_over(EgOutputs *outputs)
+{
+    if (outputs->has_ended || count(outputs, MEMBER_OPEN) > 0)
+        return;
+    outputs->has_ended = true;
+    if (count(outputs, MEMBER_DRAINED) + count(outputs, MEMBER_REMOVED) > 0)
+        outputs->events.drained(outputs->user);
+    else
+        outputs->events.failed(outputs->user, outputs->error);
+}
+
+static void on_end_due(gpointer user)
+{
+    end_if_over(user);
+}
+
+static void update_progress(const Member *member)
+{
+    EgSinkStats stats;
+    eg_sink_get_stats(member->sink, &stats);
+    eg_report_set_progress(member->owner->params.report, member->output, &stats);
+}
+
+static void on_removed(Member *member)
+{
+    EgOutputs *outputs = member->owner;
+    member->state = MEMBER_REMOVED;
+    update_progress(member);
+    eg_report_set_finished(outputs->params.report, member->output, eg_wall_now_ns());
+    outputs->events.changed(outputs->user);
+    if (!outputs->is_draining && count(outputs, MEMBER_OPEN) == 0)
+        outputs->events.emptied(outputs->user);
+}
 
 static void on_drained(gpointer user)
 {
     Member *member = user;
     EgOutputs *outputs = member->owner;
-    if (--outputs->n_draining == 0)
-        outputs->events.drained(outputs->user);
+    if (member->is_removing)
+        on_removed(member);
+    else
+        member->state = MEMBER_DRAINED;
+    if (outputs->is_draining)
+        end_if_over(outputs);
+}
+
+static void fail(EgOutputs *outputs)
+{
+    outputs->has_ended = true;
+    outputs->events.failed(outputs->user, outputs->error);
 }
 
 static void on_failed(gpointer user, const GError *error)
 {
     Member *member = user;
     EgOutputs *outputs = member->owner;
-    outputs->events.failed(outputs->user, error);
+    const EgOutputsParams *params = &outputs->params;
+    member->state = MEMBER_FAILED;
+    eg_warn(params->log, "output has failed", EG_INT("output", member->output),
+            EG_STR("error", error->message));
+    eg_report_set_failed(params->report, member->output, error, eg_wall_now_ns());
+    if (outputs->error == NULL)
+        outputs->error = g_error_copy(error);
+    if (count(outputs, MEMBER_OPEN) > 0)
+        outputs->events.changed(outputs->user);
+    else if (outputs->is_draining)
+        end_if_over(outputs);
+    else
+        fail(outputs);
 }
 
-static const EgSinkEvents member_events = {.drained = on_drained, .failed = on_failed};
+/* Of a stream. */
+static void on_changed(gpointer user)
+{
+    Member *member = user;
+    EgOutputs *outputs = member->owner;
+    EgSinkStats stats;
+    eg_sink_get_stats(member->sink, &stats);
+    eg_report_set_progress(outputs->params.report, member->output, &stats);
+    gint64 now_ns = eg_now_ns();
+    bool is_start = !member->has_started;
+    bool is_told = member->retry_told_ns != 0 && now_ns - member->retry_told_ns < RETRIES_TOLD_NS;
+    member->has_started = true;
+    if (!is_start && (stats.is_connected || is_told))
+        return;
+    if (!is_start)
+        member->retry_told_ns = now_ns;
+    eg_report_set_updated(outputs->params.report, eg_wall_now_ns());
+    outputs->events.changed(outputs->user);
+}
+
+static const EgSinkEvents member_events = {
+    .drained = on_drained, .failed = on_failed, .changed = on_changed};
 
 static bool check_codec(EgFormat format, EgCodec codec, GError **error)
 {
@@ -60,65 +178,235 @@ static EgFormat format_of(const EgOutput *planned, const EgGraphOutput *output)
     return eg_format_for_codecs(output->audio_codec, output->video_codec);
 }
 
-static char *expand_path(const EgOutputsParams *params, const EgOutput *planned, EgFormat format,
-                         GError **error)
+static void get_facts(const EgOutputsParams *params, EgFilenameFacts *facts)
 {
-    EgFilenameFacts facts;
-    eg_description_get_facts(params->description, &facts);
-    facts.subject = eg_plan_subject(params->plan);
-    facts.retry_count = params->plan->retry_count;
-    facts.wall_ns = eg_wall_now_ns();
-    return eg_filename_expand(planned->path_template, format, &facts, error);
+    eg_description_get_facts(params->description, facts);
+    facts->subject = eg_plan_subject(params->plan);
+    facts->retry_count = params->plan->retry_count;
+    facts->wall_ns = eg_wall_now_ns();
 }
 
-static bool open_member(EgLoop *loop, Member *member, const EgOutputsParams *params,
-                        const EgOutput *planned, const EgGraphOutput *output, GError **error)
+/* What a sink is told of where it writes. */
+typedef struct {
+    char *path;   /* of a file */
+    char *prefix; /* of segments and images */
+    char *playlist;
+    char *live_playlist;
+} Names;
+
+static void clear_names(Names *names)
 {
-    EgFormat format = format_of(planned, output);
-    g_autofree char *path = NULL;
-    if (!check_codec(format, output->audio_codec, error) ||
-        !check_codec(format, output->video_codec, error))
+    g_free(names->path);
+    g_free(names->prefix);
+    g_free(names->playlist);
+    g_free(names->live_playlist);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Names, clear_names)
+
+static bool expand_file(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                        Names *names, GError **error)
+{
+    names->path = eg_filename_expand(planned->path_template, format, facts, error);
+    return names->path != NULL;
+}
+
+static bool expand_segments(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                            Names *names, GError **error)
+{
+    (void)format;
+    const char *live = planned->segments.live_playlist_template;
+    names->prefix = eg_filename_expand_prefix(planned->path_template, facts, error);
+    if (names->prefix == NULL)
         return false;
-    if (planned->kind == EG_OUTPUT_FILE) {
-        path = expand_path(params, planned, format, error);
-        if (path == NULL)
-            return false;
-        if (eg_filename_is_renamed(planned->path_template, format))
-            eg_warn(params->log, "the file is named by the format that the codecs need",
-                    EG_STR("path", path));
-    }
-    const EgSinkParams sink = {
-        .log = params->log,
-        .format = format,
-        .path = path,
-        .url = planned->url,
-        .audio = output->audio_caps,
-        .video = output->video_caps,
-    };
-    member->sink =
-        eg_sink_new(sink_kinds[planned->kind], loop, &sink, &member_events, member, error);
-    if (member->sink == NULL)
+    names->playlist =
+        eg_filename_expand_playlist(planned->segments.playlist_template, facts, error);
+    if (names->playlist == NULL || live == NULL)
+        return names->playlist != NULL;
+    names->live_playlist = eg_filename_expand_playlist(live, facts, error);
+    return names->live_playlist != NULL;
+}
+
+static bool expand_images(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                          Names *names, GError **error)
+{
+    (void)format;
+    names->prefix = eg_filename_expand_prefix(planned->path_template, facts, error);
+    if (names->prefix == NULL)
         return false;
-    if (path != NULL)
-        eg_report_set_file(params->report, path);
+    /* One file that is replaced has nothing to be told from. */
+    if (planned->suffix == EG_SUFFIX_NONE && g_str_has_suffix(names->prefix, "_"))
+        names->prefix[strlen(names->prefix) - 1] = '\0';
     return true;
 }
 
-EgOutputs *eg_outputs_new(EgLoop *loop, const EgOutputsParams *params, const EgGraphOutput *output,
-                          const EgSinkEvents *events, gpointer user, GError **error)
+/* For people. */
+static char *name_of(const EgOutput *planned, const Names *names)
 {
+    if (planned->url != NULL)
+        return eg_redact_url(planned->url);
+    if (names->playlist != NULL)
+        return g_strdup(names->playlist);
+    return g_strdup(names->path != NULL ? names->path : names->prefix);
+}
+
+typedef bool (*ExpandFunc)(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
+                           Names *names, GError **error);
+
+/* By EgOutputKind; NULL: it has no names. */
+static const ExpandFunc expand_funcs[EG_N_OUTPUTS] = {
+    [EG_OUTPUT_FILE] = expand_file,
+    [EG_OUTPUT_SEGMENTS] = expand_segments,
+    [EG_OUTPUT_IMAGES] = expand_images,
+};
+
+static bool expand_names(const EgOutputsParams *params, const EgOutput *planned, EgFormat format,
+                         Names *names, GError **error)
+{
+    EgFilenameFacts facts;
+    get_facts(params, &facts);
+    if (expand_funcs[planned->kind] == NULL)
+        return true;
+    if (!expand_funcs[planned->kind](planned, format, &facts, names, error))
+        return false;
+    if (names->path != NULL && eg_filename_is_renamed(planned->path_template, format))
+        eg_warn(params->log, "the file is named by the format that the codecs need",
+                EG_STR("path", names->path));
+    return true;
+}
+
+static EgSinkParams sink_params(const EgOutput *planned, const Names *names)
+{
+    return (EgSinkParams){
+        .path = names->path,
+        .url = planned->url,
+        .series =
+            {
+                     .prefix = names->prefix,
+                     .ending = planned->kind == EG_OUTPUT_IMAGES
+                              ? planned->images.extension
+                              : eg_format_info(planned->format)->extension,
+                     .suffix = planned->suffix,
+                     },
+        .segments =
+            {
+                     .playlist = names->playlist,
+                     .live_playlist = names->live_playlist,
+                     .live_segments = planned->segments.live_segments,
+                     .duration_ns = planned->segments.duration_ns,
+                     },
+        .images =
+            {
+                     .format = planned->images.format,
+                     .interval_ns = planned->images.interval_ns,
+                     .width = planned->images.width,
+                     .height = planned->images.height,
+                     },
+    };
+}
+
+/* A format without pictures takes the sound of what has both. */
+static bool takes_video(EgFormat format, const EgGraphOutput *output)
+{
+    return output->audio_codec == EG_CODEC_NONE ||
+           eg_format_default_codec(format, EG_MEDIA_VIDEO) != EG_CODEC_NONE;
+}
+
+static bool open_member(Member *member, const EgOutput *planned, GError **error)
+{
+    const EgOutputsParams *params = &member->owner->params;
+    const EgGraphOutput *output = &member->owner->output;
+    EgFormat format = format_of(planned, output);
+    bool has_frames = planned->kind != EG_OUTPUT_IMAGES;
+    bool has_video = has_frames && takes_video(format, output);
+    g_auto(Names) names = {0};
+    if ((has_frames && !check_codec(format, output->audio_codec, error)) ||
+        (has_video && !check_codec(format, output->video_codec, error)) ||
+        !expand_names(params, planned, format, &names, error))
+        return false;
+    g_autoptr(GstCaps) pictures = has_frames ? NULL : eg_picture_caps(&params->plan->video);
+    EgSinkParams sink = sink_params(planned, &names);
+    sink.log = params->log;
+    sink.format = format;
+    sink.audio = has_frames ? output->audio_caps : NULL;
+    sink.video = has_video ? output->video_caps : NULL;
+    sink.pictures = pictures;
+    sink.origin_wall_ns = eg_wall_now_ns() - (eg_now_ns() - output->origin_ns);
+    sink.retry_ns = params->config->stream_retry_ns;
+    sink.ca_cert_file = params->config->stream_ca_cert_file;
+    sink.takes_any_certificate = params->config->is_browser_insecure;
+    member->sink = eg_sink_new(sink_kinds[planned->kind], member->owner->loop, &sink,
+                               &member_events, member, error);
+    if (member->sink == NULL)
+        return false;
+    member->state = MEMBER_OPEN;
+    member->takes[EG_MEDIA_AUDIO] = sink.audio != NULL;
+    member->takes[EG_MEDIA_VIDEO] = sink.video != NULL;
+    member->takes_pictures = pictures != NULL;
+    const EgReportNames reported = {
+        .path = names.path,
+        .prefix = names.prefix,
+        .playlist = names.playlist,
+        .live_playlist = names.live_playlist,
+    };
+    eg_report_set_names(params->report, member->output, &reported);
+    member->name = name_of(planned, &names);
+    return true;
+}
+
+static void free_member(gpointer data)
+{
+    Member *member = data;
+    eg_sink_free(member->sink);
+    g_free(member->url);
+    g_free(member->name);
+    g_free(member);
+}
+
+/* In the list only when it is open. */
+static Member *add_member(EgOutputs *outputs, const EgOutput *planned, GError **error)
+{
+    Member *member = g_new0(Member, 1);
+    member->owner = outputs;
+    member->kind = planned->kind;
+    member->output = outputs->members->len;
+    if (planned->kind == EG_OUTPUT_STREAM) {
+        g_autoptr(EgStreamUrl) url = eg_stream_url_parse(planned->url, NULL);
+        member->url = g_strdup(planned->url);
+        member->is_listener = url != NULL && url->is_listener;
+    }
+    if (!open_member(member, planned, error)) {
+        free_member(member);
+        return NULL;
+    }
+    g_ptr_array_add(outputs->members, member);
+    return member;
+}
+
+static void keep_output(EgOutputs *outputs, const EgGraphOutput *output)
+{
+    outputs->output = *output;
+    outputs->output.audio_caps = NULL;
+    outputs->output.video_caps = NULL;
+    gst_caps_replace(&outputs->output.audio_caps, output->audio_caps);
+    gst_caps_replace(&outputs->output.video_caps, output->video_caps);
+}
+
+EgOutputs *eg_outputs_new(EgLoop *loop, const EgOutputsParams *params, const EgGraphOutput *output,
+                          const EgOutputsEvents *events, gpointer user, GError **error)
+{
+    const EgPlan *plan = params->plan;
     g_autoptr(EgOutputs) outputs = g_new0(EgOutputs, 1);
+    outputs->params = *params;
     outputs->events = *events;
     outputs->user = user;
-    outputs->origin_ns = output->origin_ns;
-    outputs->tells_muted = !eg_selection_is_open(&params->plan->selection, EG_MEDIA_AUDIO) &&
-                           params->plan->selection.audio->len == 1;
-    outputs->n_members = params->plan->n_outputs;
-    outputs->members = g_new0(Member, outputs->n_members);
-    for (guint i = 0; i < outputs->n_members; i++) {
-        Member *member = &outputs->members[i];
-        member->owner = outputs;
-        if (!open_member(loop, member, params, &params->plan->outputs[i], output, error))
+    outputs->loop = loop;
+    outputs->end_timer = eg_timer_new(loop, on_end_due, outputs);
+    outputs->members = g_ptr_array_new_with_free_func(free_member);
+    keep_output(outputs, output);
+    outputs->tells_muted =
+        !eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO) && plan->selection.audio->len == 1;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (add_member(outputs, &plan->outputs[i], error) == NULL)
             return NULL;
     }
     return g_steal_pointer(&outputs);
@@ -128,39 +416,155 @@ void eg_outputs_free(EgOutputs *outputs)
 {
     if (outputs == NULL)
         return;
-    for (guint i = 0; i < outputs->n_members; i++)
-        eg_sink_free(outputs->members[i].sink);
-    g_free(outputs->members);
+    g_ptr_array_unref(outputs->members);
+    eg_timer_free(outputs->end_timer);
+    gst_clear_caps(&outputs->output.audio_caps);
+    gst_clear_caps(&outputs->output.video_caps);
+    g_clear_error(&outputs->error);
     g_free(outputs);
 }
 
 void eg_outputs_push(EgOutputs *outputs, EgMedia media, GstBuffer *frame)
 {
-    for (guint i = 0; i < outputs->n_members; i++)
-        eg_sink_push(outputs->members[i].sink, media, gst_buffer_ref(frame));
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
+        if (member->state == MEMBER_OPEN && member->takes[media])
+            eg_sink_push(member->sink, media, gst_buffer_ref(frame));
+    }
     gst_buffer_unref(frame);
+}
+
+void eg_outputs_push_picture(EgOutputs *outputs, GstBuffer *picture)
+{
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
+        if (member->state == MEMBER_OPEN && member->takes_pictures)
+            eg_sink_push_picture(member->sink, gst_buffer_ref(picture));
+    }
+    gst_buffer_unref(picture);
 }
 
 void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted)
 {
-    for (guint i = 0; outputs->tells_muted && i < outputs->n_members; i++)
-        eg_sink_set_muted(outputs->members[i].sink, is_muted, eg_now_ns() - outputs->origin_ns);
+    for (guint i = 0; outputs->tells_muted && i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
+        eg_sink_set_muted(member->sink, is_muted, eg_now_ns() - outputs->output.origin_ns);
+    }
+}
+
+/* Of those that have not ended; by its URL as it was given, or as it is shown. */
+static Member *find_stream(const EgOutputs *outputs, const char *url)
+{
+    for (guint i = 0; i < outputs->members->len; i++) {
+        Member *member = outputs->members->pdata[i];
+        if (member->url != NULL && member->state == MEMBER_OPEN && !member->is_removing &&
+            (strcmp(member->url, url) == 0 || strcmp(member->name, url) == 0))
+            return member;
+    }
+    return NULL;
+}
+
+bool eg_outputs_add_stream(EgOutputs *outputs, const char *url, GError **error)
+{
+    eg_loop_assert_owner(outputs->loop);
+    g_autoptr(EgStreamUrl) parsed = eg_stream_url_parse(url, error);
+    if (parsed == NULL)
+        return false;
+    const EgOutput planned = {
+        .kind = EG_OUTPUT_STREAM, .format = parsed->format, .url = (char *)url};
+    if (find_stream(outputs, url) != NULL) {
+        g_autofree char *shown = eg_redact_url(url);
+        eg_error_set(error, EG_ERROR_ALREADY_EXISTS, EG_BLAME_REQUEST, "stream %s is there already",
+                     shown);
+        return false;
+    }
+    if (add_member(outputs, &planned, error) == NULL)
+        return false;
+    eg_report_add_stream(outputs->params.report, &planned, eg_wall_now_ns());
+    return true;
+}
+
+bool eg_outputs_remove_stream(EgOutputs *outputs, const char *url, GError **error)
+{
+    eg_loop_assert_owner(outputs->loop);
+    Member *member = find_stream(outputs, url);
+    if (member == NULL) {
+        g_autofree char *shown = eg_redact_url(url);
+        eg_error_set(error, EG_ERROR_NOT_FOUND, EG_BLAME_REQUEST, "stream %s not found", shown);
+        return false;
+    }
+    member->is_removing = true;
+    eg_sink_drain(member->sink);
+    return true;
+}
+
+bool eg_outputs_are_connecting(const EgOutputs *outputs)
+{
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
+        if (member->kind == EG_OUTPUT_STREAM && member->state == MEMBER_OPEN &&
+            !member->has_started && !member->is_listener)
+            return true;
+    }
+    return false;
+}
+
+static char *describe_stream(const Member *member)
+{
+    EgSinkStats stats;
+    if (member->state != MEMBER_OPEN)
+        return g_strdup(member->state == MEMBER_FAILED ? "failed" : "ended");
+    eg_sink_get_stats(member->sink, &stats);
+    GString *text = g_string_new("connecting");
+    if (stats.is_connected)
+        g_string_assign(text, "live");
+    else if (stats.started_ns != 0)
+        g_string_assign(text, "lost, trying again");
+    if (stats.dropped_frames > 0)
+        g_string_append_printf(text, ", %" G_GUINT64_FORMAT " frames left out",
+                               stats.dropped_frames);
+    return g_string_free(text, FALSE);
+}
+
+GPtrArray *eg_outputs_describe(const EgOutputs *outputs)
+{
+    bool has_streams = false;
+    GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
+        g_autofree char *state =
+            member->kind == EG_OUTPUT_STREAM
+                ? describe_stream(member)
+                : g_strdup(member->state == MEMBER_FAILED ? "failed" : "recording");
+        has_streams = has_streams || member->kind == EG_OUTPUT_STREAM;
+        g_ptr_array_add(lines, g_strdup_printf("%s: %s", member->name, state));
+    }
+    if (!has_streams)
+        g_clear_pointer(&lines, g_ptr_array_unref);
+    return lines;
 }
 
 void eg_outputs_drain(EgOutputs *outputs)
 {
-    outputs->n_draining = outputs->n_members;
-    for (guint i = 0; i < outputs->n_members; i++)
-        eg_sink_drain(outputs->members[i].sink);
+    outputs->is_draining = true;
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
+        if (member->state == MEMBER_OPEN)
+            eg_sink_drain(member->sink);
+    }
+    if (count(outputs, MEMBER_OPEN) == 0)
+        eg_timer_set(outputs->end_timer, 0);
 }
 
-void eg_outputs_get_stats(const EgOutputs *outputs, EgSinkStats *stats)
+void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats)
 {
     *stats = (EgSinkStats){0};
-    for (guint i = 0; i < outputs->n_members; i++) {
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
         EgSinkStats one;
-        eg_sink_get_stats(outputs->members[i].sink, &one);
-        stats->size_bytes += one.size_bytes;
+        eg_sink_get_stats(member->sink, &one);
+        eg_report_set_progress(outputs->params.report, member->output, &one);
+        stats->size_bytes = MAX(stats->size_bytes, one.size_bytes);
         stats->duration_ns = MAX(stats->duration_ns, one.duration_ns);
     }
 }

@@ -13,24 +13,52 @@ typedef struct {
     const EgPlan *plan;
     EgDescription *description; /* names files */
     EgReport *report;           /* is told where they are */
+    const EgConfig *config;
     const EgLog *log;
 } EgOutputsParams;
+
+typedef struct {
+    /* When the last of them is that has not failed. */
+    void (*drained)(gpointer user);
+    void (*failed)(gpointer user, const GError *error); /* when none is left */
+    /* The last was removed: there is nothing to record for any more. */
+    void (*emptied)(gpointer user);
+    /* The report says something new of one of them. */
+    void (*changed)(gpointer user);
+} EgOutputsEvents;
 
 /* Opens all of them for what the graph puts out. What is wrong with a destination, or a codec that
  * its format does not hold, is an error here. */
 EgOutputs *eg_outputs_new(EgLoop *loop, const EgOutputsParams *params, const EgGraphOutput *output,
-                          const EgSinkEvents *events, gpointer user, GError **error);
+                          const EgOutputsEvents *events, gpointer user, GError **error);
 void eg_outputs_free(EgOutputs *outputs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgOutputs, eg_outputs_free)
 
 /* As eg_sink_push(), to all of them. */
 void eg_outputs_push(EgOutputs *outputs, EgMedia media, GstBuffer *frame);
 
+/* As eg_sink_push_picture(), to those that take raw pictures. */
+void eg_outputs_push_picture(EgOutputs *outputs, GstBuffer *picture);
+
 /* A track is muted, or is not any more, from now on. Told where one track alone is heard. */
 void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted);
 
-/* Then `drained` when the last of them is, or `failed` for the first that cannot. */
+/* One stream more, from the next key frame on. What becomes of its connection is reported, it is no
+ * error here; a URL that is none is, or one that is streamed to already. */
+bool eg_outputs_add_stream(EgOutputs *outputs, const char *url, GError **error);
+
+/* Ends one, by its URL as it was given or as it is reported. not_found: there is none. */
+bool eg_outputs_remove_stream(EgOutputs *outputs, const char *url, GError **error);
+
+/* Whether there is a stream whose server has neither taken nor refused it yet. */
+bool eg_outputs_are_connecting(const EgOutputs *outputs);
+
+/* How each of them is, in words for people: char *, the caller frees it. NULL if no
+ * streams are among them. */
+GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
+
+/* Then `drained` or `failed`. One that fails ends alone, and is reported. */
 void eg_outputs_drain(EgOutputs *outputs);
 
-/* Bytes of all, the longest duration. */
-void eg_outputs_get_stats(const EgOutputs *outputs, EgSinkStats *stats);
+/* Bytes of the largest, the longest duration; the report is told of each. */
+void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats);

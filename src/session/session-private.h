@@ -23,6 +23,7 @@ struct _EgSession {
     EgGraph *graph;
     EgOutputs *outputs; /* when there is something to put out */
     EgDescription *description;
+    GPtrArray *output_lines; /* char *: what was told last of the outputs; NULL */
 
     gint64 limit_ns; /* of the recording's duration; 0: none */
     EgEndReason limit_reason;

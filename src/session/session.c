@@ -50,24 +50,26 @@ static bool is_final(const EgSession *session)
     return states[session->state].is_final;
 }
 
-/* What is known of the file; NULL if there is none. */
-static const Livekit__FileInfo *file_of(const EgSession *session)
+/* Of the file, as it is called when it is finished or `as_it_is`, else of the playlist; NULL if
+ * neither is known. */
+static const char *path_of(const EgSession *session, bool as_it_is)
 {
     const Livekit__EgressInfo *info = eg_report_info(session->report);
-    if (info->n_file_results == 0 || *info->file_results[0]->location == '\0')
-        return NULL;
-    return info->file_results[0];
+    if (info->n_file_results > 0 && *info->file_results[0]->location != '\0')
+        return as_it_is ? info->file_results[0]->location : info->file_results[0]->filename;
+    if (info->n_segment_results > 0 && *info->segment_results[0]->playlist_location != '\0')
+        return info->segment_results[0]->playlist_location;
+    return NULL;
 }
 
 /* The one place where the state changes. */
 static void advance(EgSession *session, EgSessionState next)
 {
     g_assert((states[session->state].next & (1u << next)) != 0);
-    const Livekit__FileInfo *file = states[next].is_final ? file_of(session) : NULL;
     session->state = next;
     eg_info(session->log, eg_session_state_name(next),
             EG_STR("error", session->error != NULL ? session->error->message : NULL),
-            EG_STR("path", file != NULL ? file->location : NULL));
+            EG_STR("path", states[next].is_final ? path_of(session, true) : NULL));
     if (states[next].is_final)
         eg_timer_set(session->ended_timer, 0);
     session->events.changed(session->user, next);
@@ -114,8 +116,6 @@ static void end(EgSession *session, EgSessionState final)
 {
     release(session);
     log_stats(session);
-    eg_report_set_progress(session->report, session->sink_stats.size_bytes,
-                           session->sink_stats.duration_ns);
     if (final == EG_SESSION_FAILED)
         eg_report_locate_files(session->report);
     eg_report_set_ended(session->report, states[final].status, session->end_reason, session->error,
@@ -242,9 +242,24 @@ static void on_outputs_failed(gpointer user, const GError *error)
     end(session, EG_SESSION_FAILED);
 }
 
-static const EgSinkEvents output_events = {
+static void on_outputs_emptied(gpointer user)
+{
+    begin_ending(user, EG_END_STREAMS_STOPPED, eg_now_ns());
+}
+
+/* What is told of its end says the same. */
+static void on_outputs_changed(gpointer user)
+{
+    EgSession *session = user;
+    if (session->state == EG_SESSION_ACTIVE)
+        session->events.changed(session->user, EG_SESSION_ACTIVE);
+}
+
+static const EgOutputsEvents output_events = {
     .drained = on_outputs_drained,
     .failed = on_outputs_failed,
+    .emptied = on_outputs_emptied,
+    .changed = on_outputs_changed,
 };
 
 /* The graph's side. */
@@ -255,6 +270,7 @@ static bool open_outputs(EgSession *session, const EgGraphOutput *output, GError
         .plan = session->plan,
         .description = session->description,
         .report = session->report,
+        .config = session->config,
         .log = session->log,
     };
     session->outputs =
@@ -292,6 +308,15 @@ static void on_frame(gpointer user, EgMedia media, GstBuffer *frame)
         gst_buffer_unref(frame);
 }
 
+static void on_picture(gpointer user, GstBuffer *picture)
+{
+    EgSession *session = user;
+    if (session->outputs != NULL)
+        eg_outputs_push_picture(session->outputs, picture);
+    else
+        gst_buffer_unref(picture);
+}
+
 static void on_wants_key_frame(gpointer user, gpointer track, bool wants)
 {
     (void)user;
@@ -322,6 +347,7 @@ static void on_graph_failed(gpointer user, const GError *error)
 static const EgGraphEvents graph_events = {
     .ready = on_ready,
     .frame = on_frame,
+    .picture = on_picture,
     .wants_key_frame = on_wants_key_frame,
     .drained = on_graph_drained,
     .failed = on_graph_failed,
@@ -343,6 +369,15 @@ static void adapt(EgGraphParams *params, const EgPublication *publication)
     };
 }
 
+static bool wants_pictures(const EgPlan *plan)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind == EG_OUTPUT_IMAGES)
+            return true;
+    }
+    return false;
+}
+
 bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
 {
     const EgPlan *plan = session->plan;
@@ -350,6 +385,7 @@ bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GErro
         .processing = plan->processing,
         .video = plan->video,
         .audio = plan->audio,
+        .wants_pictures = wants_pictures(plan),
         .video_threads = session->config->video_encoder_threads,
         .latency_ns = plan->latency_ns,
         .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),
@@ -393,6 +429,7 @@ void eg_session_free(EgSession *session)
     eg_timer_free(session->end_timer);
     eg_timer_free(session->drain_timer);
     eg_timer_free(session->ended_timer);
+    g_clear_pointer(&session->output_lines, g_ptr_array_unref);
     eg_description_free(session->description);
     eg_report_free(session->report);
     g_clear_error(&session->error);
@@ -463,6 +500,57 @@ void eg_session_abort(EgSession *session)
     end(session, session->state == EG_SESSION_STARTING ? EG_SESSION_ABORTED : EG_SESSION_FAILED);
 }
 
+static void append_line(GString *text, const GError *error)
+{
+    g_string_append_printf(text, "%s%s", text->len > 0 ? "\n" : "", error->message);
+}
+
+static bool can_update(const EgSession *session, GError **error)
+{
+    bool is_streaming = false;
+    for (guint i = 0; i < session->plan->n_outputs; i++)
+        is_streaming = is_streaming || session->plan->outputs[i].kind == EG_OUTPUT_STREAM;
+    if (!is_streaming)
+        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+                     "UpdateStream called on non-streaming egress");
+    else if (session->state != EG_SESSION_ACTIVE)
+        eg_error_set(error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_REQUEST,
+                     "an egress that is %s cannot be updated: it must be active",
+                     eg_session_state_name(session->state));
+    return is_streaming && session->state == EG_SESSION_ACTIVE;
+}
+
+bool eg_session_update_streams(EgSession *session, const EgStreamUpdate *update, GError **error)
+{
+    eg_loop_assert_owner(session->loop);
+    EgErrorCode code = EG_ERROR_NONE;
+    if (!can_update(session, error))
+        return false;
+    GString *text = g_string_new(NULL);
+    for (gsize i = 0; i < update->n_add + update->n_remove; i++) {
+        g_autoptr(GError) failure = NULL;
+        bool is_done = i < update->n_add
+                           ? eg_outputs_add_stream(session->outputs, update->add[i], &failure)
+                           : eg_outputs_remove_stream(session->outputs,
+                                                      update->remove[i - update->n_add], &failure);
+        if (is_done)
+            continue;
+        append_line(text, failure);
+        if (code == EG_ERROR_NONE)
+            code = eg_error_code(failure);
+    }
+    if (code != EG_ERROR_NONE)
+        eg_error_set(error, code, EG_BLAME_REQUEST, "%s", text->str);
+    g_string_free(text, TRUE);
+    on_outputs_changed(session);
+    return code == EG_ERROR_NONE;
+}
+
+bool eg_session_is_connecting(const EgSession *session)
+{
+    return session->outputs != NULL && eg_outputs_are_connecting(session->outputs);
+}
+
 EgSessionState eg_session_state(const EgSession *session)
 {
     return session->state;
@@ -496,8 +584,10 @@ const GError *eg_session_error(const EgSession *session)
 void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
 {
     eg_loop_assert_owner(session->loop);
-    const Livekit__FileInfo *file = file_of(session);
     collect_stats(session);
+    g_clear_pointer(&session->output_lines, g_ptr_array_unref);
+    if (session->outputs != NULL)
+        session->output_lines = eg_outputs_describe(session->outputs);
     *progress = (EgSessionProgress){
         .state = session->state,
         .recorded_ns = session->sink_stats.duration_ns,
@@ -505,7 +595,8 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
         .lost_packets = session->source_stats.receiver.lost,
         .skipped_pictures =
             session->graph_stats.pacer.skipped + session->source_stats.missed_pictures,
-        .path = file != NULL ? file->filename : NULL,
+        .path = path_of(session, false),
         .description = eg_description_text(session->description),
+        .outputs = session->output_lines,
     };
 }

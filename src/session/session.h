@@ -24,8 +24,9 @@ typedef enum {
 } EgSessionState;
 
 typedef struct {
-    /* Also told for the final states; eg_session_info() has the details. May come from inside a
-     * call and must not free the session. */
+    /* Also told for the final states, and of the same state again when the report says something
+     * new of an output; eg_session_info() has the details. May come from inside a call and must not
+     * free the session. */
     void (*changed)(gpointer user, EgSessionState state);
     /* The last event, never from inside a call: nothing is running any more. */
     void (*ended)(gpointer user);
@@ -37,8 +38,10 @@ typedef struct {
     guint64 size_bytes;
     guint64 lost_packets;
     guint64 skipped_pictures;
-    const char *path;        /* of the finished file; NULL while it is not known */
+    const char *path;        /* of the finished file, or the playlist; NULL while it is not known */
     const char *description; /* what is being recorded, for people; valid until the next call */
+    const GPtrArray
+        *outputs; /* char *: how each of them is, likewise; NULL if there are no streams */
 } EgSessionProgress;
 
 typedef struct {
@@ -64,6 +67,20 @@ bool eg_session_start(EgSession *session, GError **error);
 
 /* Ends it as failed, for what eg_session_start() has returned. */
 void eg_session_fail(EgSession *session, const GError *error);
+
+typedef struct {
+    const char *const *add;
+    gsize n_add;
+    const char *const *remove; /* as they were given or are reported */
+    gsize n_remove;
+} EgStreamUpdate;
+
+/* Begins and ends streams, as far as it can be; what cannot be done is an error with a line for
+ * each. The report is told of, as any other change of it. */
+bool eg_session_update_streams(EgSession *session, const EgStreamUpdate *update, GError **error);
+
+/* Whether it is not known yet of a stream whether its server takes it. */
+bool eg_session_is_connecting(const EgSession *session);
 
 /* Finishes the outputs in order. Again, or when it is ending already: nothing. */
 void eg_session_stop(EgSession *session, EgEndReason reason);

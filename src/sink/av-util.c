@@ -4,9 +4,26 @@
 
 #include "base/error.h"
 
+static GPrivate captured = G_PRIVATE_INIT(NULL);
+
+/* Any thread. */
+static void on_log(void *context, int level, const char *format, va_list args)
+{
+    (void)context;
+    GString *text = g_private_get(&captured);
+    if (text == NULL || level > AV_LOG_ERROR)
+        return;
+    g_string_append_vprintf(text, format, args);
+}
+
 void eg_av_init(void)
 {
-    av_log_set_level(AV_LOG_QUIET);
+    av_log_set_callback(on_log);
+}
+
+void eg_av_capture_log(GString *text)
+{
+    g_private_set(&captured, text);
 }
 
 void eg_av_error_set(GError **error, int averror, const char *doing, const char *path)
@@ -26,10 +43,8 @@ void eg_av_error_set(GError **error, int averror, const char *doing, const char 
 const char *eg_av_muxer_name(EgFormat format)
 {
     static const char *const names[EG_N_FORMATS] = {
-        [EG_FORMAT_MP4] = "mp4",
-        [EG_FORMAT_WEBM] = "webm",
-        [EG_FORMAT_OGG] = "ogg",
-        [EG_FORMAT_MP3] = "mp3",
+        [EG_FORMAT_MP4] = "mp4", [EG_FORMAT_WEBM] = "webm", [EG_FORMAT_OGG] = "ogg",
+        [EG_FORMAT_MP3] = "mp3", [EG_FORMAT_FLV] = "flv",   [EG_FORMAT_TS] = "mpegts",
     };
     return names[format];
 }

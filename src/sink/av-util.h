@@ -8,6 +8,10 @@
 /* Keeps libav from writing to standard error: what goes wrong is returned. */
 void eg_av_init(void);
 
+/* What libav says of errors in this thread is appended to that, for what its codes do not tell;
+ * NULL: nowhere. */
+void eg_av_capture_log(GString *text);
+
 /* The one translation of libav's errors: those of the system as eg_error_set_errno() does, others
  * as internal ones. `doing` and `path` as there. */
 void eg_av_error_set(GError **error, int averror, const char *doing, const char *path);

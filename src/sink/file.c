@@ -103,6 +103,7 @@ static void drain(EgSink *sink)
 static void get_stats(const EgSink *sink, EgSinkStats *stats)
 {
     FileSink *file = (FileSink *)sink;
+    *stats = (EgSinkStats){0};
     stats->size_bytes = eg_file_writer_size_bytes(file->writer);
     g_mutex_lock(&file->lock);
     stats->duration_ns = MAX(file->end_ns - file->first_ns, 0);

@@ -1,10 +1,16 @@
 #include "sink/muxer.h"
 
+#include <libavutil/opt.h>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "media/frame.h"
 #include "media/opus.h"
 #include "sink/av-util.h"
+
+/* In MPEG-TS, how long before its time a picture is there at the latest: what the custom of the
+ * field gives a decoder's buffer. All times are later by that, and so are none below 0. */
+#define TS_DELAY_US 700000
 
 /* Ticks per second of video: fine enough for every frame rate, and the custom of the field. */
 #define VIDEO_CLOCK_HZ 90000
@@ -175,6 +181,12 @@ static AVDictionary *options_for(EgFormat format)
                     0);
     } else if (format == EG_FORMAT_MP3) {
         av_dict_set(&options, "id3v2_version", "0", 0);
+    } else if (format == EG_FORMAT_TS) {
+        /* Each part begins with what it holds (PAT, PMT), and can be read alone. */
+        av_dict_set(&options, "mpegts_flags", "resend_headers", 0);
+    } else if (format == EG_FORMAT_FLV) {
+        /* Nothing that is known only at the end. */
+        av_dict_set(&options, "flvflags", "no_duration_filesize", 0);
     }
     return options;
 }
@@ -182,12 +194,16 @@ static AVDictionary *options_for(EgFormat format)
 static bool open_file(EgMuxer *muxer, GError **error)
 {
     int result = eg_av_open_output(muxer->context, muxer->path);
-    if (result < 0) {
-        eg_av_error_set(error, result, "create", muxer->path);
-        return false;
-    }
+    if (result >= 0)
+        return true;
+    eg_av_error_set(error, result, "create", muxer->path);
+    return false;
+}
+
+static bool write_header(EgMuxer *muxer, GError **error)
+{
     AVDictionary *options = options_for(muxer->format);
-    result = avformat_write_header(muxer->context, &options);
+    int result = avformat_write_header(muxer->context, &options);
     av_dict_free(&options);
     if (result < 0) {
         eg_av_error_set(error, result, "begin", muxer->path);
@@ -196,8 +212,8 @@ static bool open_file(EgMuxer *muxer, GError **error)
     return true;
 }
 
-EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, const GstCaps *video,
-                      GError **error)
+static EgMuxer *new_muxer(const char *path, EgFormat format, const GstCaps *audio,
+                          const GstCaps *video, GError **error)
 {
     eg_av_init();
     g_autoptr(EgMuxer) muxer = g_new0(EgMuxer, 1);
@@ -214,10 +230,38 @@ EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, c
     muxer->context->flush_packets = 0;
     /* Times before 0 are meant; each container has its own way of saying them. */
     muxer->context->avoid_negative_ts = 0;
+    if (format == EG_FORMAT_TS)
+        muxer->context->max_delay = TS_DELAY_US;
     if (!add_track(muxer, EG_MEDIA_VIDEO, video, error) ||
-        !add_track(muxer, EG_MEDIA_AUDIO, audio, error) || !open_file(muxer, error))
+        !add_track(muxer, EG_MEDIA_AUDIO, audio, error))
         return NULL;
     return g_steal_pointer(&muxer);
+}
+
+EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, const GstCaps *video,
+                      GError **error)
+{
+    g_autoptr(EgMuxer) muxer = new_muxer(path, format, audio, video, error);
+    if (muxer == NULL || !open_file(muxer, error) || !write_header(muxer, error))
+        return NULL;
+    return g_steal_pointer(&muxer);
+}
+
+EgMuxer *eg_muxer_new_live(void *io, const char *name, EgFormat format, const GstCaps *audio,
+                           const GstCaps *video, gint64 shift_ns, GError **error)
+{
+    AVIOContext *context = io;
+    g_autoptr(EgMuxer) muxer = new_muxer(name, format, audio, video, error);
+    if (muxer == NULL) {
+        avio_close(context);
+        return NULL;
+    }
+    muxer->context->pb = context;
+    /* Each frame is on its way when it is written. */
+    muxer->context->flush_packets = 1;
+    for (guint media = 0; media < EG_N_MEDIA; media++)
+        muxer->tracks[media].shift_ns += shift_ns;
+    return write_header(muxer, error) ? g_steal_pointer(&muxer) : NULL;
 }
 
 void eg_muxer_free(EgMuxer *muxer)
@@ -316,6 +360,30 @@ bool eg_muxer_flush(EgMuxer *muxer, GError **error)
     if (result >= 0)
         return true;
     eg_av_error_set(error, result, "write", muxer->path);
+    return false;
+}
+
+bool eg_muxer_end_part(EgMuxer *muxer, GError **error)
+{
+    bool is_flushed = eg_muxer_flush(muxer, error);
+    muxer->size_bytes = eg_muxer_size_bytes(muxer);
+    int result = eg_av_close_output(muxer->context);
+    if (!is_flushed || result >= 0)
+        return is_flushed;
+    eg_av_error_set(error, result, "write", muxer->path);
+    return false;
+}
+
+bool eg_muxer_begin_part(EgMuxer *muxer, const char *path, GError **error)
+{
+    g_free(muxer->path);
+    muxer->path = g_strdup(path);
+    int result = eg_av_open_output(muxer->context, path);
+    if (result >= 0)
+        result = av_opt_set(muxer->context->priv_data, "mpegts_flags", "resend_headers", 0);
+    if (result >= 0)
+        return true;
+    eg_av_error_set(error, result, "create", path);
     return false;
 }
 

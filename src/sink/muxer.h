@@ -14,6 +14,11 @@ typedef struct _EgMuxer EgMuxer;
 EgMuxer *eg_muxer_new(const char *path, EgFormat format, const GstCaps *audio, const GstCaps *video,
                       GError **error);
 
+/* Into what is open already; `name` is for errors. `io` is an AVIOContext, taken also on failure
+ * and closed with the muxer. `shift_ns` is added to all times. */
+EgMuxer *eg_muxer_new_live(void *io, const char *name, EgFormat format, const GstCaps *audio,
+                           const GstCaps *video, gint64 shift_ns, GError **error);
+
 /* Closes the file as it is. NULL is fine. */
 void eg_muxer_free(EgMuxer *muxer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgMuxer, eg_muxer_free)
@@ -24,6 +29,11 @@ bool eg_muxer_write(EgMuxer *muxer, EgMedia media, GstBuffer *frame, GError **er
 
 /* What was written until now can be played from now on. */
 bool eg_muxer_flush(EgMuxer *muxer, GError **error);
+
+/* MPEG-TS only: closes the file, which is complete, and goes on in another one. A frame is written
+ * to the part that is open; between the two calls there is none. */
+bool eg_muxer_end_part(EgMuxer *muxer, GError **error);
+bool eg_muxer_begin_part(EgMuxer *muxer, const char *path, GError **error);
 
 /* Completes the file and closes it. Nothing is written afterwards. */
 bool eg_muxer_finish(EgMuxer *muxer, GError **error);

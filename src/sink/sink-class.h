@@ -8,7 +8,8 @@ typedef struct {
     gsize instance_bytes;
     /* Opens the destination. On failure nothing is left but what `free` can handle. */
     bool (*open)(EgSink *sink, const EgSinkParams *params, GError **error);
-    void (*push)(EgSink *sink, EgMedia media, GstBuffer *frame);    /* (transfer full) */
+    void (*push)(EgSink *sink, EgMedia media, GstBuffer *frame); /* (transfer full) */
+    void (*push_picture)(EgSink *sink, GstBuffer *picture); /* raw, (transfer full); NULL: none */
     void (*set_muted)(EgSink *sink, bool is_muted, gint64 from_ns); /* NULL: nobody is told */
     void (*drain)(EgSink *sink);
     void (*get_stats)(const EgSink *sink, EgSinkStats *stats); /* any thread */
@@ -24,5 +25,8 @@ struct _EgSink {
 };
 
 extern const EgSinkClass eg_sink_file;
+extern const EgSinkClass eg_sink_segments;
+extern const EgSinkClass eg_sink_images;
+extern const EgSinkClass eg_sink_stream;
 extern const EgSinkClass eg_sink_websocket;
 extern const EgSinkClass eg_sink_null;

@@ -1,9 +1,9 @@
 #include "sink/sink-class.h"
 
 static const EgSinkClass *const classes[EG_N_SINKS] = {
-    [EG_SINK_FILE] = &eg_sink_file,
-    [EG_SINK_WEBSOCKET] = &eg_sink_websocket,
-    [EG_SINK_NULL] = &eg_sink_null,
+    [EG_SINK_FILE] = &eg_sink_file,     [EG_SINK_SEGMENTS] = &eg_sink_segments,
+    [EG_SINK_STREAM] = &eg_sink_stream, [EG_SINK_WEBSOCKET] = &eg_sink_websocket,
+    [EG_SINK_IMAGES] = &eg_sink_images, [EG_SINK_NULL] = &eg_sink_null,
 };
 
 EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
@@ -37,6 +37,15 @@ void eg_sink_free(EgSink *sink)
 void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame)
 {
     sink->class->push(sink, media, frame);
+}
+
+void eg_sink_push_picture(EgSink *sink, GstBuffer *picture)
+{
+    eg_loop_assert_owner(sink->loop);
+    if (sink->class->push_picture != NULL)
+        sink->class->push_picture(sink, picture);
+    else
+        gst_buffer_unref(picture);
 }
 
 void eg_sink_set_muted(EgSink *sink, bool is_muted, gint64 from_ns)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "request/format.h"
+#include "sink/file-series.h"
 
 /* Where coded frames go. One table of kinds; an instance is one output of an egress. */
 typedef struct _EgSink EgSink;
@@ -12,6 +13,9 @@ typedef struct _EgSink EgSink;
 typedef enum {
     EG_SINK_NONE,
     EG_SINK_FILE,
+    EG_SINK_SEGMENTS,  /* files of some seconds each, and playlists of them */
+    EG_SINK_IMAGES,    /* a raw picture now and then, as an image */
+    EG_SINK_STREAM,    /* to a server that takes RTMP or SRT */
     EG_SINK_WEBSOCKET, /* raw sound to whoever listens */
     EG_SINK_NULL,      /* counts; for tests and measurements */
     EG_N_SINKS,
@@ -25,13 +29,41 @@ typedef struct {
      * recording. */
     const char *path;
     const char *url; /* of a stream; with its secrets, which are not logged */
-    GstCaps *audio;  /* of the coded frames; NULL: none. Borrowed */
+    /* Of segments and images: the names of the files. */
+    EgFileSeries series;
+    gint64 origin_wall_ns; /* the instant of PTS 0, since the Unix epoch */
+    struct {
+        const char *playlist;
+        const char *live_playlist; /* NULL: none */
+        guint live_segments;       /* that it names */
+        gint64 duration_ns;
+    } segments;
+    struct {
+        EgImageFormat format;
+        gint64 interval_ns;
+        guint width; /* 0: as the pictures, or by their shape */
+        guint height;
+    } images;
+    GstCaps *pictures; /* of the raw ones, for images; borrowed */
+    GstCaps *audio;    /* of the coded frames; NULL: none. Borrowed */
     GstCaps *video;
+    /* Of a stream: for how long one that was lost is tried again (0: for ever), and whose
+     * certificates are trusted (NULL: those the system trusts). */
+    gint64 retry_ns;
+    const char *ca_cert_file;
+    bool takes_any_certificate;
 } EgSinkParams;
 
 typedef struct {
     guint64 size_bytes;
     gint64 duration_ns; /* from the first to the end of the last frame */
+    guint64 n_files;    /* that are complete, of segments and images */
+    /* Of a stream; instants since the Unix epoch, 0: never. */
+    gint64 started_ns; /* the server has agreed to take it */
+    gint64 last_retry_ns;
+    guint retries;
+    bool is_connected;
+    guint64 dropped_frames; /* that the server was too slow for */
 } EgSinkStats;
 
 typedef struct {
@@ -40,6 +72,8 @@ typedef struct {
     /* It cannot go on (disk full); what was written until then is kept, playable, where the error
      * says. The last event. */
     void (*failed)(gpointer user, const GError *error);
+    /* May be NULL. A stream was connected, or was lost and is tried again: see the statistics. */
+    void (*changed)(gpointer user);
 } EgSinkEvents;
 
 /* Opens the destination: what is wrong with it is known here, at once. */
@@ -52,9 +86,12 @@ void eg_sink_free(EgSink *sink);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSink, eg_sink_free)
 
 /* Session thread; (transfer full). Never blocks: what does not fit into the bounded queue (32 MB)
- * is a failure of the destination. Times as in media/frame.h, from 0; frames of one kind in
- * decoding order. A kind that says nothing for long holds up nothing. */
+ * is a failure of the destination; a stream leaves out pictures. Times as in media/frame.h, from 0;
+ * frames of one kind in decoding order. A kind that says nothing for long holds up nothing. */
 void eg_sink_push(EgSink *sink, EgMedia media, GstBuffer *frame);
+
+/* The same of a raw picture; not to be written to. One that there is no time for is dropped. */
+void eg_sink_push_picture(EgSink *sink, GstBuffer *picture);
 
 /* Tells whoever listens, where there is a way to, that the track that is heard is muted, or is not
  * any more, from the instant `from_ns` (PTS) on: in front of the first frame of then. */

@@ -19,6 +19,7 @@ static const char *const end_reasons[EG_N_ENDS] = {
     [EG_END_KILLED] = "Process killed",
     [EG_END_SOURCE_CLOSED] = "Source closed",
     [EG_END_LIMIT] = "Session limit reached",
+    [EG_END_STREAMS_STOPPED] = "All streams stopped",
     [EG_END_CPU] = "CPU exhausted",
     [EG_END_FAILURE] = "Failure",
     [EG_END_DUPLICATE_IDENTITY] = "Duplicate identity",

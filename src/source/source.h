@@ -22,6 +22,7 @@ typedef enum {
     EG_END_KILLED,             /* "Process killed" */
     EG_END_SOURCE_CLOSED,      /* "Source closed": room, participant or tracks are gone */
     EG_END_LIMIT,              /* "Session limit reached" */
+    EG_END_STREAMS_STOPPED,    /* "All streams stopped" */
     EG_END_CPU,                /* "CPU exhausted" */
     EG_END_FAILURE,            /* "Failure" */
     EG_END_DUPLICATE_IDENTITY, /* another one has taken over: end without a word */

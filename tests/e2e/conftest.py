@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from pages import Pages  # noqa: E402
 from publisher import Publisher  # noqa: E402
+from receivers import RtmpServer, SrtReceiver  # noqa: E402
 from recorder import Recorder  # noqa: E402
 from rooms import Room  # noqa: E402
 from server import Ports, Server  # noqa: E402
@@ -75,6 +76,22 @@ def record(tmp_path):
             return stack.enter_context(
                 contextlib.closing(Recorder(server, tmp_path, *options, **settings)))
         yield start
+
+
+@pytest.fixture
+def rtmp(ports, tmp_path):
+    """rtmp(...) -> RtmpServer"""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(
+            contextlib.closing(RtmpServer(tmp_path, ports, **options)))
+
+
+@pytest.fixture
+def srt(tmp_path):
+    """srt(url) -> SrtReceiver"""
+    with contextlib.ExitStack() as stack:
+        yield lambda url, **options: stack.enter_context(
+            contextlib.closing(SrtReceiver(tmp_path, url, **options)))
 
 
 @pytest.fixture

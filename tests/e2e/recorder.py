@@ -8,16 +8,16 @@ from server import API_KEY, API_SECRET
 
 
 class Recorder(Logging):
-    """Runs at once. Its log is JSON lines, which the test waits for."""
+    """Runs at once. Its log is JSON lines, which the test waits for. `output` None: no file."""
 
     def __init__(self, server, folder: pathlib.Path, *options, room="room", output="out.mp4",
                  name="recorder", key=API_KEY, secret=API_SECRET, url=None, wrapper=()):
-        self.path = folder / output
+        self.path = folder / output if output else None
         env = os.environ | {"LIVEKIT_URL": url or server.url, "LIVEKIT_API_KEY": key,
                             "LIVEKIT_API_SECRET": secret}
         self.process = Process(
             [*wrapper, os.environ["EGRESS"], "record", "--room", room, "--log-json", "--log-level", "info", *options,
-             "-o", self.path],
+             *(("-o", self.path) if output else ())],
             log=folder / f"{name}.log", lines_from="stderr", env=env)
 
     def wait_active(self):

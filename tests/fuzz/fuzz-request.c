@@ -46,9 +46,8 @@ static void check_selection(const EgSelection *selection)
                        eg_selection_is_open(selection, EG_MEDIA_VIDEO));
 }
 
-static void check_file(const EgPlan *plan, const EgConfig *config)
+static void check_file(const EgOutput *output, const EgConfig *config)
 {
-    const EgOutput *output = &plan->outputs[0];
     g_assert_false(config->disallow_local_storage);
     g_autoptr(GError) error = NULL;
     eg_filename_check(output->path_template, &error);
@@ -57,6 +56,20 @@ static void check_file(const EgPlan *plan, const EgConfig *config)
         g_autofree char *folder = g_strconcat(config->local_root, "/", NULL);
         g_assert_true(g_str_has_prefix(output->path_template, folder));
     }
+}
+
+static void check_output(const EgPlan *plan, const EgOutput *output, const EgConfig *config)
+{
+    g_assert_true((output->path_template != NULL) != (output->url != NULL));
+    if (output->path_template != NULL)
+        check_file(output, config);
+    if (plan->processing == EG_PROCESSING_PASSTHROUGH)
+        return;
+    bool has_audio = eg_selection_has(&plan->selection, EG_MEDIA_AUDIO);
+    g_assert_cmpint(eg_format_holds(output->format, plan->audio.codec), ==, has_audio);
+    g_assert_true(
+        plan->video.codec == EG_CODEC_NONE || eg_format_holds(output->format, plan->video.codec) ||
+        (has_audio && eg_format_default_codec(output->format, EG_MEDIA_VIDEO) == EG_CODEC_NONE));
 }
 
 /* Whatever was asked for: everybody after the plan relies on this. */
@@ -75,22 +88,13 @@ static void check_plan(const EgPlan *plan, const EgConfig *config)
                       plan->page.height % 2 == 0 && plan->page.height > 0);
     g_assert_true(*eg_plan_subject(plan) != '\0');
     g_assert_cmpfloat(plan->cpu_cost, >, 0);
-    g_assert_cmpuint(plan->n_outputs, ==, 1);
-
-    const EgOutput *output = &plan->outputs[0];
-    if (output->kind == EG_OUTPUT_FILE)
-        check_file(plan, config);
-    else
-        g_assert_nonnull(output->url);
+    g_assert_cmpuint(plan->n_outputs, >=, 1);
+    for (guint i = 0; i < plan->n_outputs; i++)
+        check_output(plan, &plan->outputs[i], config);
     if (plan->processing == EG_PROCESSING_PASSTHROUGH) {
         g_assert_cmpint(plan->audio.codec, ==, EG_CODEC_NONE);
         g_assert_cmpint(plan->video.codec, ==, EG_CODEC_NONE);
-        return;
     }
-    bool has_audio = eg_selection_has(&plan->selection, EG_MEDIA_AUDIO);
-    bool has_video = eg_selection_has(&plan->selection, EG_MEDIA_VIDEO);
-    g_assert_cmpint(eg_format_holds(output->format, plan->audio.codec), ==, has_audio);
-    g_assert_cmpint(eg_format_holds(output->format, plan->video.codec), ==, has_video);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -77,10 +77,44 @@ static void test_summary(void)
     }
 }
 
+/* Each in a line of its own, behind the file if there is one. */
+static void test_streams(void)
+{
+    EgPlan plan = {.processing = EG_PROCESSING_ENCODE, .audio = {.codec = EG_CODEC_AAC}};
+    Livekit__FileInfo file = LIVEKIT__FILE_INFO__INIT;
+    Livekit__FileInfo *files[] = {&file};
+    Livekit__StreamInfo good = LIVEKIT__STREAM_INFO__INIT;
+    Livekit__StreamInfo bad = LIVEKIT__STREAM_INFO__INIT;
+    Livekit__StreamInfo *streams[] = {&good, &bad};
+    file.filename = str("x.mp4");
+    file.duration = 10 * EG_NS_PER_S;
+    file.size = 3700000;
+    good.url = str("srt://x:1");
+    good.duration = 9 * EG_NS_PER_S;
+    good.retries = 2;
+    bad.url = str("rtmp://x/live/{k...y}");
+    bad.status = LIVEKIT__STREAM_INFO__STATUS__FAILED;
+    Livekit__EgressInfo info = LIVEKIT__EGRESS_INFO__INIT;
+    info.n_stream_results = G_N_ELEMENTS(streams);
+    info.stream_results = streams;
+    g_autofree char *alone = eg_result_summary(&info, &plan, "alice: camera");
+    g_assert_cmpstr(alone, ==,
+                    "srt://x:1  9.0 s  tried again 2 times  AAC  (alice: camera)\n"
+                    "rtmp://x/live/{k...y}  0.0 s  failed");
+    info.n_file_results = 1;
+    info.file_results = files;
+    g_autofree char *beside = eg_result_summary(&info, &plan, NULL);
+    g_assert_cmpstr(beside, ==,
+                    "x.mp4  10.0 s  3.7 MB  AAC\n"
+                    "srt://x:1  9.0 s  tried again 2 times\n"
+                    "rtmp://x/live/{k...y}  0.0 s  failed");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cli/result/json", test_json);
     g_test_add_func("/cli/result/summary", test_summary);
+    g_test_add_func("/cli/result/streams", test_streams);
     return g_test_run();
 }

@@ -105,18 +105,24 @@ static inline char *plan_text(const EgPlan *plan)
         g_string_append(out, " video ");
         append_rules(out, selection->video, false);
     }
-    g_assert_cmpuint(plan->n_outputs, ==, 1);
-    const EgOutput *output = &plan->outputs[0];
-    g_string_append_printf(out, " %s %s", processings[plan->processing],
-                           eg_format_info(output->format)->name);
+    g_string_append_printf(out, " %s", processings[plan->processing]);
+    for (guint i = 0; i < plan->n_outputs; i++)
+        g_string_append_printf(out, "%s%s", i > 0 ? "+" : " ",
+                               eg_format_info(plan->outputs[i].format)->name);
     if (plan->audio.codec != EG_CODEC_NONE)
         g_string_append_printf(out, " %s", eg_codec_info(plan->audio.codec)->name);
     if (plan->video.codec != EG_CODEC_NONE)
         g_string_append_printf(out, " %s", eg_codec_info(plan->video.codec)->name);
-    if (output->kind == EG_OUTPUT_FILE)
-        g_string_append_printf(out, " file:%s", output->path_template);
-    else
-        g_string_append_printf(out, " websocket:%s", output->url);
+    static const char *const kinds[EG_N_OUTPUTS] = {
+        [EG_OUTPUT_FILE] = "file",           [EG_OUTPUT_SEGMENTS] = "segments",
+        [EG_OUTPUT_STREAM] = "stream",       [EG_OUTPUT_IMAGES] = "images",
+        [EG_OUTPUT_WEBSOCKET] = "websocket",
+    };
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        const EgOutput *output = &plan->outputs[i];
+        g_string_append_printf(out, " %s:%s", kinds[output->kind],
+                               output->url != NULL ? output->url : output->path_template);
+    }
     return g_string_free(out, FALSE);
 }
 

@@ -16,16 +16,16 @@ static void test_invalid(void)
     static const BadCase cases[] = {
   // clang-format off
         {ROOM("'fileOutputs':[{},{}]"), EG_ERROR_INVALID_ARGUMENT, INVALID "multiple file outputs"},
-        {EGRESS("{'file':{}},{'file':{}}"),
-         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple file outputs"},
         {ROOM("'streamOutputs':[{},{}]"),
-         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple stream outputs"},
-        {EGRESS("{'stream':{}},{'stream':{}}"),
          EG_ERROR_INVALID_ARGUMENT, INVALID "multiple stream outputs"},
         {ROOM("'segmentOutputs':[{},{}]"),
          EG_ERROR_INVALID_ARGUMENT, INVALID "multiple segmented file outputs"},
-        {EGRESS("{'segments':{}},{'segments':{}}"),
-         EG_ERROR_INVALID_ARGUMENT, INVALID "multiple segmented file outputs"},
+        {ROOM("'fileOutputs':[{'filepath':'x.mp4'}],'streamOutputs':[{'urls':['ws://x']}]"),
+         EG_ERROR_INVALID_ARGUMENT, "no supported codec is compatible with all outputs: mp4 holds "
+         "AAC, H264, Opus; raw holds PCM"},
+        {EGRESS("{'file':{'filepath':'a.mp4'}},{'file':{'filepath':'b.webm'}}"),
+         EG_ERROR_INVALID_ARGUMENT, "no supported codec is compatible with all outputs: mp4 holds "
+         "AAC, H264, Opus; webm holds Opus, VP8, VP9"},
         {EGRESS("{'file':{}},{}"), EG_ERROR_INVALID_ARGUMENT, INVALID "output config"},
         {MIXED("{'file':{}},{'images':{}}"), EG_ERROR_INVALID_ARGUMENT, INVALID "audio_only images"},
         {ROOM("'streamOutputs':[{}]"), EG_ERROR_INVALID_ARGUMENT, INVALID "stream url"},
@@ -37,6 +37,17 @@ static void test_invalid(void)
          EG_ERROR_INVALID_ARGUMENT, INVALID "stream protocol"},
         {ROOM("'streamOutputs':[{'protocol':'WEBSOCKET','urls':['rtmp://x/app/key']}]"),
          EG_ERROR_INVALID_ARGUMENT, "invalid url rtmp://x/app/"},
+        {EGRESS("{'stream':{'protocol':'SRT','urls':['x']}}"),
+         EG_ERROR_INVALID_ARGUMENT, "invalid url {...}: "},
+        {EGRESS("{'stream':{'protocol':'SRT','urls':['rtmp://x/app/key']}}"),
+         EG_ERROR_INVALID_ARGUMENT, "invalid url rtmp://x/app/{k...y}: invalid scheme; it must be srt"},
+        {ROOM("'streamOutputs':[{'protocol':'RTMP','urls':['srt://x:1']}]"),
+         EG_ERROR_INVALID_ARGUMENT, "invalid url srt://x:1: invalid scheme; it must be rtmp, "},
+        {PERSON("'preset':'PASSTHROUGH','streamOutputs':[{'urls':['rtmp://x/app/key']}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "preset (PASSTHROUGH into flv, which holds AAC, H264, "},
+        {PERSON("'fileOutputs':[{'filepath':'x.webm'}],'streamOutputs':[{'urls':['srt://x:1']}]"),
+         EG_ERROR_INVALID_ARGUMENT, "no supported codec is compatible with all outputs: webm holds "
+         "Opus, VP8, VP9; ts holds AAC, H264, MP3"},
         {ROOM("'fileOutputs':[{'fileType':7}]"),
          EG_ERROR_INVALID_ARGUMENT, INVALID "file_type (7 is none)"},
         {TRACK("'filepath':'a/../b'"), EG_ERROR_INVALID_ARGUMENT, INVALID "filepath (may not"},
@@ -52,19 +63,6 @@ static void test_unimplemented(void)
 {
     static const BadCase cases[] = {
   // clang-format off
-        {ROOM("'segmentOutputs':[{}]"), EG_ERROR_UNIMPLEMENTED, "segments: "},
-        {ROOM("'segments':{}"), EG_ERROR_UNIMPLEMENTED, "segments: "},
-        {EGRESS("{'segments':{}}"), EG_ERROR_UNIMPLEMENTED, "segments: "},
-        {PERSON("'imageOutputs':[{}]"), EG_ERROR_UNIMPLEMENTED, "images: "},
-        {EGRESS("{'images':{}}"), EG_ERROR_UNIMPLEMENTED, "images: "},
-        {ROOM("'fileOutputs':[{}],'streamOutputs':[{'urls':['ws://x']}]"),
-         EG_ERROR_UNIMPLEMENTED, "output: several at once"},
-        {ROOM("'streamOutputs':[{'urls':['rtmp://x/app/key']}]"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {ROOM("'stream':{'protocol':'RTMP'}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {EGRESS("{'stream':{'urls':['twitch://key']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {EGRESS("{'stream':{'protocol':'SRT','urls':['x']}}"), EG_ERROR_UNIMPLEMENTED, "stream: "},
-        {MIXED("{'stream':{'urls':['ws://x','ws://y']}}"),
-         EG_ERROR_UNIMPLEMENTED, "stream: several WebSockets"},
         /* never onto the disk instead */
         {ROOM("'fileOutputs':[{'s3':{}}]"), EG_ERROR_UNIMPLEMENTED, "s3: uploads are not possible"},
         {ROOM("'fileOutputs':[{'gcp':{}}]"), EG_ERROR_UNIMPLEMENTED, "gcp: "},
@@ -79,6 +77,24 @@ static void test_unimplemented(void)
     };
     const EgConfig config = make_config();
     expect_refusals(cases, G_N_ELEMENTS(cases), &config);
+}
+
+/* One encode for all of them. */
+static void test_several(void)
+{
+    static const GoodCase cases[] = {
+  // clang-format off
+        {EGRESS("{'file':{'filepath':'a.mp4'}},{'file':{'filepath':'b'}}"),
+         "media: room video V encode mp4+mp4 H264 file:a.mp4 file:b", 2},
+        {MIXED("{'file':{'filepath':'a.ogg'}},{'file':{'filepath':'b.mp4'}}"),
+         "template: room audio *>both encode ogg+mp4 Opus file:a.ogg file:b.mp4", 0.75},
+        {MIXED("{'file':{'filepath':'b.mp4'}},{'file':{'filepath':'a.ogg'}}"),
+         "template: room audio *>both encode mp4+ogg Opus file:b.mp4 file:a.ogg", 0.75},
+        {MIXED("{'stream':{'urls':['ws://x','ws://y']}}"),
+         "template: room audio *>both encode raw+raw PCM websocket:ws://x websocket:ws://y", 0.75},
+  // clang-format on
+    };
+    expect_plans(cases, G_N_ELEMENTS(cases));
 }
 
 /* A storage that names no store is none. */
@@ -207,6 +223,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/request/plan-outputs/invalid", test_invalid);
     g_test_add_func("/request/plan-outputs/unimplemented", test_unimplemented);
+    g_test_add_func("/request/plan-outputs/several", test_several);
     g_test_add_func("/request/plan-outputs/no-store", test_no_store);
     g_test_add_func("/request/plan-outputs/retry", test_retry);
     g_test_add_func("/request/plan-outputs/local-root", test_local_root);

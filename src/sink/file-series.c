@@ -1,0 +1,57 @@
+#include "sink/file-series.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "sink/file-name.h"
+
+char *eg_file_series_path(const EgFileSeries *series, guint64 index, gint64 wall_ns)
+{
+    if (series->suffix == EG_SUFFIX_NONE)
+        return g_strconcat(series->prefix, series->ending, NULL);
+    if (series->suffix == EG_SUFFIX_INDEX)
+        return g_strdup_printf("%s%05" G_GUINT64_FORMAT "%s", series->prefix, index,
+                               series->ending);
+    g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(wall_ns / EG_NS_PER_S);
+    g_autofree char *seconds = g_date_time_format(date, "%Y%m%d%H%M%S");
+    return g_strdup_printf("%s%s%03d%s", series->prefix, seconds,
+                           (int)(wall_ns % EG_NS_PER_S / EG_NS_PER_MS), series->ending);
+}
+
+static bool write_all(int fd, const char *data, gsize size_bytes)
+{
+    while (size_bytes > 0) {
+        gssize written = write(fd, data, size_bytes);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return false;
+        data += written;
+        size_bytes -= (gsize)written;
+    }
+    return true;
+}
+
+bool eg_file_replace(const char *path, gconstpointer data, gsize size_bytes, GError **error)
+{
+    g_autofree char *beside = eg_file_finishing_name(path);
+    int fd = g_open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) {
+        eg_error_set_errno(error, errno, "write", path);
+        return false;
+    }
+    int failure = write_all(fd, data, size_bytes) ? 0 : errno;
+    if (close(fd) != 0 && failure == 0)
+        failure = errno;
+    if (failure == 0 && g_rename(beside, path) != 0)
+        failure = errno;
+    if (failure == 0)
+        return true;
+    g_unlink(beside);
+    eg_error_set_errno(error, failure, "write", path);
+    return false;
+}

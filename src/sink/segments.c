@@ -1,0 +1,139 @@
+/* Files of some seconds each, and playlists of them (HLS). */
+#include "base/error.h"
+#include "media/frame.h"
+#include "sink/file-name.h"
+#include "sink/segmenter.h"
+#include "sink/sink-class.h"
+#include "sink/worker.h"
+
+#define QUEUE_BYTES (32 * 1024 * 1024)
+
+typedef struct {
+    EgSink base;
+    EgSegmenter *segmenter; /* the worker's, but for its statistics */
+    EgWorker *worker;
+} SegmentSink;
+
+typedef struct {
+    EgMedia media;
+    GstBuffer *buffer;
+} Frame;
+
+/* The worker's thread. */
+
+static bool work(gpointer user, gpointer item, GError **error)
+{
+    Frame *frame = item;
+    EgMedia media = frame->media;
+    GstBuffer *buffer = frame->buffer;
+    g_free(frame);
+    return eg_segmenter_push(user, media, buffer, error);
+}
+
+static bool finish(gpointer user, GError **error)
+{
+    return eg_segmenter_finish(user, error);
+}
+
+static void unload(gpointer item)
+{
+    Frame *frame = item;
+    gst_buffer_unref(frame->buffer);
+    g_free(frame);
+}
+
+static void destroy(gpointer user)
+{
+    eg_segmenter_free(user);
+}
+
+/* The loop's. */
+
+static void on_ended(gpointer owner, const GError *error)
+{
+    EgSink *sink = owner;
+    if (error == NULL)
+        sink->events.drained(sink->user);
+    else
+        sink->events.failed(sink->user, error);
+}
+
+static bool check_paths(const EgSinkParams *params, GError **error)
+{
+    /* The first is as good as any. */
+    g_autofree char *segment = eg_file_series_path(&params->series, 0, params->origin_wall_ns);
+    return eg_file_check_destination(segment, error) &&
+           eg_file_check_destination(params->segments.playlist, error) &&
+           (params->segments.live_playlist == NULL ||
+            eg_file_check_destination(params->segments.live_playlist, error));
+}
+
+static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
+{
+    SegmentSink *sink = (SegmentSink *)base;
+    if (!check_paths(params, error))
+        return false;
+    const EgSegmenterParams segmenter = {
+        .series = params->series,
+        .playlist = params->segments.playlist,
+        .live_playlist = params->segments.live_playlist,
+        .live_segments = params->segments.live_segments,
+        .duration_ns = params->segments.duration_ns,
+        .origin_wall_ns = params->origin_wall_ns,
+        .audio = params->audio,
+        .video = params->video,
+    };
+    const EgWorkerParams worker = {
+        .name = "segments",
+        .path = params->segments.playlist,
+        .limit_bytes = QUEUE_BYTES,
+        .unload = unload,
+        .work = work,
+        .finish = finish,
+        .destroy = destroy,
+        .ended = on_ended,
+    };
+    sink->segmenter = eg_segmenter_new(&segmenter);
+    sink->worker = eg_worker_new(base->loop, &worker, sink->segmenter, base);
+    return true;
+}
+
+static void push(EgSink *base, EgMedia media, GstBuffer *buffer)
+{
+    SegmentSink *sink = (SegmentSink *)base;
+    gsize size_bytes = gst_buffer_get_size(buffer);
+    Frame *frame = g_new(Frame, 1);
+    *frame = (Frame){.media = media, .buffer = buffer};
+    eg_worker_push(sink->worker, frame, size_bytes);
+}
+
+static void drain(EgSink *base)
+{
+    eg_worker_finish(((SegmentSink *)base)->worker);
+}
+
+static void get_stats(const EgSink *base, EgSinkStats *stats)
+{
+    EgSegmenterStats segmenter;
+    eg_segmenter_get_stats(((const SegmentSink *)base)->segmenter, &segmenter);
+    *stats = (EgSinkStats){
+        .size_bytes = segmenter.size_bytes,
+        .duration_ns = segmenter.duration_ns,
+        .n_files = segmenter.n_segments,
+    };
+}
+
+static void free_sink(EgSink *base)
+{
+    eg_worker_free(((SegmentSink *)base)->worker);
+}
+
+const EgSinkClass eg_sink_segments = {
+    .name = "segments",
+    .instance_bytes = sizeof(SegmentSink),
+    .open = open_sink,
+    .push = push,
+    .drain = drain,
+    .get_stats = get_stats,
+    .free = free_sink,
+};

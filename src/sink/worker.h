@@ -1,0 +1,41 @@
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "base/loop.h"
+
+/* A thread that works off a bounded queue: what waits for the disk waits here and not in the loop.
+ * Owner's thread only, unless said otherwise. */
+typedef struct _EgWorker EgWorker;
+
+typedef struct {
+    const char *name;      /* of the thread; static */
+    const char *path;      /* for error texts */
+    gsize limit_bytes;     /* of what waits */
+    GDestroyNotify unload; /* of an item that is not handled */
+    /* On the thread. `work` takes the item; `finish` completes the output, after the last item. */
+    bool (*work)(gpointer user, gpointer item, GError **error);
+    bool (*finish)(gpointer user, GError **error);
+    GDestroyNotify destroy; /* of `user`, on whichever thread is the last to need it */
+    /* On the loop's thread, once: everything is done, or what went wrong. */
+    void (*ended)(gpointer owner, const GError *error);
+} EgWorkerParams;
+
+/* `user` is handed over: only the thread's functions and `destroy` see it. */
+EgWorker *eg_worker_new(EgLoop *loop, const EgWorkerParams *params, gpointer user, gpointer owner);
+
+/* What was pushed is worked off. Waits for that, but not for a thread that has hung:
+ * that is left to itself. `ended` does not come afterwards. NULL is fine. */
+void eg_worker_free(EgWorker *worker);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgWorker, eg_worker_free)
+
+/* (transfer full); never blocks. What does not fit ends the work: the disk is too slow. */
+void eg_worker_push(EgWorker *worker, gpointer item, gsize size_bytes);
+
+/* How many items wait, or are being worked on. Any thread. */
+guint eg_worker_waiting(const EgWorker *worker);
+
+/* After what was pushed `finish`, then `ended`, at the latest when nothing has moved for a minute.
+ */
+void eg_worker_finish(EgWorker *worker);
