@@ -63,7 +63,7 @@ static void check_output(const EgPlan *plan, const EgOutput *output, const EgCon
     g_assert_true((output->path_template != NULL) != (output->url != NULL));
     if (output->path_template != NULL)
         check_file(output, config);
-    if (plan->processing == EG_PROCESSING_PASSTHROUGH)
+    if (plan->processing == EG_PROCESSING_PASSTHROUGH || output->kind == EG_OUTPUT_IMAGES)
         return;
     bool has_audio = eg_selection_has(&plan->selection, EG_MEDIA_AUDIO);
     g_assert_cmpint(eg_format_holds(output->format, plan->audio.codec), ==, has_audio);
