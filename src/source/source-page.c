@@ -36,7 +36,7 @@ typedef struct {
     gpointer user;
     Phase phase;
     char *url;   /* that is opened: with its secrets */
-    char *shown; /* the same for people and logs */
+    char *shown; /* what it is, for people and logs */
     EgRunFolder *folder;
     char **environment; /* of everything that runs */
     EgPageGuard *guard; /* NULL: a page that is trusted */
@@ -123,7 +123,7 @@ static void on_painted(gpointer user)
     if (page->phase != PHASE_PAINTING)
         return;
     page->phase = PHASE_RECORDING;
-    eg_info(page->log, "page is ready", EG_STR("url", page->shown));
+    eg_info(page->log, "page is ready", EG_STR("page", page->shown));
     if (page->pictures != NULL)
         eg_display_start(page->display);
 }
@@ -257,6 +257,16 @@ static char *make_url(const EgPlan *plan, const char *token)
                            *rest == '?' ? rest + 1 : rest);
 }
 
+/* For people and logs. */
+static char *describe(const EgPlan *plan)
+{
+    const char *layout = plan->page.layout;
+    if (layout == NULL)
+        return eg_redact_url(plan->page.url);
+    return g_strdup_printf("room %s%s%s", plan->room_name, *layout != '\0' ? ", layout " : "",
+                           layout);
+}
+
 static bool open_parts(Page *page, GError **error)
 {
     const EgPlan *plan = page->plan;
@@ -321,7 +331,7 @@ static gpointer open_page(const EgSourceParams *params, GError **error)
     page->user = params->user;
     page->phase = PHASE_PREPARING;
     page->url = make_url(params->plan, params->token);
-    page->shown = eg_redact_url(params->plan->page.url);
+    page->shown = describe(params->plan);
     page->found_timer = eg_timer_new(params->loop, on_found_due, page);
     eg_timer_set(page->found_timer, 0);
     if (open_parts(page, error))

@@ -25,7 +25,7 @@ def libwebrtc(tmp_path):
 
 
 # With pytest-xdist: one after the other, since encoding in real time is work.
-one_at_a_time = pytest.mark.xdist_group("libwebrtc")
+one_at_a_time = pytest.mark.xdist_group("heavy")
 
 
 def layered(libwebrtc, server, room, mode):

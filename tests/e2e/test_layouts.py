@@ -13,7 +13,7 @@ from pages import Pages
 from rooms import NAMES, last_of
 from service import MEDIUM
 
-pytestmark = pytest.mark.xdist_group("rooms")
+pytestmark = pytest.mark.xdist_group("heavy")
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "data/layouts"
 LAYOUTS = ["grid", "speaker", "single-speaker", "grid-light", "speaker-light", "single-speaker-light"]

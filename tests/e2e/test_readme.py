@@ -14,7 +14,7 @@ from analyser import analyse
 ROOT = pathlib.Path(__file__).parents[2]
 
 # Its participants need as much as those of other tests that encode.
-pytestmark = pytest.mark.xdist_group("libwebrtc")
+pytestmark = pytest.mark.xdist_group("heavy")
 
 # What a person does between the blocks. Nothing here does what the README should have said.
 WAIT = """
@@ -38,7 +38,7 @@ AFTER_LINE = [
     ('"$EGRESS" serve ', "until_true grep -E 'connected to Redis|serving the Egress API' egress.log"),
 ]
 
-ENDS_RECORDING = r"record\.py$|^node |^timeout .*demo-participants|/StopEgress"
+ENDS_RECORDING = r"(record|room)\.py$|^node |^timeout .*demo-participants|/StopEgress"
 
 
 def section(heading: str) -> str:
@@ -119,12 +119,33 @@ def expect_recording(path, tone_hz: int, shortest=7):
     assert right >= 0.7 * recording.duration - 1, f"{path}: {tone_hz} Hz in {right} s only: {loudest}"
 
 
+def expect_room(path):
+    """Both are heard, and the ground of the layout is dark, then light."""
+    recording = analyse(path)
+    recording.expect_finished_mp4()
+    recording.expect_size(1280, 720)
+    assert 9 <= recording.duration <= 20
+    tones = {round(tone.hz, -1) for second in recording.sound.tones for tone in second}
+    assert tones >= {440, 550}, tones
+    luma = [edge_luma(path, seconds) for seconds in (3, recording.duration - 1)]
+    assert luma[0] < 60 < 180 < luma[1], luma
+
+
+def edge_luma(path, seconds: float) -> float:
+    """Of the first four lines of the picture."""
+    pixels = subprocess.run(
+        ["ffmpeg", "-v", "error", "-ss", f"{seconds:.3f}", "-i", path, "-frames:v", "1", "-vf",
+         "crop=iw:4:0:0", "-pix_fmt", "gray", "-f", "rawvideo", "-"], check=True, capture_output=True)
+    return sum(pixels.stdout) / len(pixels.stdout)
+
+
 def test_behind_livekit_server(tmp_path):
     newcomer = Newcomer(tmp_path, "Behind livekit-server")
     (tmp_path / "node_modules").symlink_to(pathlib.Path(os.environ["NODE_CLIENT"]) / "node_modules")
     newcomer.run()
     expect_recording(tmp_path / "alice.mp4", 440)
     expect_recording(tmp_path / "bob.mp4", 554)
+    expect_room(tmp_path / "room.mp4")
     expect_recording(tmp_path / "planning-carol.mp4", 440, shortest=4)
 
 

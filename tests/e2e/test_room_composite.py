@@ -8,7 +8,7 @@ from rooms import NAMES, Room, last_of, tone_of
 from service import MEDIUM
 from stage import Watched, wait_until
 
-pytestmark = pytest.mark.xdist_group("rooms")
+pytestmark = pytest.mark.xdist_group("heavy")
 
 # A browser plays rooms by its own clock, and tests run beside each other on two cores: what comes late is
 # played faster or slower, or is left out. In this share of the seconds a tone must be heard, within so

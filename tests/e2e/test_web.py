@@ -15,7 +15,7 @@ from pages import Pages
 from service import MEDIUM
 from stage import web_source
 
-pytestmark = pytest.mark.xdist_group("web")
+pytestmark = pytest.mark.xdist_group("heavy")
 
 
 def encoding(width=640, height=360, framerate=30):

@@ -15,7 +15,7 @@ from server import ADDRESS
 from service import MEDIUM, SMALL
 from stage import PRIVATE_NAME, wait_until
 
-pytestmark = pytest.mark.xdist_group("web")
+pytestmark = pytest.mark.xdist_group("heavy")
 
 
 @pytest.fixture
