@@ -123,9 +123,19 @@ class Stage:
         self.server = Server(folder, self.ports)
         stack.callback(self.server.stop)
         self.publisher = stack.enter_context(contextlib.closing(Publisher(self.server, folder)))
+        self._make_media()
         for room, count in (("room-1", 1), ("room-4", 4)):
             for n in range(count):
                 self._enter(room, f"{room}-{n}", tag=n + 1, simulcast=3 if count > 1 else 0)
+
+    @staticmethod
+    def _make_media():
+        """What takes minutes the first time, and none later."""
+        for tag in range(1, 5):
+            for width, height in ((1280, 720), (640, 360), (320, 180)):
+                subprocess.run([os.environ["PUBLISHER"], "make-media", "-codec", "vp8", "-busy", "-tag", str(tag),
+                                "-width", str(width), "-height", str(height)],
+                               check=True, stdout=subprocess.DEVNULL)
 
     def _enter(self, room: str, person: str, tag: int, simulcast: int):
         self.publisher.join(person, room, tag=tag)

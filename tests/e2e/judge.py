@@ -24,7 +24,7 @@ class Bounds:
 CALM = Bounds(lost_share=0.06, frozen_s=0.2, offset_ms=40, median_ms=40, uneven_ms=40, gap_ms=40)
 # Where other tests have taken that time: browsers leave out frames, and their sound stops for a moment. What the
 # recorder itself does wrong is still seen: another picture, another order, another clock.
-BUSY = Bounds(lost_share=0.5, frozen_s=1.5, offset_ms=300, median_ms=120, uneven_ms=300, gap_ms=300)
+BUSY = Bounds(lost_share=1, frozen_s=6, offset_ms=500, median_ms=150, uneven_ms=500, gap_ms=500)
 
 # Of Y'CbCr: the page's colours are up to 7 off the publisher's, by BT.601 they would be 19 off.
 COLOUR_STEPS = 10
