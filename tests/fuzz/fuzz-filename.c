@@ -55,6 +55,21 @@ static void check_path(const char *template, EgFormat format, const char *path)
     }
 }
 
+/* What names of segments begin with leaves room for the number, and stays where it was. */
+static void check_series(const char *template, const EgFilenameFacts *facts)
+{
+    g_autofree char *prefix = eg_filename_expand_prefix(template, facts, NULL);
+    if (prefix == NULL)
+        return;
+    g_assert_cmpuint(strlen(prefix), <, PATH_MAX);
+    g_assert_cmpint(*prefix == '/', ==, *template == '/');
+    const char *name = strrchr(prefix, '/');
+    g_assert_cmpuint(strlen(name != NULL ? name + 1 : prefix), <=, NAME_MAX - 20);
+    g_auto(GStrv) elements = g_strsplit(prefix, "/", -1);
+    for (char **element = elements; *element != NULL; element++)
+        g_assert_true(strcmp(*element, "..") != 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
@@ -83,5 +98,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_path(template, format, path);
     else
         g_assert_cmpint(eg_error_code(error), ==, EG_ERROR_INVALID_ARGUMENT);
+    check_series(template, &facts);
     return 0;
 }

@@ -110,6 +110,73 @@ static void test_sound_only(void)
     }
 }
 
+static const EgOutput *output_of(const EgPlan *plan, EgOutputKind kind)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind == kind)
+            return &plan->outputs[i];
+    }
+    return NULL;
+}
+
+/* By the extension. */
+static void test_series(void)
+{
+    static const char *const args[] = {
+        NEEDED,        "--participant=a",     "-o", "x.mp4", "-o", "hls/../y.m3u8", "-o",
+        "s/%05d.webp", "--image-interval=1m", NULL};
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgRecordOptions) options = parse(args, &error);
+    g_assert_no_error(error);
+    g_autoptr(EgPlan) plan = plan_of(options);
+    g_assert_cmpuint(plan->n_outputs, ==, 3);
+    const EgOutput *segments = output_of(plan, EG_OUTPUT_SEGMENTS);
+    g_assert_true(g_str_has_suffix(segments->segments.playlist_template, "/y"));
+    const EgOutput *images = output_of(plan, EG_OUTPUT_IMAGES);
+    g_assert_cmpstr(images->path_template, ==, "s/%05d");
+    g_assert_cmpstr(images->images.extension, ==, ".webp");
+    g_assert_cmpint(images->suffix, ==, EG_SUFFIX_INDEX);
+    g_assert_cmpint(images->images.interval_ns, ==, 60 * EG_NS_PER_S);
+
+    /* Alone; images of a room need pictures, and so a browser. */
+    static const char *const replaced[] = {NEEDED, "-o", "now.JPG", NULL};
+    g_autoptr(EgRecordOptions) other = parse(replaced, &error);
+    g_assert_no_error(error);
+    g_autoptr(EgPlan) room = plan_of(other);
+    g_assert_cmpuint(room->n_outputs, ==, 1);
+    g_assert_cmpint(room->source, ==, EG_SOURCE_PAGE);
+    g_assert_cmpint(room->outputs[0].suffix, ==, EG_SUFFIX_NONE);
+    g_assert_cmpint(room->outputs[0].images.interval_ns, ==, 10 * EG_NS_PER_S);
+}
+
+static void test_series_refused(void)
+{
+    static const struct {
+        const char *args[14];
+        const char *text;
+    } cases[] = {
+        {{NEEDED, "--participant=a", "-o", "x.m3u8", "-o", "y.m3u8", NULL},
+         "--output: there can be several streams"                                                              },
+        {{NEEDED, "--participant=a", "-o", "x.jpg", "-o", "y.png", NULL},
+         "--output: there can be several streams"                                                              },
+        {{NEEDED, "--participant=a", "-o", "x.mp4", "--image-interval=5s", NULL},
+         "--image-interval goes with images"                                                                   },
+        {{NEEDED, "--participant=a", "-o", "x.jpg", "--image-interval=0", NULL},
+         "--image-interval: 0 is no number"                                                                    },
+        {{NEEDED, "--participant=a", "-o", "x.jpg", "--image-interval=1.5", NULL},
+         "--image-interval: 1.5 is no number"                                                                  },
+        {{NEEDED, "--track=TR_1", "-o", "x.m3u8", NULL},                           "--track goes into one file"},
+        {{NEEDED, "--participant=a", "-o", "x.gif", NULL},
+         "--output: there is no format .gif; there are .mp4, .webm, .ogg and .mp3, .m3u8"                      },
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_null(parse(cases[i].args, &error));
+        g_test_message("%s", error->message);
+        g_assert_true(g_str_has_prefix(error->message, cases[i].text));
+    }
+}
+
 static void test_encoding(void)
 {
     /* A preset that single options change. */
@@ -314,6 +381,8 @@ int main(int argc, char **argv)
     g_test_add_func("/cli/options/participant", test_participant);
     g_test_add_func("/cli/options/kinds", test_kinds);
     g_test_add_func("/cli/options/sound-only", test_sound_only);
+    g_test_add_func("/cli/options/series", test_series);
+    g_test_add_func("/cli/options/series-refused", test_series_refused);
     g_test_add_func("/cli/options/encoding", test_encoding);
     g_test_add_func("/cli/options/run", test_run);
     g_test_add_func("/cli/options/environment", test_environment);

@@ -110,11 +110,46 @@ static void test_streams(void)
                     "rtmp://x/live/{k...y}  0.0 s  failed");
 }
 
+/* A line for each output; what is the same for all is said of the first. */
+static void test_series(void)
+{
+    const EgPlan plan = {
+        .processing = EG_PROCESSING_ENCODE,
+        .video = {.codec = EG_CODEC_H264, .width = 1280, .height = 720},
+        .audio = {.codec = EG_CODEC_AAC},
+    };
+    Livekit__SegmentsInfo segments = LIVEKIT__SEGMENTS_INFO__INIT;
+    segments.playlist_name = str("d/x.m3u8");
+    segments.duration = 12 * EG_NS_PER_S;
+    segments.size = 3700000;
+    Livekit__SegmentsInfo *segment_results[] = {&segments};
+    Livekit__ImagesInfo images = LIVEKIT__IMAGES_INFO__INIT;
+    images.filename_prefix = str("d/shot");
+    images.image_count = 1;
+    Livekit__ImagesInfo *image_results[] = {&images};
+    Livekit__EgressInfo info = LIVEKIT__EGRESS_INFO__INIT;
+    info.n_segment_results = 1;
+    info.segment_results = segment_results;
+    info.n_image_results = 1;
+    info.image_results = image_results;
+    g_autofree char *text = eg_result_summary(&info, &plan, "alice: camera");
+    g_assert_cmpstr(text, ==,
+                    "d/x.m3u8  12.0 s  3.7 MB  H264 1280x720, AAC  (alice: camera)\n"
+                    "d/shot\xe2\x80\xa6  1 image");
+
+    const EgPlan alone = {.processing = EG_PROCESSING_ENCODE};
+    info.n_segment_results = 0;
+    images.image_count = 3;
+    g_autofree char *line = eg_result_summary(&info, &alone, NULL);
+    g_assert_cmpstr(line, ==, "d/shot\xe2\x80\xa6  3 images");
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/cli/result/json", test_json);
     g_test_add_func("/cli/result/summary", test_summary);
+    g_test_add_func("/cli/result/series", test_series);
     g_test_add_func("/cli/result/streams", test_streams);
     return g_test_run();
 }
