@@ -35,37 +35,29 @@ static bool fail(Reader *reader, const EgYamlNode *node, const EgConfigKey *key,
     return false;
 }
 
+/* Flags are a section whose keys nobody but the user knows: kept as a list of "name=value". */
+static char *list_entry(const EgYamlNode *node, guint i)
+{
+    const EgYamlNode *value = node->values->pdata[i];
+    if (node->kind == EG_YAML_LIST)
+        return g_strdup(value->text);
+    const char *text = eg_yaml_is_null(value) ? "true" : value->text;
+    return g_strconcat(node->keys->pdata[i], "=", text, NULL);
+}
+
 static bool read_list(Reader *reader, const EgConfigKey *key, const EgYamlNode *node,
                       GError **error)
 {
-    if (node->kind != EG_YAML_LIST)
+    if (node->kind != (key->kind == EG_KEY_FLAGS ? EG_YAML_SECTION : EG_YAML_LIST))
         return fail(reader, node, key, error);
     g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < node->values->len; i++) {
         const EgYamlNode *value = node->values->pdata[i];
         if (value->kind != EG_YAML_SCALAR)
             return fail(reader, value, key, error);
-        if (*value->text != '\0')
-            g_ptr_array_add(texts, g_strdup(value->text));
-    }
-    g_ptr_array_add(texts, NULL);
-    char **list = (char **)g_ptr_array_steal(texts, NULL);
-    return eg_config_value_set_list(reader->config, key, list) || fail(reader, node, key, error);
-}
-
-/* As a list, of which each entry has a name and its value. */
-static bool read_flags(Reader *reader, const EgConfigKey *key, const EgYamlNode *node,
-                       GError **error)
-{
-    if (node->kind != EG_YAML_SECTION)
-        return fail(reader, node, key, error);
-    g_autoptr(GPtrArray) texts = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; i < node->values->len; i++) {
-        const EgYamlNode *value = node->values->pdata[i];
-        if (value->kind != EG_YAML_SCALAR)
-            return fail(reader, value, key, error);
-        const char *text = eg_yaml_is_null(value) ? "true" : value->text;
-        g_ptr_array_add(texts, g_strconcat(node->keys->pdata[i], "=", text, NULL));
+        g_autofree char *text = list_entry(node, i);
+        if (*text != '\0')
+            g_ptr_array_add(texts, g_steal_pointer(&text));
     }
     g_ptr_array_add(texts, NULL);
     char **list = (char **)g_ptr_array_steal(texts, NULL);
@@ -92,8 +84,6 @@ static bool read_value(Reader *reader, const EgConfigKey *key, const EgYamlNode 
     warn_if_unused(reader, key, node);
     if (key->kind == EG_KEY_ANYTHING)
         return true;
-    if (key->kind == EG_KEY_FLAGS)
-        return read_flags(reader, key, node, error);
     if (eg_config_key_is_list(key))
         return read_list(reader, key, node, error);
     return (node->kind == EG_YAML_SCALAR && eg_config_value_set(reader->config, key, node->text)) ||
