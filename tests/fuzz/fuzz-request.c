@@ -1,9 +1,11 @@
 /* Requests as livekit-server sends them: the input is a byte of what the configuration allows, then
  * the bytes of an rpc.StartEgressRequest. */
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/time.h"
 #include "request/filename.h"
 #include "request/plan.h"
 
@@ -46,24 +48,52 @@ static void check_selection(const EgSelection *selection)
                        eg_selection_is_open(selection, EG_MEDIA_VIDEO));
 }
 
-static void check_file(const EgOutput *output, const EgConfig *config)
+static void check_file(const char *template, const EgConfig *config)
 {
     g_assert_false(config->disallow_local_storage);
     g_autoptr(GError) error = NULL;
-    eg_filename_check(output->path_template, &error);
+    eg_filename_check(template, &error);
     g_assert_no_error(error);
     if (config->local_root != NULL) {
         g_autofree char *folder = g_strconcat(config->local_root, "/", NULL);
-        g_assert_true(g_str_has_prefix(output->path_template, folder));
+        g_assert_true(g_str_has_prefix(template, folder));
     }
+}
+
+/* Segments begin with key frames, all in places that are allowed. */
+static void check_segments(const EgPlan *plan, const EgOutput *output, const EgConfig *config)
+{
+    check_file(output->segments.playlist_template, config);
+    if (output->segments.live_playlist_template != NULL)
+        check_file(output->segments.live_playlist_template, config);
+    g_assert_cmpint(output->segments.duration_ns, >=, EG_NS_PER_S);
+    if (plan->video.codec == EG_CODEC_NONE)
+        return;
+    double intervals = (double)output->segments.duration_ns /
+                       (plan->video.key_frame_interval_s * (double)EG_NS_PER_S);
+    g_assert_cmpfloat_with_epsilon(intervals, rint(intervals), 1e-6);
+}
+
+static void check_images(const EgPlan *plan, const EgOutput *output)
+{
+    g_assert_true(eg_selection_has(&plan->selection, EG_MEDIA_VIDEO));
+    g_assert_cmpint(output->images.format, !=, EG_IMAGE_NONE);
+    g_assert_cmpint(output->images.interval_ns, >=, EG_NS_PER_S);
+    g_assert_true(plan->video.width > 0 && plan->video.height > 0 && plan->video.fps > 0);
 }
 
 static void check_output(const EgPlan *plan, const EgOutput *output, const EgConfig *config)
 {
     g_assert_true((output->path_template != NULL) != (output->url != NULL));
     if (output->path_template != NULL)
-        check_file(output, config);
-    if (plan->processing == EG_PROCESSING_PASSTHROUGH || output->kind == EG_OUTPUT_IMAGES)
+        check_file(output->path_template, config);
+    if (output->kind == EG_OUTPUT_SEGMENTS)
+        check_segments(plan, output, config);
+    if (output->kind == EG_OUTPUT_IMAGES) {
+        check_images(plan, output);
+        return;
+    }
+    if (plan->processing == EG_PROCESSING_PASSTHROUGH)
         return;
     bool has_audio = eg_selection_has(&plan->selection, EG_MEDIA_AUDIO);
     g_assert_cmpint(eg_format_holds(output->format, plan->audio.codec), ==, has_audio);
