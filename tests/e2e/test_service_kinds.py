@@ -440,8 +440,8 @@ REFUSALS = [
     ("start_participant_egress", api.ParticipantEgressRequest(identity="alice"),
      "invalid_argument", INVALID + "output"),
     ("start_participant_egress", api.ParticipantEgressRequest(
-        identity="alice", file_outputs=FILE, advanced=api.EncodingOptions(width=321)),
-     "invalid_argument", INVALID + "width (321; it must be even and from 16 to 7680"),
+        identity="alice", file_outputs=FILE, advanced=api.EncodingOptions(width=8)),
+     "invalid_argument", INVALID + "width (8; it must be from 16 to 7680"),
     ("start_track_composite_egress", api.TrackCompositeEgressRequest(file_outputs=FILE),
      "invalid_argument", INVALID + "audio_track_id or video_track_id"),
     ("start_track_egress", api.TrackEgressRequest(file=api.DirectFileOutput(filepath="out")),
