@@ -45,6 +45,8 @@ typedef struct {
     bool is_silent;    /* what was put out last is silence of ours */
     bool is_continued; /* something was put out, up to: */
     gint64 next_ns;    /* on the output's time */
+    gint64 key_ns;     /* the instant of the last key frame */
+    bool asks_for_key; /* for another one */
 } Line;
 
 typedef struct {
@@ -354,6 +356,7 @@ static void stream_ended(EgGraphTrack *track)
     if (line->owner != track)
         return;
     line->owner = NULL;
+    line->asks_for_key = false;
     if (pass->phase == PHASE_WAITING)
         g_queue_clear_full(&line->held, (GDestroyNotify)gst_buffer_unref);
 }
@@ -373,6 +376,24 @@ static void stream_caps(EgGraphTrack *track, GstCaps *caps)
         eg_graph_put_caps(track->graph, track->media, caps);
 }
 
+/* Whoever joins a stream, or a server that has lost it, can only begin with a key frame, and
+ * nothing in a room asks for one regularly. */
+static void watch_key_frames(const EgGraphTrack *track, Line *line, const GstBuffer *frame)
+{
+    const EgGraph *graph = track->graph;
+    gint64 now_ns = eg_frame_pts(frame);
+    bool is_key = eg_frame_is_key(frame);
+    if (graph->params.key_frame_interval_ns == 0)
+        return;
+    if (is_key)
+        line->key_ns = now_ns;
+    bool asks = !is_key && now_ns - line->key_ns >= graph->params.key_frame_interval_ns;
+    if (asks == line->asks_for_key)
+        return;
+    line->asks_for_key = asks;
+    graph->events.wants_key_frame(graph->user, track->user, asks);
+}
+
 static void stream_frame(EgGraphTrack *track, GstBuffer *frame)
 {
     EgGraph *graph = track->graph;
@@ -382,6 +403,8 @@ static void stream_frame(EgGraphTrack *track, GstBuffer *frame)
         (pass->phase == PHASE_WAITING && line->held.length >= MAX_HELD)) {
         gst_buffer_unref(frame);
     } else if (pass->phase == PHASE_RUNNING) {
+        if (track->media == EG_MEDIA_VIDEO)
+            watch_key_frames(track, line, frame);
         put(graph, track->media, frame);
     } else {
         g_queue_push_tail(&line->held, frame);

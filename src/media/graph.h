@@ -57,7 +57,10 @@ typedef struct {
     EgAudioEncoding audio;
     bool wants_pictures; /* as they are put out, also where none are encoded */
     guint video_threads; /* of the encoder; 0: it decides */
-    gint64 latency_ns;   /* how long what is late is waited for */
+    /* In passthrough: when none has come for so long, the sender is asked for a key frame; 0: it
+     * sends them as it likes. */
+    gint64 key_frame_interval_ns;
+    gint64 latency_ns; /* how long what is late is waited for */
     /* Whether tracks of either kind may still be published, beyond those that are added before
      * eg_graph_start(). */
     bool may_have_audio;

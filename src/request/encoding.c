@@ -229,6 +229,32 @@ static bool check_passthrough_sound(const EgOutput *output, GError **error)
     return false;
 }
 
+/* What servers of streams expect of pictures, and RTMP of their rate. */
+static void adapt_to_streams(EgPlan *plan)
+{
+    if (!eg_selection_has(&plan->selection, EG_MEDIA_VIDEO))
+        return;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind != EG_OUTPUT_STREAM)
+            continue;
+        if (plan->video.key_frame_interval_s <= 0)
+            plan->video.key_frame_interval_s = STREAM_KEY_FRAME_INTERVAL_S;
+        if (plan->outputs[i].format == EG_FORMAT_FLV)
+            plan->video.is_constant_rate = true;
+    }
+}
+
+/* As it is sent, a key frame is asked for when a segment is due to end. */
+static void adapt_to_segments(EgPlan *plan)
+{
+    double *interval_s = &plan->video.key_frame_interval_s;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        double duration_s = (double)plan->outputs[i].segments.duration_ns / (double)EG_NS_PER_S;
+        if (duration_s > 0 && (*interval_s <= 0 || *interval_s > duration_s))
+            *interval_s = duration_s;
+    }
+}
+
 static bool settle_passthrough(EgPlan *plan, GError **error)
 {
     if (plan->selection.lifetime == EG_LIFETIME_ROOM) {
@@ -247,6 +273,8 @@ static bool settle_passthrough(EgPlan *plan, GError **error)
         if (has_audio && !check_passthrough_sound(&plan->outputs[i], error))
             return false;
     }
+    adapt_to_streams(plan);
+    adapt_to_segments(plan);
     return settle_untaken_video(plan, error);
 }
 
@@ -387,21 +415,6 @@ static void drop_untaken(EgPlan *plan)
         plan->video = (EgVideoEncoding){0};
     else if (first_that_takes(plan, EG_MEDIA_VIDEO) == NULL)
         plan->video.codec = EG_CODEC_NONE;
-}
-
-/* What servers of streams expect of pictures, and RTMP of their rate. */
-static void adapt_to_streams(EgPlan *plan)
-{
-    if (plan->video.codec == EG_CODEC_NONE)
-        return;
-    for (guint i = 0; i < plan->n_outputs; i++) {
-        if (plan->outputs[i].kind != EG_OUTPUT_STREAM)
-            continue;
-        if (plan->video.key_frame_interval_s <= 0)
-            plan->video.key_frame_interval_s = STREAM_KEY_FRAME_INTERVAL_S;
-        if (plan->outputs[i].format == EG_FORMAT_FLV)
-            plan->video.is_constant_rate = true;
-    }
 }
 
 static bool settle_encode(EgPlan *plan, GError **error)

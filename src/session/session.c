@@ -1,6 +1,8 @@
 /* One egress: the state machine and what hangs on its transitions. */
 #include "session/session-private.h"
 
+#include <math.h>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "media/gst-util.h"
@@ -385,6 +387,7 @@ bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GErro
         .audio = plan->audio,
         .wants_pictures = wants_pictures(plan),
         .video_threads = session->config->video_encoder_threads,
+        .key_frame_interval_ns = llrint(plan->video.key_frame_interval_s * (double)EG_NS_PER_S),
         .latency_ns = plan->latency_ns,
         .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),
         .may_have_video = eg_selection_is_open(&plan->selection, EG_MEDIA_VIDEO),

@@ -340,3 +340,52 @@ def test_rtmps(standalone, publish, room, rtmp, tmp_path):
     assert standalone.hooks.wait_ended(egress_id)["status"] == "EGRESS_COMPLETE"
     server.publications.wait("publish_done", "key")
     expect_stream(server.recordings("key")[0])
+
+
+def test_update_behind_livekit(fleet, publish, room, rtmp):
+    """The same by way of livekit-server; an egress without streams is not updated."""
+    fleet = fleet()
+    server = rtmp()
+    publisher = lively(fleet.server, publish, room)
+    egress_id = stream_participant(fleet, room, server.url("one")).egress_id
+    fleet.hooks.wait_active(egress_id)
+    update(fleet, egress_id, add=[server.url("two")], remove=[server.url("one")])
+    wait_streams(fleet, egress_id, lambda s: "startedAt" in s.get("{t...o}", {}) and
+                 s["{o...e}"].get("status") == "FINISHED")
+    assert [s.status for s in fleet.egress.list(egress_id=egress_id)[0].stream_results] == [
+        api.StreamInfo.FINISHED, api.StreamInfo.ACTIVE]
+    server.wait_bytes("two", 200_000)
+    assert fleet.egress.stop(egress_id).status == api.EgressStatus.EGRESS_ENDING
+    ended = fleet.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE"
+    assert {s["status"] for s in ended["streamResults"]} == {"FINISHED"}
+    server.publications.wait("publish_done", "two")
+
+    sound = fleet.egress.room_audio(room, server.folder / "room.ogg").egress_id
+    fleet.hooks.wait_active(sound)
+    with pytest.raises(api.TwirpError) as caught:
+        update(fleet, sound, add=[server.url("one")])
+    assert caught.value.message.endswith("UpdateStream called on non-streaming egress")
+    publisher.wait_media(1)
+    fleet.egress.stop(sound)
+    assert fleet.hooks.wait_ended(sound)["status"] == "EGRESS_COMPLETE"
+
+
+def test_picture_as_it_is_sent(shared_server, publish, record, room, rtmp):
+    """H264 of a room fits into RTMP; its Opus does not."""
+    server = rtmp()
+    publisher = publish(shared_server)
+    publisher.join("alice", room, tag=3)
+    track = publisher.camera("alice")
+    recorder = record(shared_server, "--video-track", track, "--passthrough", "--duration", "5s",
+                      "-o", server.url("key"), room=room, output=None)
+    assert recorder.wait() == 0, recorder.error_lines
+    server.publications.wait("publish_done", "key")
+    recording = analyse(server.recordings("key")[0])
+    recording.expect_codecs("h264", None)
+    recording.expect_tags(3)
+    recording.expect_duration(5, within=0.5)
+    refused = record(shared_server, "--participant", "alice", "--passthrough", "-o",
+                     server.url("key"), room=room, output=None, name="refused")
+    assert refused.wait() == 2
+    assert "PASSTHROUGH into flv, which holds AAC, H264, but rooms send Opus" in refused.error_lines[-1]
