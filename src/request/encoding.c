@@ -244,6 +244,17 @@ static void adapt_to_streams(EgPlan *plan)
     }
 }
 
+/* As it is sent, a key frame is asked for when a segment is due to end. */
+static void adapt_to_segments(EgPlan *plan)
+{
+    double *interval_s = &plan->video.key_frame_interval_s;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        double duration_s = (double)plan->outputs[i].segments.duration_ns / (double)EG_NS_PER_S;
+        if (duration_s > 0 && (*interval_s <= 0 || *interval_s > duration_s))
+            *interval_s = duration_s;
+    }
+}
+
 static bool settle_passthrough(EgPlan *plan, GError **error)
 {
     if (plan->selection.lifetime == EG_LIFETIME_ROOM) {
@@ -263,6 +274,7 @@ static bool settle_passthrough(EgPlan *plan, GError **error)
             return false;
     }
     adapt_to_streams(plan);
+    adapt_to_segments(plan);
     return settle_untaken_video(plan, error);
 }
 

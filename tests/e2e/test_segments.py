@@ -48,6 +48,12 @@ def expect_whole(playlist, seconds, audio=True, video=True):
             assert abs(hls.packets(segment.path, "a")[0][0] - at) < 0.03
 
 
+def expect_even_beeps(recording):
+    """The first one may have begun before the recording."""
+    recording.sound.beeps = recording.sound.beeps[1:]
+    recording.expect_even_beeps()
+
+
 def test_file_segments_and_images_of_one_encode(fleet, publish, room, tmp_path):
     fleet = fleet()
     publisher = lively(fleet.server, publish, room)
@@ -86,7 +92,7 @@ def test_file_segments_and_images_of_one_encode(fleet, publish, room, tmp_path):
     joined.expect_moving()
     joined.expect_tags(3)
     joined.expect_av_offset()
-    joined.expect_even_beeps()
+    expect_even_beeps(joined)
     whole = analyse(tmp_path / "out.mp4")
     whole.expect_finished_mp4()
     whole.expect_av_offset()
@@ -173,7 +179,7 @@ def test_track_composite_named_by_time(fleet, publish, room, tmp_path):
     joined = analyse(playlist.join(tmp_path / "joined.ts"))
     joined.expect_constant_rate(30)
     joined.expect_av_offset()
-    joined.expect_even_beeps()
+    expect_even_beeps(joined)
     joined.expect_ends_together()
     # The first picture was captured when the playlist says: pictures repeat every 20 seconds.
     first = joined.video.counter[joined.video.readable[0]] / 30
@@ -198,7 +204,7 @@ def test_sound_alone(fleet, publish, room, tmp_path):
     joined = analyse(playlist.join(tmp_path / "joined.ts"))
     joined.expect_codecs(None, "aac")
     joined.expect_tones(550, start=1)
-    joined.expect_even_beeps()
+    expect_even_beeps(joined)
 
 
 def test_as_it_is_sent(fleet, publish, room, tmp_path):

@@ -178,6 +178,13 @@ static void test_key_frames(void)
                   "{'segments':{'segmentDuration':6}},{'segments':{'segmentDuration':4}}]}}",
                   &config);
     g_assert_cmpfloat(plan->video.key_frame_interval_s, ==, 2);
+    /* As it is sent, they are asked for. */
+    g_autoptr(EgPlan) sent =
+        good_plan("{'trackComposite':{'roomName':'r','videoTrackId':'V','preset':'PASSTHROUGH',"
+                  "'segmentOutputs':[{'segmentDuration':6}]}}",
+                  &config);
+    g_assert_cmpint(sent->processing, ==, EG_PROCESSING_PASSTHROUGH);
+    g_assert_cmpfloat(sent->video.key_frame_interval_s, ==, 6);
 }
 
 static void test_images(void)
