@@ -31,6 +31,11 @@ def expect_stream(path, tag=3):
     return recording
 
 
+def expect_whole_sound(recording):
+    """Every packet of it: what is silent because the machine was busy is another matter."""
+    assert not recording.sound.holes and not recording.sound.overlaps, recording.report()
+
+
 def read_packets(path) -> list:
     """Of the pictures: (seconds, bytes, whether it is a key frame)"""
     rows = subprocess.run(
@@ -174,7 +179,7 @@ def test_server_killed(shared_server, publish, record, room, rtmp):
     assert resumed.start > analyse(first).video.pts[0] + 2
     recording = expect_stream(recorder.path)
     recording.expect_constant_rate(30)
-    recording.expect_no_gaps(start=1)
+    expect_whole_sound(recording)
 
 
 def test_srt_receiver_killed(shared_server, publish, record, room, srt, ports):
@@ -212,11 +217,11 @@ def test_slow_network(shared_server, publish, record, room, rtmp, ports):
     stream.expect_codecs("h264", "aac")
     stream.expect_tags(3)
     stream.expect_in_order()
-    stream.expect_no_gaps(start=stream.start + 1)
+    expect_whole_sound(stream)
     assert max(b - a for a, b in zip(stream.video.pts, stream.video.pts[1:])) > 1
     recording = expect_stream(recorder.path)
     recording.expect_constant_rate(30)
-    recording.expect_no_gaps(start=1)
+    expect_whole_sound(recording)
 
 
 def test_server_stands_still(shared_server, publish, record, room, rtmp):
@@ -235,7 +240,7 @@ def test_server_stands_still(shared_server, publish, record, room, rtmp):
     assert recorder.stop() == 0, recorder.error_lines
     recording = expect_stream(recorder.path)
     recording.expect_constant_rate(30)
-    recording.expect_no_gaps(start=1)
+    expect_whole_sound(recording)
 
 
 def stream_participant(standalone, room, *urls, **options):
