@@ -22,13 +22,14 @@ const DEAD_BAND_MS = 4;
 /** Pictures that take so much more than they were asked to have reasons of their own: late packets. */
 const OWN_WAY_MS = 10;
 
-const MAX_WAIT_MS = 1000;
+const MAX_WAIT_MS = 2000;
 
 /** Clocks of a sender's picture and sound that are farther apart are not believed. */
 const MAX_SKEW_MS = 500;
 
-/** So much of a measurement is new. */
-const NEW_SHARE = 0.5;
+/** Reports are for a moment: how late a stream is played then, it need not be on the whole. Of what one
+ * says, so much is believed at once. */
+const REPORT_SHARE = 0.2;
 
 /** Of one stream, since it was last looked at. */
 export interface Delay {
@@ -54,10 +55,6 @@ function clamp(value: number, low: number, high: number): number {
   return Math.min(high, Math.max(low, value));
 }
 
-function blend(before: number, value: number): number {
-  return before + NEW_SHARE * (value - before);
-}
-
 /** Keeps one picture and its sound in step. */
 export class Alignment {
   private waits = FIRST_WAITS;
@@ -70,12 +67,11 @@ export class Alignment {
   update(sound: Delay, picture: Delay, now: number): Waits {
     this.heardSince ??= now;
     const isFilling = now - this.heardSince < FILLING_MS;
-    if (!isFilling || sound.takenMs > this.soundMs)
-      this.soundMs = blend(this.soundMs, sound.takenMs);
+    if (!isFilling || sound.takenMs > this.soundMs) this.soundMs = sound.takenMs;
     // What is captured at the same instant need not arrive at the same instant.
     if (sound.ageMs !== undefined && picture.ageMs !== undefined) {
       const skew = sound.ageMs - sound.takenMs - (picture.ageMs - picture.takenMs);
-      this.skewMs = blend(this.skewMs, clamp(skew, -MAX_SKEW_MS, MAX_SKEW_MS));
+      this.skewMs += REPORT_SHARE * (clamp(skew, -MAX_SKEW_MS, MAX_SKEW_MS) - this.skewMs);
     }
     const wanted = this.soundMs + this.skewMs + SEEN_EARLY_MS;
     this.waits = { soundMs: this.soundWait(picture, wanted), pictureMs: this.pictureWait(wanted) };
@@ -95,7 +91,7 @@ export class Alignment {
     const isHeld = picture.takenMs <= Math.max(pictureMs, this.askedBefore) + OWN_WAY_MS;
     const behind = picture.takenMs - wanted;
     if (isHeld || behind < OWN_WAY_MS) return soundMs;
-    return clamp(blend(soundMs, soundMs + behind), SOUND_WAIT_MS, MAX_WAIT_MS);
+    return clamp(soundMs + behind / 2, SOUND_WAIT_MS, MAX_WAIT_MS);
   }
 }
 
