@@ -459,8 +459,16 @@ bool eg_session_start(EgSession *session, GError **error)
         eg_warn(session->log, plan->warnings->pdata[i]);
     if (plan->room_name != NULL && !make_token(session, &token, error))
         return false;
-    session->source = eg_source_new(session->loop, plan, session->config, token, session->log,
-                                    &eg_session_source_events, session, error);
+    const EgSourceParams source = {
+        .loop = session->loop,
+        .plan = plan,
+        .config = session->config,
+        .token = token,
+        .log = session->log,
+        .events = eg_session_source_events,
+        .user = session,
+    };
+    session->source = eg_source_new(&source, error);
     if (session->source == NULL)
         return false;
     /* While the server is being reached: it takes some tens of milliseconds. */

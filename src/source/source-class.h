@@ -2,17 +2,6 @@
 
 #include "source/source.h"
 
-/* What all sources share; each has its own beside it. */
-typedef struct {
-    EgLoop *loop;
-    const EgPlan *plan;
-    const EgConfig *config;
-    const char *token; /* valid in open() */
-    const EgLog *log;
-    EgSourceEvents events;
-    gpointer user; /* of the events */
-} EgSourceParams;
-
 /* One kind of source, a row of the table in source.c. */
 typedef struct {
     gpointer (*open)(const EgSourceParams *params, GError **error);

@@ -31,21 +31,10 @@ const char *eg_end_reason_name(EgEndReason reason)
     return end_reasons[reason];
 }
 
-EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const char *token,
-                        const EgLog *log, const EgSourceEvents *events, gpointer user,
-                        GError **error)
+EgSource *eg_source_new(const EgSourceParams *params, GError **error)
 {
-    const EgSourceParams params = {
-        .loop = loop,
-        .plan = plan,
-        .config = config,
-        .token = token,
-        .log = log,
-        .events = *events,
-        .user = user,
-    };
-    const EgSourceClass *class = classes[plan->source];
-    gpointer variant = class->open(&params, error);
+    const EgSourceClass *class = classes[params->plan->source];
+    gpointer variant = class->open(params, error);
     if (variant == NULL)
         return NULL;
     EgSource *source = g_new(EgSource, 1);

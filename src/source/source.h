@@ -74,11 +74,19 @@ typedef struct {
     guint64 missed_pictures;  /* of a page, since this process had no time to look */
 } EgSourceStats;
 
-/* Starts at once. `token` joins the room (NULL: there is none). Plan, config and log must outlive
- * the source. What is wrong at once is an error; everything else comes as `ended`. */
-EgSource *eg_source_new(EgLoop *loop, const EgPlan *plan, const EgConfig *config, const char *token,
-                        const EgLog *log, const EgSourceEvents *events, gpointer user,
-                        GError **error);
+/* Plan, config and log must outlive the source. */
+typedef struct {
+    EgLoop *loop;
+    const EgPlan *plan;
+    const EgConfig *config;
+    const char *token; /* joins the room; NULL: there is none. Copied if needed */
+    const EgLog *log;
+    EgSourceEvents events;
+    gpointer user; /* of the events */
+} EgSourceParams;
+
+/* Starts at once. What is wrong at once is an error; everything else comes as `ended`. */
+EgSource *eg_source_new(const EgSourceParams *params, GError **error);
 
 /* Leaves the room, ends the browser; no callback comes afterwards. */
 void eg_source_free(EgSource *source);
