@@ -47,5 +47,8 @@ extern const EgSourceEvents eg_session_source_events;
  * middle of something. The first cause counts. */
 void eg_session_end_soon(EgSession *session, EgEndReason reason, const GError *error);
 
+/* Something has changed that the report says of an output; `user` is the session. */
+void eg_session_outputs_changed(gpointer user);
+
 /* When the source has been found. */
 bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error);
