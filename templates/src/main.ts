@@ -3,6 +3,7 @@
 
 import { ConnectionState, LogLevel, Room, RoomEvent, setLogLevel } from "livekit-client";
 import { type Layout, parseLayout } from "./layout";
+import { alignAll, compareClocks } from "./receivers";
 import { allGuests, mediaOf, onChange, playSound } from "./room";
 import { Signals } from "./signals";
 import { Stage } from "./stage";
@@ -65,6 +66,8 @@ async function run(root: HTMLElement): Promise<void> {
     signals.update(mediaOf(room));
   });
   playSound(room);
+  alignAll(room);
+  compareClocks(room);
   room.on(RoomEvent.ParticipantMetadataChanged, (_, participant) => {
     if (participant.isLocal) obey();
   });

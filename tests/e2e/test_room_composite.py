@@ -1,4 +1,5 @@
 """Whole rooms, as the default page shows them, behind an unmodified livekit-server."""
+import numpy as np
 import pytest
 from livekit import api
 
@@ -12,7 +13,10 @@ pytestmark = pytest.mark.xdist_group("rooms")
 # A browser plays rooms by its own clock, and tests run beside each other on two cores: for so long, in
 # seconds, a picture may stay.
 HELD_SECONDS = 1.0
-OFFSET_MS = 120
+# Pictures wait for their sound: half of them are in step however much else runs. A moment in which the
+# machine was busy puts some out of step, until the next look at what sound takes.
+MEDIAN_OFFSET_MS = 30
+OFFSET_MS = 100
 
 NAMES = ["alice", "bob", "carol", "dave"]
 
@@ -85,6 +89,8 @@ def expect_mixed(recording, *people):
     recording.expect_tones(*tones_of(*people), start=recording.sound.start + 1)
     recording.expect_no_gaps(start=recording.sound.start + 1)
     recording.expect_av_offset(p95_ms=OFFSET_MS, worst_ms=500, at_least=3)
+    median_ms = np.median(recording.picture_offsets()[:, 1]) * 1000
+    assert abs(median_ms) <= MEDIAN_OFFSET_MS, f"{median_ms:+.1f} ms: {recording.report()}"
 
 
 @pytest.mark.parametrize("count, display", [(1, "x11"), (2, "wayland"), (4, "wayland")])
