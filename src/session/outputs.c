@@ -348,7 +348,8 @@ static bool open_member(Member *member, const EgOutput *planned, GError **error)
         .playlist = names.playlist,
         .live_playlist = names.live_playlist,
     };
-    eg_report_set_names(params->report, member->output, &reported);
+    if (planned->path_template != NULL)
+        eg_report_set_names(params->report, member->output, &reported);
     member->name = name_of(planned, &names);
     return true;
 }

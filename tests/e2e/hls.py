@@ -80,6 +80,8 @@ def packets(path: pathlib.Path, kind: str) -> list:
 
 def decode_errors(path: pathlib.Path) -> str:
     """What ffmpeg complains about when it decodes the file alone."""
-    run = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"],
+    # Times are those of the file: none are made up, or rounded to a frame rate.
+    run = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", str(path), "-fps_mode", "passthrough",
+                          "-enc_time_base", "1:90000", "-f", "null", "-"],
                          capture_output=True, text=True, check=False)
     return run.stderr

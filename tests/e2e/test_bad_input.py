@@ -70,14 +70,15 @@ def test_output_exists(shared_server, record, tmp_path):
 
 @pytest.mark.parametrize("options, output, words", [
     (("--participant", "a", "--track", "TR_x"), "out.mp4", ("--participant", "--track")),
-    (("--participant", "a", "--width", "321", "--height", "180"), "out.mp4", ("width", "even")),
+    (("--participant", "a", "--width", "8000", "--height", "180"), "out.mp4", ("width", "7680")),
     (("--participant", "a", "--preset", "8k"), "out.mp4", ("720p30",)),
     (("--participant", "a", "--audio-codec", "aac"), "out.webm", ("webm", "Opus")),
     (("--participant", "a", "--passthrough"), "out.mp3", ("mp3",)),
     (("--participant", "a"), "out.avi", (".mp4",)),
     (("--participant", "a", "--duration", "soon"), "out.mp4", ("duration",)),
     (("--participant", "a"), "{nonsense}.mp4", ("{nonsense}",)),
-    ((), "out.mp4", ("--participant",)),
+    (("--participant", "a", "--web", "http://x/"), "out.mp4", ("--participant", "--web")),
+    (("--layout", "grid", "--track", "TR_x"), "out.mp4", ("--layout", "tracks")),
 ])
 def test_contradictory_options(shared_server, record, options, output, words):
     fails(record(shared_server, *options, output=output), 2, *words)

@@ -579,7 +579,7 @@ def test_invalid_requests(fleet, room, tmp_path):
     fleet.server.create_room(room)
     prefix = "request has missing or invalid field: "
     file = api.EncodedFileOutput(filepath=str(tmp_path / "out.mp4"))
-    segments = api.SegmentedFileOutput(filename_prefix=str(tmp_path / "seg"), playlist_name="list")
+    stored = api.EncodedFileOutput(filepath="out.mp4", s3=api.S3Upload(bucket="b"))
     cases = [
         ("start_participant_egress",
          api.ParticipantEgressRequest(room_name=room, file_outputs=[file]), prefix + "identity"),
@@ -605,11 +605,11 @@ def test_invalid_requests(fleet, room, tmp_path):
         expect_refused("invalid_argument", 400, text, fleet.egress.call, method, request)
     not_yet = [
         ("start_participant_egress",
-         api.ParticipantEgressRequest(room_name=room, identity="alice", segment_outputs=[segments])),
+         api.ParticipantEgressRequest(room_name=room, identity="alice", file_outputs=[stored])),
         ("start_web_egress",
-         api.WebEgressRequest(url="http://localhost/", segment_outputs=[segments])),
+         api.WebEgressRequest(url="http://localhost/", file_outputs=[stored])),
         ("start_room_composite_egress",
-         api.RoomCompositeEgressRequest(room_name=room, segment_outputs=[segments])),
+         api.RoomCompositeEgressRequest(room_name=room, file_outputs=[stored])),
     ]
     for method, request in not_yet:
         expect_refused("unimplemented", 501, "", fleet.egress.call, method, request)
