@@ -87,24 +87,26 @@ def report(measured: list, rounds: int, seconds: float, load_before: str) -> str
     return "\n".join(lines)
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench/run")
-    parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--cases", default=",".join(case.name for case in CASES))
+def parse_arguments(prog, cases, rounds, seconds, least_seconds):
+    """What a bench of such cases is told. rounds and seconds are the defaults; fewer seconds than the
+    last are refused."""
+    parser = argparse.ArgumentParser(prog=prog)
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=float, default=seconds)
+    parser.add_argument("--cases", default=",".join(case.name for case in cases))
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     names = arguments.cases.split(",")
-    if unknown := set(names) - {case.name for case in CASES}:
+    if unknown := set(names) - {case.name for case in cases}:
         parser.error(f"there is no case {', '.join(sorted(unknown))}")
-    if arguments.rounds < 1 or arguments.seconds < 2:
-        parser.error("there must be at least one round, of two seconds")
-    arguments.cases = [case for case in CASES if case.name in names]
+    if arguments.rounds < 1 or arguments.seconds < least_seconds:
+        parser.error(f"there must be at least one round, of {least_seconds} seconds")
+    arguments.cases = [case for case in cases if case.name in names]
     return arguments
 
 
 def main() -> int:
-    arguments = parse_arguments()
+    arguments = parse_arguments("bench/run", CASES, rounds=1, seconds=20, least_seconds=2)
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         floors = floor.Floor(os.environ["PUBLISHER"], folder)

@@ -1,6 +1,5 @@
 """What recording pages costs, and how well it is done: an animated page, and rooms, on both displays. See
 bench/run, which provides everything that this needs."""
-import argparse
 import collections
 import contextlib
 import dataclasses
@@ -276,24 +275,9 @@ def report(measured: list, rounds: int, seconds: float, load_before: str) -> str
     return "\n".join(lines)
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(prog="bench/run pages")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=15)
-    parser.add_argument("--cases", default=",".join(case.name for case in CASES))
-    parser.add_argument("--write", action="store_true")
-    arguments = parser.parse_args()
-    names = arguments.cases.split(",")
-    if unknown := set(names) - {case.name for case in CASES}:
-        parser.error(f"there is no case {', '.join(sorted(unknown))}")
-    if arguments.rounds < 1 or arguments.seconds < FLOOR_SECONDS:
-        parser.error(f"there must be at least one round, of {FLOOR_SECONDS} seconds")
-    arguments.cases = [case for case in CASES if case.name in names]
-    return arguments
-
-
 def main() -> int:
-    arguments = parse_arguments()
+    arguments = bench.parse_arguments("bench/run pages", CASES, rounds=3, seconds=15,
+                                      least_seconds=FLOOR_SECONDS)
     with contextlib.ExitStack() as stack:
         # Sockets lie in it.
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp")))
