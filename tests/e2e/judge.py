@@ -20,9 +20,8 @@ class Bounds:
     gap_ms: float          # silence within the sound
 
 
-# Of a page that had the time to draw all that it shows, as it says itself. What recorded it may have waited for other
-# tests, by up to two frames. bench/run pages measures it alone.
-CALM = Bounds(lost_share=0.1, frozen_s=0.3, offset_ms=60, median_ms=60, uneven_ms=60, gap_ms=100)
+# Of a page that had the time to draw and to play all that it shows, as it says itself.
+CALM = Bounds(lost_share=0.1, frozen_s=0.3, offset_ms=60, median_ms=40, uneven_ms=60, gap_ms=100)
 # Where other tests have taken that time: browsers leave out frames, and their sound stops for a moment. What the
 # recorder itself does wrong is still seen: another picture, another order, another clock.
 BUSY = Bounds(lost_share=1, frozen_s=6, offset_ms=500, median_ms=150, uneven_ms=500, gap_ms=500)

@@ -82,10 +82,10 @@ class Pages:
             self.wait("second", tag=str(tag))
 
     def could_draw(self, tag: int) -> bool:
-        """Whether the lively page of that tag had the time to draw its frames: on a machine that is too busy, no
-        recording of it can have them."""
+        """Whether the lively page of that tag had the time to draw its frames and to play its sound: on a
+        machine that is too busy, no recording of it can have them, or have them in step."""
         told = {key: int(value) for key, value in self._newest[str(tag)].items()}
-        return told["missed"] <= 0.02 * told["drawn"] and told["stall_ms"] < 100
+        return told["slip_ms"] < 30 and told["missed"] <= 0.02 * told["drawn"] and told["stall_ms"] < 100
 
     def say(self, word: str):
         with self._news:

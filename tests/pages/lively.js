@@ -11,7 +11,8 @@
 //           it waits (/wait/WORD). Until then its tag is 0; without it, it writes nothing
 //   end     the same of END_RECORDING, counted from START_RECORDING, if it writes that
 // It tells the test when all of it plays (/tell/playing), and each full second (/tell/second): how many frames
-// it has drawn, how many it had no time to, and the longest time without one, in ms.
+// it has drawn, how many it had no time to, the longest time without one, and by how much its sound has slipped
+// against the clock of its pictures, both in ms.
 const query = new URLSearchParams(location.search);
 const option = (name, otherwise) => Number(query.get(name) ?? otherwise);
 const FPS = option("fps", 30);
@@ -109,12 +110,14 @@ function draw(counter, tag) {
 // clock has it, until there is sound. What the browser says of its sound jitters by some ms.
 const audio = TONE_HZ > 0 ? new AudioContext({ latencyHint: "playback" }) : undefined;
 let lag = -performance.timeOrigin / 1000;
+let slipMs = 0;
 let soundOrigin; // the media clock at the audio context's 0
 
 function followSound() {
   const { contextTime, performanceTime } = audio.getOutputTimestamp();
   if (!contextTime) return;
   const found = performanceTime / 1000 - (soundOrigin + contextTime);
+  slipMs = Math.max(slipMs, Math.round(Math.abs(found - lag) * 1000));
   lag += Math.abs(found - lag) > 0.1 ? found - lag : (found - lag) / 32;
 }
 
@@ -188,7 +191,9 @@ function onRefresh(now) {
   drawnFrames += frame !== before;
   missedFrames += Math.max(0, frame - (before ?? frame) - 1);
   if (before !== undefined && Math.floor(frame / FPS) > Math.floor(before / FPS))
-    fetch(`/tell/second?tag=${TAG}&drawn=${drawnFrames}&missed=${missedFrames}&stall_ms=${stallMs}`);
+    fetch(
+      `/tell/second?tag=${TAG}&drawn=${drawnFrames}&missed=${missedFrames}&stall_ms=${stallMs}&slip_ms=${slipMs}`,
+    );
   draw(frame % (LOOP_SECONDS * FPS), shownTag);
 }
 
