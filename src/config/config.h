@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "config/storage.h"
 
 /* The configuration of the process, made once, immutable afterwards. Strings are NULL if not set;
  * durations of 0 and sizes of 0 mean no limit where they are limits. Keys are LiveKit's
@@ -86,8 +87,10 @@ typedef struct {
     gint64 io_update_timeout_ns;
     gint64 io_selection_timeout_ns; /* 0: the whole timeout */
     bool disallow_local_storage;
-    char *local_root; /* file paths of requests are relative to it and stay in it; NULL: anywhere.
-                         Ours */
+    char *local_root;   /* file paths of requests are relative to it and stay in it; NULL: anywhere.
+                           Ours */
+    EgStorage *storage; /* of requests that name none; NULL: the local disk */
+    EgStorage *backup;  /* takes over when the other fails; NULL: none */
     guint live_playlist_segments; /* how many a live playlist names. Ours */
     EgCostConfig cost;
     EgLimitConfig limits;

@@ -92,6 +92,9 @@ typedef struct {
     char *path_template; /* of a file, see request/filename.h; what names of segments and images
                             begin with, see eg_filename_expand_prefix() */
     char *url;           /* of a stream, as it was given: with its secrets */
+    EgStorage *storage;  /* NULL: the paths are where the files stay, on this machine; else they are
+                            keys of that store, in its prefix */
+    EgStorage *backup;   /* takes over when that fails; NULL: none */
     EgSuffix suffix;     /* of segments and images */
     struct {
         char *playlist_template;
