@@ -173,7 +173,7 @@ static void set_info(EgEgress *egress, const Livekit__EgressInfo *info)
 /* Its process could not say it itself. */
 static void set_failed(EgEgress *egress, EgEndReason reason, const GError *error)
 {
-    g_autoptr(EgReport) report = eg_report_new_from_info(egress->info);
+    g_autoptr(EgReport) report = eg_report_new_from_info(egress->info, NULL);
     eg_report_locate_files(report);
     eg_report_set_ended(report, LIVEKIT__EGRESS_STATUS__EGRESS_FAILED, reason, error,
                         eg_wall_now_ns());

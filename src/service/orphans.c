@@ -63,7 +63,7 @@ static bool is_writing(const Livekit__EgressInfo *info)
 static void end(EgOrphans *orphans, const Livekit__EgressInfo *info)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(EgReport) report = eg_report_new_from_info(info);
+    g_autoptr(EgReport) report = eg_report_new_from_info(info, NULL);
     eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE,
                  "egress service died while this egress was running");
     eg_warn(orphans->log, "egress of a service that has died", EG_STR("egressID", info->egress_id));

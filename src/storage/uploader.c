@@ -596,6 +596,17 @@ static void drop_replaced(EgUploader *uploader, const EgUploadParams *params)
         g_ptr_array_remove(uploader->objects, (gpointer)newest);
 }
 
+static bool is_known(const EgUploader *uploader, guint output, const char *name)
+{
+    for (guint i = 0; i < uploader->objects->len; i++) {
+        const Object *object = uploader->objects->pdata[i];
+        const EgUploadParams *params = eg_upload_params(object->upload);
+        if (!object->is_snapshot && params->output == output && strcmp(params->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void keep_path(Output *output, const char *path)
 {
     for (guint i = 0; i < output->snapshots->len; i++) {
@@ -633,6 +644,8 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
     const char *name = eg_spool_key(uploader->params.spool, added->output, added->path);
     g_assert(output->targets.storage != NULL && name != NULL && !output->is_finishing);
     if (output->error != NULL)
+        return;
+    if (added->content == NULL && is_known(uploader, added->output, name))
         return;
     const EgUploadParams params = {
         .output = added->output,

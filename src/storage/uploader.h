@@ -60,7 +60,8 @@ typedef struct {
     GBytes *content;
 } EgUploadObject;
 
-/* An upload in parts that the spool's journal knows goes on where it was. */
+/* A file that is on its way already is not added again. An upload in parts that the spool's journal
+ * knows goes on where it was. */
 void eg_uploader_add(EgUploader *uploader, const EgUploadObject *object);
 
 /* No more will be added of this output: `finished` comes when it is. */
