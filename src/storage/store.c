@@ -5,7 +5,7 @@
 
 /* By EgStoreKind. */
 static const EgStoreClass *const classes[EG_N_STORES] = {
-    [EG_STORE_NONE] = NULL,
+    [EG_STORE_S3] = &eg_store_s3,
 };
 
 EgStore *eg_store_new(EgStorage *storage, const EgLog *log, GError **error)
