@@ -38,7 +38,6 @@ static void count(EgUploads *uploads, guint output, guint64 size_bytes)
         eg_report_set_recovered(uploads->params.report, output, stats);
 }
 
-
 static void on_stored(gpointer user, const EgUploaded *stored)
 {
     EgUploads *uploads = user;
@@ -161,8 +160,7 @@ static void on_recovered(gpointer data)
     if (uploads == NULL)
         return;
     add_remains(uploads, output, &recovery->remains);
-    g_array_index(uploads->stats, EgSinkStats, output).duration_ns =
-        recovery->remains.duration_ns;
+    g_array_index(uploads->stats, EgSinkStats, output).duration_ns = recovery->remains.duration_ns;
     g_ptr_array_remove(uploads->recoveries, recovery);
     eg_uploads_finish(uploads, output);
 }
