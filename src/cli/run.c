@@ -88,10 +88,26 @@ static char **dup_environment(char *const *environment, gsize n_environment)
     return g_strv_builder_end(builder);
 }
 
+/* Where stores look for credentials. They are no part of what /proc tells of this process, and
+ * programs that it runs get an environment of their own. There are no other threads yet. */
+static void set_store_variables(char **environment)
+{
+    static const char *const prefixes[] = {"AWS_", "AZURE_", "GOOGLE_", "OSS_"};
+    for (char **variable = environment; *variable != NULL; variable++) {
+        const char *value = strchr(*variable, '=');
+        for (gsize i = 0; value != NULL && i < G_N_ELEMENTS(prefixes); i++) {
+            g_autofree char *name = g_strndup(*variable, (gsize)(value - *variable));
+            if (g_str_has_prefix(name, prefixes[i]))
+                g_setenv(name, value + 1, TRUE);
+        }
+    }
+}
+
 static bool configure(Run *run, const char *body, char *const *variables, gsize n_variables,
                       GError **error)
 {
     g_auto(GStrv) environment = dup_environment(variables, n_variables);
+    set_store_variables(environment);
     run->config = eg_config_parse(body, "configuration", (const char *const *)environment, error);
     if (run->config == NULL)
         return false;

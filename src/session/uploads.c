@@ -2,8 +2,8 @@
 
 #include <glib/gstdio.h>
 
-#include "base/time.h"
 #include "storage/content-type.h"
+#include "storage/http.h"
 
 /* The completion of what a sink has left, in a thread of its own. Shared with the message that
  * carries it back. */
@@ -89,10 +89,12 @@ EgUploads *eg_uploads_new(EgLoop *loop, const EgUploadsParams *params,
         .spool = params->spool,
         .targets = targets,
         .n_targets = plan->n_outputs,
-        .patience_ns = 60 * 60 * EG_NS_PER_S,
+        .patience_ns = params->config->max_upload_queue_ns,
+        .max_calls = params->config->upload_parallel,
         .opener = eg_store_new,
     };
     EgUploads *uploads = g_new0(EgUploads, 1);
+    eg_http_set_rate_limit((guint64)params->config->upload_bytes_per_s);
     uploads->loop = loop;
     uploads->params = *params;
     uploads->events = *events;

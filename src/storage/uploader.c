@@ -7,9 +7,6 @@
 #include "base/time.h"
 #include "storage/upload.h"
 
-/* Calls at a time: each holds a part in memory. */
-#define MAX_CALLS 4
-
 /* As errors name the kinds of stores. */
 static const char *const labels[EG_N_STORES] = {
     [EG_STORE_NONE] = "",   [EG_STORE_LOCAL] = "Local", [EG_STORE_S3] = "S3",
@@ -512,7 +509,7 @@ static bool start_one(EgUploader *uploader, gint64 *wake_ns)
 static void go_on(EgUploader *uploader)
 {
     gint64 wake_ns = G_MAXINT64;
-    while (uploader->n_running < MAX_CALLS && start_one(uploader, &wake_ns))
+    while (uploader->n_running < uploader->params.max_calls && start_one(uploader, &wake_ns))
         continue;
     if (wake_ns != G_MAXINT64)
         eg_timer_set(uploader->timer, wake_ns);
@@ -667,7 +664,8 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
     resume(uploader, object);
     g_ptr_array_add(uploader->objects, object);
     if (uploader->calls == NULL)
-        uploader->calls = eg_upload_calls_new(uploader->loop, MAX_CALLS, on_call_done, uploader);
+        uploader->calls =
+            eg_upload_calls_new(uploader->loop, uploader->params.max_calls, on_call_done, uploader);
     eg_timer_set(uploader->timer, 0);
 }
 

@@ -22,6 +22,7 @@ typedef struct {
     const EgUploadTarget *targets; /* by output; copied */
     guint n_targets;
     gint64 patience_ns;   /* for how long a store that takes nothing is tried; 0: for ever */
+    guint max_calls;      /* at a time; each holds a part in memory */
     EgStoreOpener opener; /* eg_store_new() */
 } EgUploaderParams;
 

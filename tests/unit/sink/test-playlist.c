@@ -135,8 +135,8 @@ static void test_write(void)
         g_assert_true(g_file_get_contents(path, &written, NULL, NULL));
         g_autofree char *text = eg_playlist_text(playlist, i == 1);
         g_assert_cmpstr(written, ==, text);
-        g_assert_cmpmem(text, strlen(text), g_bytes_get_data(content, NULL),
-                        g_bytes_get_size(content));
+        g_autoptr(GBytes) expected = g_bytes_new(text, strlen(text));
+        g_assert_true(g_bytes_equal(content, expected));
     }
     g_assert_cmpint(g_unlink(path), ==, 0);
     g_assert_cmpint(g_rmdir(folder), ==, 0); /* nothing else was left in it */
