@@ -303,7 +303,7 @@ static void test_settings(void)
     for (guint i = 0; i < 9; i++) {
         g_autoptr(EgStorage) storage = eg_storage_new(EG_STORE_S3);
         EgStorageS3 *s3 = &storage->s3;
-        const char *const metadata[] = {i == 0 ? "a b" : "a", i == 1 ? "x\r\ny: z" : "x", NULL};
+        const char *const metadata[] = {i == 0 ? "a b" : i == 1 ? "a:\r\nb" : "a", "x", NULL};
         const char *const named[] = {"metadata", "metadata", "bucket",
                                      "bucket",   "secret",   "region",
                                      "endpoint", "tagging",  "content_disposition"};
