@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "storage/http.h"
 
-#define MAX_REGION_BYTES 40
+#define MAX_REGION_BYTES 63
 #define MIN_LABEL_BYTES  3
 #define MAX_LABEL_BYTES  63
 
@@ -27,9 +27,13 @@ static bool can_be_in_host(const char *bucket)
     return bytes >= MIN_LABEL_BYTES && bytes <= MAX_LABEL_BYTES && is_label(bucket);
 }
 
+/* Other stores than AWS are free to name theirs. */
 bool eg_s3_is_region(const char *region)
 {
-    return strlen(region) <= MAX_REGION_BYTES && is_label(region);
+    const char *c = region;
+    while (g_ascii_isalnum(*c) || (*c != '\0' && strchr("-._", *c) != NULL))
+        c++;
+    return c > region && *c == '\0' && c - region <= MAX_REGION_BYTES;
 }
 
 bool eg_s3_address_init(EgS3Address *address, const EgStorage *storage, GError **error)

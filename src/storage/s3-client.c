@@ -82,7 +82,7 @@ EgS3Client *eg_s3_client_new(EgStorage *storage, const EgLog *log, GError **erro
                                                 region != NULL ? region : DEFAULT_REGION, log);
     if (region != NULL && !eg_s3_is_region(region)) {
         eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
-                     "the region of s3 is none; it is like us-east-1");
+                     "the region of s3 is none; it is like us-east-1: letters, digits, dashes");
         return NULL;
     }
     if (!eg_s3_address_init(&client->address, storage, error) || !try_credentials(client, error))

@@ -34,10 +34,11 @@ static bool is_token(const char *text)
     return c > text && *c == '\0';
 }
 
-static bool is_value(const char *text)
+/* Signatures of other characters differ from store to store. */
+static bool is_ascii(const char *text)
 {
     const char *c = text;
-    while (*c != '\0' && !g_ascii_iscntrl(*c))
+    while (*c != '\0' && g_ascii_isprint(*c))
         c++;
     return *c == '\0';
 }
@@ -48,27 +49,37 @@ static bool add_header(GPtrArray *headers, const char *field, const char *name, 
 {
     if (value == NULL || *value == '\0')
         return true;
-    if (!is_value(value)) {
+    if (!is_ascii(value)) {
         eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
-                     "%s of s3 has a control character", field);
+                     "%s of s3 cannot be a header; it is one line of ASCII", field);
         return false;
     }
     g_ptr_array_add(headers, g_strdup_printf("%s: %s", name, value));
     return true;
 }
 
+/* As S3 itself tells values that are not ASCII (RFC 2047). */
+static char *encode_value(const char *value)
+{
+    if (is_ascii(value))
+        return g_strdup(value);
+    g_autofree char *encoded = g_base64_encode((const guint8 *)value, strlen(value));
+    return g_strdup_printf("=?UTF-8?B?%s?=", encoded);
+}
+
 static bool add_metadata(GPtrArray *headers, char *const *metadata, GError **error)
 {
     for (char *const *pair = metadata; pair != NULL && *pair != NULL; pair += 2) {
-        g_autofree char *name = g_strconcat("x-amz-meta-", pair[0], NULL);
-        if (!is_token(pair[0]) || !is_value(pair[1])) {
+        if (!is_token(pair[0])) {
+            g_autofree char *escaped = g_strescape(pair[0], NULL);
             eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
-                         "metadata of s3: '%s' cannot be a header; names are letters, digits and "
-                         "dashes, values one line",
-                         pair[0]);
+                         "metadata of s3: '%s' cannot be the name of a header; it is letters, "
+                         "digits and dashes",
+                         escaped);
             return false;
         }
-        g_ptr_array_add(headers, g_strdup_printf("%s: %s", name, pair[1]));
+        g_autofree char *value = encode_value(pair[1]);
+        g_ptr_array_add(headers, g_strdup_printf("x-amz-meta-%s: %s", pair[0], value));
     }
     return true;
 }

@@ -1,6 +1,7 @@
 #include "storage/store.h"
 
 #include "base/error.h"
+#include "storage/http.h"
 #include "storage/store-class.h"
 
 /* By EgStoreKind. */
@@ -19,6 +20,8 @@ EgStore *eg_store_new(EgStorage *storage, const EgLog *log, GError **error)
                      eg_store_kind_name(storage->kind));
         return NULL;
     }
+    if (!eg_http_check_proxy(&storage->proxy, error))
+        return NULL;
     EgStore *store = g_malloc0(class->instance_bytes);
     store->class = class;
     store->storage = eg_storage_ref(storage);

@@ -254,6 +254,38 @@ static void test_completed_before(Fixture *f, gconstpointer unused)
     g_assert_false(eg_error_is_retryable(f->error));
 }
 
+static gpointer put_some(gpointer user)
+{
+    EgStore *store = user;
+    g_autoptr(GBytes) content = g_bytes_new_static("content", 7);
+    for (guint i = 0; i < 20; i++) {
+        g_autoptr(GError) error = NULL;
+        g_assert_true(eg_store_put(store, "a", NULL, content, NULL, &error) ||
+                      eg_error_is_retryable(error));
+    }
+    return NULL;
+}
+
+/* Each thread has a connection of its own, which it keeps; all learn the region from one answer. */
+static void test_threads(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    GThread *threads[8];
+    answer(f, "301 Moved Permanently\r\nx-amz-bucket-region: eu-west-1", "");
+    for (guint i = 0; i < 20 * G_N_ELEMENTS(threads); i++)
+        answer(f, "200 OK", "");
+    for (guint i = 0; i < G_N_ELEMENTS(threads); i++)
+        threads[i] = g_thread_new("put", put_some, f->store);
+    for (guint i = 0; i < G_N_ELEMENTS(threads); i++)
+        g_thread_join(threads[i]);
+    g_assert_cmpuint(mock_http_connections(f->server), <=, G_N_ELEMENTS(threads));
+    g_assert_true(put(f));
+    g_autofree char *last = NULL;
+    for (char *request; (request = mock_http_take(f->server)) != NULL; last = request)
+        g_free(last);
+    g_assert_nonnull(strstr(last, "/eu-west-1/s3/aws4_request"));
+}
+
 static void test_address(void)
 {
     static const struct {
@@ -300,13 +332,15 @@ static void test_address(void)
 /* Each with what the error names. */
 static void test_settings(void)
 {
-    for (guint i = 0; i < 9; i++) {
+    for (guint i = 0; i < 10; i++) {
         g_autoptr(EgStorage) storage = eg_storage_new(EG_STORE_S3);
         EgStorageS3 *s3 = &storage->s3;
-        const char *const metadata[] = {i == 0 ? "a b" : "a", i == 1 ? "x\r\ny: z" : "x", NULL};
+        const char *const metadata[] = {i == 0 ? "a b" : i == 1 ? "a:\r\nb" : "a", "x", NULL};
         const char *const named[] = {"metadata", "metadata", "bucket",
                                      "bucket",   "secret",   "region",
-                                     "endpoint", "tagging",  "content_disposition"};
+                                     "endpoint", "tagging",  "content_disposition",
+                                     "proxy"};
+        G_STATIC_ASSERT(G_N_ELEMENTS(named) == 10);
         s3->metadata = g_strdupv((gpointer)metadata);
         storage->bucket = i == 2 ? NULL : g_strdup(i == 3 ? "a/b" : "bucket");
         s3->access_key = g_strdup("access");
@@ -315,12 +349,14 @@ static void test_settings(void)
         storage->endpoint = g_strdup(i == 6 ? "ftp://a" : "https://a");
         s3->tagging = g_strdup(i == 7 ? "a=b\nc: d" : "a=b");
         s3->content_disposition = g_strdup(i == 8 ? "\x01" : "attachment");
+        storage->proxy.url = g_strdup(i == 9 ? "ftp://user:secret@a" : "a:1");
         g_autoptr(GError) error = NULL;
         g_assert_null(eg_store_new(storage, NULL, &error));
         g_assert_error(error, EG_ERROR, EG_ERROR_INVALID_ARGUMENT);
         g_assert_cmpint(eg_error_blame(error), ==, EG_BLAME_REQUEST);
         g_assert_nonnull(strstr(error->message, named[i]));
         g_assert_null(strstr(error->message, "\n"));
+        g_assert_null(strstr(error->message, "secret@"));
     }
 }
 
@@ -338,6 +374,7 @@ int main(int argc, char **argv)
     ADD(parts);
     ADD(strange_successes);
     ADD(completed_before);
+    ADD(threads);
     g_test_add_func("/s3/address", test_address);
     g_test_add_func("/s3/settings", test_settings);
     return g_test_run();
