@@ -55,11 +55,11 @@ def test_every_layout_looks_as_it_should(rooms):
         assert any(is_like(picture, golden) for picture in pictures), f"{layout} never comes in {room.path}"
 
 
-@pytest.fixture
-def template(ports):
-    """A template as people have written them with LiveKit's SDK; tests/template/page.js has what its
-    layouts are."""
-    with contextlib.closing(Pages(ports, folder=f"{os.environ['TEMPLATES']}/sdk")) as server:
+@pytest.fixture(params=["sdk", "react"])
+def template(ports, request):
+    """Templates as people have written them with LiveKit's SDK; tests/template/sdk/page.js has what
+    their layouts are."""
+    with contextlib.closing(Pages(ports, folder=f"{os.environ['TEMPLATES']}/{request.param}")) as server:
         yield server
 
 
