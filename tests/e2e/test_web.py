@@ -120,18 +120,20 @@ def test_second_generation(web, tmp_path):
     expect_filled(path, 360, 640)
 
 
-def test_odd_size(web, tmp_path):
-    """Is made even, and said so."""
-    stage = web("x11")
+@pytest.mark.parametrize("display", ["wayland", "x11"])
+def test_odd_size(web, tmp_path, display):
+    """Is made even, and said so; and the page has all of it, to the last line."""
+    stage = web(display)
     path = tmp_path / "out.mp4"
-    egress_id = stage.start(stage.pages.url("lively", tag=7), path, advanced=encoding(639, 359))
-    stage.pages.wait("playing")
+    egress_id = stage.start(stage.pages.url("lively", tag=7, fps=10), path,
+                            advanced=encoding(1279, 719, framerate=10))
+    assert stage.pages.wait("playing") == {"width": "1280", "height": "720", "ratio": "1"}
     stage.pages.wait_seconds(3, tag=7)
     stage.stop(egress_id)
-    expect_lively(path, stage.pages, 7)
-    expect_filled(path, 640, 360)
-    stage.service.wait_log("width must be even: 640 instead of 639", egressID=egress_id)
-    stage.service.wait_log("height must be even: 360 instead of 359", egressID=egress_id)
+    expect_lively(path, stage.pages, 7, size=(1280, 720), fps=10)
+    expect_filled(path, 1280, 720)
+    stage.service.wait_log("width must be even: 1280 instead of 1279", egressID=egress_id)
+    stage.service.wait_log("height must be even: 720 instead of 719", egressID=egress_id)
 
 
 def test_sixty_pictures_a_second(web, tmp_path):
