@@ -12,6 +12,7 @@ from analyser import analyse
 from judge import (CALM, Clock, bounds_of, expect_bt709, expect_filled, expect_heard, expect_in_step,
                    expect_lively, last_clock_s)
 from pages import Pages
+from processes import below, is_sandboxed, page_of
 from service import MEDIUM
 from stage import web_source
 
@@ -209,6 +210,27 @@ def test_page_where_nothing_moves_or_sounds(web, tmp_path):
     recording.expect_silent(recording.sound.start + 0.1, recording.sound.end - 0.1)
     recording.expect_ends_together(within=0.1)
     assert recording.duration > 3
+
+
+def test_sandbox(ordinary_user, web, tmp_path):
+    """Chromium's own, which an ordinary user can have. What runs in it ends with all else."""
+    stage = web(enable_chrome_sandbox=True)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=10), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=10)
+    assert is_sandboxed(page_of(below(watched.pid)).pid, watched.pid)
+    stage.stop(egress_id)
+    expect_lively(path, stage.pages, 10)
+    stage.expect_nothing_left(watched)
+
+
+def test_sandbox_as_root(web, tmp_path):
+    """Chromium refuses."""
+    stage = web(enable_chrome_sandbox=True)
+    ended = stage.refuse(stage.pages.url("still"), tmp_path / "out.mp4")
+    assert "enable_chrome_sandbox" in ended["error"] and ended["errorCode"] == 500, ended
 
 
 def test_command_line(shared_server, runs, pages, record, tmp_path):
