@@ -232,7 +232,8 @@ static bool write_settings(const char *folder, const char *name, json_t *setting
     return ok;
 }
 
-bool eg_browser_profile_write(const EgBrowserParams *params, GError **error)
+bool eg_browser_profile_write(const EgBrowserParams *params, const char *login_origin,
+                              GError **error)
 {
     g_autofree char *profile = g_build_filename(params->folder, PROFILE_FOLDER, NULL);
     g_autofree char *user = g_build_filename(profile, "Default", NULL);
@@ -242,6 +243,9 @@ bool eg_browser_profile_write(const EgBrowserParams *params, GError **error)
     }
     /* No dialog asks for a password: the page sees the 401. */
     json_t *state = json_pack("{s:{s:s}}", "auth", "schemes", "");
+    if (login_origin != NULL)
+        json_object_set_new(json_object_get(state, "auth"), "http_auth_allowed_for_origins",
+                            json_pack("[s]", login_origin));
     /* window.print() does nothing. */
     json_t *preferences =
         json_pack("{s:{s:b}, s:b}", "printing", "enabled", 0, "credentials_enable_service", 0);

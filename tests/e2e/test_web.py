@@ -2,6 +2,7 @@
 tests/README.md says."""
 import contextlib
 import os
+import pathlib
 import subprocess
 
 import numpy as np
@@ -210,6 +211,25 @@ def test_page_where_nothing_moves_or_sounds(web, tmp_path):
     recording.expect_silent(recording.sound.start + 0.1, recording.sound.end - 0.1)
     recording.expect_ends_together(within=0.1)
     assert recording.duration > 3
+
+
+def test_login(web, ports, tmp_path):
+    """User and password in the URL are for the page's server, and for nobody else to see."""
+    with contextlib.closing(Pages(ports, login="visitor:open-sesame")) as private:
+        stage = web(also=[private], logging={"json": True, "level": "debug"})
+        path = tmp_path / "out.mp4"
+        url = private.url("lively", tag=13)
+        egress_id = stage.start(url.replace("//", "//visitor:open-sesame@"), path, advanced=MEDIUM)
+        private.wait("playing")
+        private.wait_seconds(3, tag=13)
+        commands = [pathlib.Path(f"/proc/{one.pid}/cmdline").read_text() for one in stage.watch(egress_id).running]
+        assert commands and not [command for command in commands if "open-sesame" in command]
+        ended = stage.stop(egress_id)
+        assert ended["web"]["url"] == url.replace("//", "//{...}@")
+        expect_lively(path, private, 13)
+        assert not [line for line in stage.service.process.lines if "open-sesame" in line]
+        ended = stage.refuse(url.replace("//", "//visitor:open-door@"), path.with_stem("other"))
+        assert "HTTP status 401" in ended["error"] and "open-door" not in ended["error"], ended
 
 
 def test_sandbox(ordinary_user, web, tmp_path):
