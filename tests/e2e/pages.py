@@ -9,9 +9,9 @@ import threading
 import time
 import urllib.parse
 
-from process import Deadline
 from server import ADDRESS
 from service import HttpServer
+from waiting import Deadline
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "pages"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",

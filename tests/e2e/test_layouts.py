@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from layouts import CAMERA, CANVAS, Tile
+from layouts import CANVAS, Tile
 from pages import Pages
-from rooms import NAMES, last_of
+from rooms import NAMES
 from service import MEDIUM
 
 pytestmark = pytest.mark.xdist_group("heavy")

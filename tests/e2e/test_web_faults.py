@@ -13,7 +13,8 @@ from pages import Pages, make_certificate
 from processes import below, one_of, page_of
 from server import ADDRESS
 from service import CHEAP, MEDIUM, SMALL
-from stage import PRIVATE_NAME, wait_until
+from stage import PRIVATE_NAME
+from waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("heavy")
 
