@@ -90,3 +90,16 @@ char *eg_xml_find(GBytes *body, const char *path)
     char *found = g_string_free(search.text, !is_found);
     return found != NULL ? g_strstrip(found) : NULL;
 }
+
+void eg_xml_set_error(GError **error, const char *doing, const EgHttpReply *reply,
+                      const char *const *retryable)
+{
+    g_autofree char *code = eg_xml_find(reply->body, "Error/Code");
+    g_autofree char *message = eg_xml_find(reply->body, "Error/Message");
+    /* What comes in further lines is for the store's own people. */
+    if (message != NULL)
+        message[strcspn(message, "\r\n")] = '\0';
+    const bool is_retryable =
+        eg_http_is_retryable(reply->status) || (code != NULL && g_strv_contains(retryable, code));
+    eg_http_set_error(error, doing, reply, code, message, is_retryable);
+}
