@@ -12,10 +12,10 @@ import pytest
 from livekit import api
 
 from analyser import analyse
-from process import Deadline
 from psrpc import Client, field
 from server import ADDRESS, API_SECRET
 from service import CHEAP, SMALL
+from waiting import wait_until
 
 STATUS = api.EgressStatus
 
@@ -44,15 +44,6 @@ def lively(publish, room):
         publisher.audio = publisher.microphone("alice", tone_hz=550)
         return publisher
     return start
-
-
-def wait_until(condition, what: str, timeout=30):
-    """For what nobody tells of."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Deadline(f"{what}: not within {timeout} s")
-        time.sleep(0.02)
 
 
 def results(service) -> dict:
