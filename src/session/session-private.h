@@ -56,5 +56,15 @@ void eg_session_end_soon(EgSession *session, EgEndReason reason, const GError *e
 /* Something has changed that the report says of an output; `user` is the session. */
 void eg_session_outputs_changed(gpointer user);
 
-/* When the source has been found. */
+/* In session-spool.c. Makes the spool if something goes to a store. */
+bool eg_session_open_spool(EgSession *session, GError **error);
+
+/* Keeps how the egress is, or will have ended, in the spool. */
+void eg_session_note(EgSession *session, const Livekit__EgressInfo *info,
+                     Egress__SpoolRecord__RecordCase kind);
+
+/* In session.c. */
+extern const EgGraphEvents eg_session_graph_events;
+
+/* In session-graph.c: when the source has been found. */
 bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error);

@@ -1,8 +1,6 @@
 /* One egress: the state machine and what hangs on its transitions. */
 #include "session/session-private.h"
 
-#include <math.h>
-
 #include "base/error.h"
 #include "base/time.h"
 #include "media/gst-util.h"
@@ -14,10 +12,6 @@
 
 /* How often the size of the file is looked at, if it is limited. */
 #define SIZE_INTERVAL_NS EG_NS_PER_S
-
-/* Of the Opus that sound becomes which no container takes as it is. */
-#define SPEECH_BITRATE_BPS 64000
-#define OPUS_RATE_HZ       48000
 
 static const struct {
     const char *name;
@@ -64,18 +58,6 @@ static const char *path_of(const EgSession *session, bool as_it_is)
     return NULL;
 }
 
-/* For whoever has to go on when this process dies. */
-static void note_info(EgSession *session, const Livekit__EgressInfo *info,
-                      Egress__SpoolRecord__RecordCase kind)
-{
-    g_autoptr(GError) error = NULL;
-    Egress__SpoolRecord record = EGRESS__SPOOL_RECORD__INIT;
-    record.record_case = kind;
-    record.info = (Livekit__EgressInfo *)info; /* the others are the same type, in a union */
-    if (!eg_spool_note(session->spool, &record, false, &error))
-        eg_warn(session->log, "state of the egress is not kept", EG_STR("error", error->message));
-}
-
 /* The one place where the state changes. */
 static void advance(EgSession *session, EgSessionState next)
 {
@@ -87,9 +69,9 @@ static void advance(EgSession *session, EgSessionState next)
     if (states[next].is_final)
         eg_timer_set(session->ended_timer, 0);
     if (session->spool != NULL)
-        note_info(session, eg_report_info(session->report),
-                  states[next].is_final ? EGRESS__SPOOL_RECORD__RECORD_FINAL
-                                        : EGRESS__SPOOL_RECORD__RECORD_INFO);
+        eg_session_note(session, eg_report_info(session->report),
+                        states[next].is_final ? EGRESS__SPOOL_RECORD__RECORD_FINAL
+                                              : EGRESS__SPOOL_RECORD__RECORD_INFO);
     session->events.changed(session->user, next);
 }
 
@@ -289,7 +271,7 @@ static void on_outputs_recorded(gpointer user, const GError *error)
         eg_report_new_from_info(eg_report_info(session->report), session->plan);
     eg_report_set_ended(recorded, states[final_state(session)].status, session->end_reason,
                         session->error, eg_wall_now_ns());
-    note_info(session, eg_report_info(recorded), EGRESS__SPOOL_RECORD__RECORD_RECORDED);
+    eg_session_note(session, eg_report_info(recorded), EGRESS__SPOOL_RECORD__RECORD_RECORDED);
 }
 
 static void on_outputs_emptied(gpointer user)
@@ -399,7 +381,7 @@ static void on_graph_failed(gpointer user, const GError *error)
         begin_ending(session, EG_END_FAILURE, eg_now_ns());
 }
 
-static const EgGraphEvents graph_events = {
+const EgGraphEvents eg_session_graph_events = {
     .ready = on_ready,
     .frame = on_frame,
     .picture = on_picture,
@@ -407,51 +389,6 @@ static const EgGraphEvents graph_events = {
     .drained = on_graph_drained,
     .failed = on_graph_failed,
 };
-
-/* What no container takes as it is (telephone codecs) is encoded after all. */
-static void adapt(EgGraphParams *params, const EgPublication *publication)
-{
-    if (params->processing != EG_PROCESSING_PASSTHROUGH || publication == NULL ||
-        publication->media != EG_MEDIA_AUDIO || publication->codec == EG_CODEC_NONE ||
-        eg_format_for_codecs(publication->codec, EG_CODEC_NONE) != EG_FORMAT_NONE)
-        return;
-    params->processing = EG_PROCESSING_ENCODE;
-    params->audio = (EgAudioEncoding){
-        .codec = EG_CODEC_OPUS,
-        .bitrate_bps = SPEECH_BITRATE_BPS,
-        .rate_hz = OPUS_RATE_HZ,
-        .channels = 2,
-    };
-}
-
-static bool wants_pictures(const EgPlan *plan)
-{
-    for (guint i = 0; i < plan->n_outputs; i++) {
-        if (plan->outputs[i].kind == EG_OUTPUT_IMAGES)
-            return true;
-    }
-    return false;
-}
-
-bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
-{
-    const EgPlan *plan = session->plan;
-    EgGraphParams params = {
-        .processing = plan->processing,
-        .video = plan->video,
-        .audio = plan->audio,
-        .wants_pictures = wants_pictures(plan),
-        .video_threads = session->config->video_encoder_threads,
-        .key_frame_interval_ns = llrint(plan->video.key_frame_interval_s * (double)EG_NS_PER_S),
-        .latency_ns = plan->latency_ns,
-        .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),
-        .may_have_video = eg_selection_is_open(&plan->selection, EG_MEDIA_VIDEO),
-    };
-    adapt(&params, facts->publication);
-    session->graph =
-        eg_graph_new(session->loop, &params, session->log, &graph_events, session, error);
-    return session->graph != NULL;
-}
 
 EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
                           const EgSessionEvents *events, gpointer user)
@@ -510,23 +447,6 @@ static bool make_token(const EgSession *session, char **token, GError **error)
     return *token != NULL;
 }
 
-static bool open_spool(EgSession *session, GError **error)
-{
-    bool is_needed = false;
-    for (guint i = 0; i < session->plan->n_outputs; i++)
-        is_needed = is_needed || session->plan->outputs[i].storage != NULL;
-    if (!is_needed)
-        return true;
-    const EgSpoolParams params = {
-        .root = session->spool_root,
-        .owner = session->spool_owner,
-        .request = session->request,
-        .requested_ns = session->requested_ns,
-    };
-    session->spool = eg_spool_new(&params, error);
-    return session->spool != NULL;
-}
-
 bool eg_session_start(EgSession *session, GError **error)
 {
     eg_loop_assert_owner(session->loop);
@@ -535,7 +455,7 @@ bool eg_session_start(EgSession *session, GError **error)
     for (guint i = 0; i < plan->warnings->len; i++)
         eg_warn(session->log, plan->warnings->pdata[i]);
     if ((plan->room_name != NULL && !make_token(session, &token, error)) ||
-        !open_spool(session, error))
+        !eg_session_open_spool(session, error))
         return false;
     const EgSourceParams source = {
         .loop = session->loop,
