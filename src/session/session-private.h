@@ -34,7 +34,7 @@ struct _EgSession {
     EgEndReason limit_reason;
     gint64 origin_ns; /* monotonic; of the recording's first media */
     EgTimer *limit_timer;
-    EgTimer *size_timer;  /* looks whether the file has become too large */
+    EgTimer *size_timer;  /* looks whether the file has become too large, or the disk is full */
     EgTimer *end_timer;   /* carries an end out of the callback that told it */
     EgTimer *drain_timer; /* the deadline of ENDING */
     EgTimer *ended_timer; /* tells `ended` */

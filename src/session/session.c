@@ -10,7 +10,7 @@
  * time to finish an MP4 (a copy of the file) is not counted. */
 #define DRAIN_NS (30 * EG_NS_PER_S)
 
-/* How often the size of the file is looked at, if it is limited. */
+/* How often the size of the file is looked at, if it is limited, and the room that there is. */
 #define SIZE_INTERVAL_NS EG_NS_PER_S
 
 static const struct {
@@ -205,13 +205,32 @@ static void on_limit_due(gpointer user)
     begin_ending(session, session->limit_reason, session->origin_ns + session->limit_ns);
 }
 
+static bool is_too_large(EgSession *session)
+{
+    EgSinkStats stats;
+    if (session->plan->limit_size_bytes == 0)
+        return false;
+    eg_outputs_get_stats(session->outputs, &stats);
+    return stats.size_bytes >= (guint64)session->plan->limit_size_bytes;
+}
+
+/* Before the disk is full, while everything can still be finished in order. */
+static void end_for_disk(EgSession *session, const GError *error)
+{
+    eg_warn(session->log, "recording ends", EG_STR("error", error->message));
+    if (session->config->fails_on_full_disk && session->error == NULL)
+        session->error = g_error_copy(error);
+    begin_ending(session, session->error != NULL ? EG_END_FAILURE : EG_END_LIMIT, eg_now_ns());
+}
+
 static void on_size_due(gpointer user)
 {
     EgSession *session = user;
-    EgSinkStats stats;
-    eg_outputs_get_stats(session->outputs, &stats);
-    if (stats.size_bytes >= (guint64)session->plan->limit_size_bytes)
+    g_autoptr(GError) error = NULL;
+    if (is_too_large(session))
         begin_ending(session, EG_END_LIMIT, eg_now_ns());
+    else if (!eg_outputs_check_disks(session->outputs, &error))
+        end_for_disk(session, error);
     else
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
 }
@@ -328,7 +347,7 @@ static void on_ready(gpointer user, const EgGraphOutput *output)
         eg_graph_set_end(session->graph, session->origin_ns + session->limit_ns);
         eg_timer_set(session->limit_timer, session->origin_ns + session->limit_ns);
     }
-    if (session->plan->limit_size_bytes > 0)
+    if (session->plan->limit_size_bytes > 0 || session->config->min_free_disk_bytes > 0)
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
     advance(session, EG_SESSION_ACTIVE);
 }

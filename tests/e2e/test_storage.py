@@ -9,7 +9,7 @@ import pytest
 from livekit import api
 
 from analyser import analyse
-from service import SMALL
+from service import SMALL, expect_refused
 from stores import FaultProxy, Moto, fetch, location, s3, s3_config, spool, spooled_files
 from waiting import wait_until
 
@@ -352,6 +352,48 @@ def test_two_services_share_a_spool(fleet, lively, room, moto, key, tmp_path):
     assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4")
     fleet.service.start()
     assert not spool(fleet.service) and one_end(fleet, egress_id)
+
+
+# A disk becomes full.
+
+def fill(path, megabytes: int):
+    with open(path, "wb") as file:
+        file.write(bytes(megabytes * 1_000_000))
+
+
+@pytest.mark.parametrize("fails, status, error", [
+    (False, "EGRESS_LIMIT_REACHED", "Session limit reached"),
+    (True, "EGRESS_FAILED", "is nearly full"),
+])
+def test_disk_nearly_full(fleet, lively, room, moto, small_disk, key, tmp_path, fails, status, error):
+    """Egresses are ended before there is no room to finish their files, those that go to a store too; the
+    next request is refused in so many words."""
+    disk = small_disk(60)
+    fleet = fleet(spool_dir=str(disk / "spool"), min_free_disk=30_000_000, fail_on_full_disk=fails)
+    publisher = lively(fleet.server)
+    stored = start(fleet, room, files=[
+        api.EncodedFileOutput(filepath=f"{key}/out.mp4", s3=s3(moto))])
+    local = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{disk}/out.mp4")])
+    for egress_id in (stored, local):
+        fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(1)
+    fill(disk / "filler", 40)
+    for egress_id in (stored, local):
+        ended = fleet.hooks.wait_ended(egress_id)
+        assert ended["status"] == status and error in ended["error"], ended
+    for path in (disk / "out.mp4", fetch(moto, f"{key}/out.mp4", tmp_path)):
+        recording = analyse(path)
+        recording.expect_finished_mp4()
+        recording.expect_kinds("shown")
+    for path, text in ((f"{disk}/next.mp4", f"the disk of {disk} is nearly full"),
+                       ("next.mp4", f"the disk of {disk}/spool is nearly full")):
+        options = {} if path[0] == "/" else {"s3": s3(moto)}
+        expect_refused("resource_exhausted", 429, text, start, fleet, room,
+                       files=[api.EncodedFileOutput(filepath=path, **options)])
+    (disk / "filler").unlink()
+    again = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{disk}/next.mp4")])
+    fleet.hooks.wait_active(again)
+    assert stop(fleet, again)["status"] == "EGRESS_COMPLETE"
 
 
 # From the command line.
