@@ -74,12 +74,14 @@ static GOptionContext *make_context(EgRecordArguments *a)
         TEXT("track", 0, &a->track, "Record this one track as it is", "TR_..."),
         TEXT("audio-track", 0, &a->audio_track, "Record this track's sound", "TR_..."),
         TEXT("video-track", 0, &a->video_track, "Record this track's picture", "TR_..."),
-        LIST("output", 'o', &a->outputs,
-             "File: .mp4, .webm, .ogg or .mp3; may have {room_name}, {time} and the like. Or "
-             "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
-             "number. Or "
-             "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible",
-             "FILE|URL"),
+        LIST(
+            "output", 'o', &a->outputs,
+            "File: .mp4, .webm, .ogg or .mp3; may have {room_name}, {time} and the like. Or "
+            "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
+            "number. Or "
+            "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible. Files "
+            "can go to a store: s3://BUCKET/NAME, gs://, az://, oss://",
+            "FILE|URL"),
         TEXT("image-interval", 0, &a->image_interval, "Time from image to image; 10s by default",
              "TIME"),
         FLAG("overwrite", 0, &a->may_overwrite, "Replace a file that is there already"),

@@ -254,7 +254,7 @@ static void test_refused(void)
         {SEGMENTS("'segmentDuration':3601"), EG_ERROR_INVALID_ARGUMENT, INVALID "segment_duration"},
         {SEGMENTS("'filenameSuffix':2"), EG_ERROR_INVALID_ARGUMENT, INVALID "filename_suffix"},
         {SEGMENTS("'protocol':2"), EG_ERROR_INVALID_ARGUMENT, INVALID "protocol"},
-        {SEGMENTS("'s3':{}"), EG_ERROR_UNIMPLEMENTED, "s3: "},
+        {SEGMENTS("'s3':{}"), EG_ERROR_INVALID_ARGUMENT, INVALID "s3.bucket"},
         {ENCODED("'videoCodec':'VP8'"), EG_ERROR_INVALID_ARGUMENT,
          "format ts incompatible with codec VP8"},
         {ENCODED("'audioCodec':'OPUS'"), EG_ERROR_INVALID_ARGUMENT,
