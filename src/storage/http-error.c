@@ -1,5 +1,7 @@
 #include "storage/http-error.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "storage/http.h"
@@ -35,7 +37,8 @@ static EgErrorCode code_of_status(guint status)
         if (status_codes[i].status == status)
             return status_codes[i].code;
     }
-    return status >= 500 ? EG_ERROR_UNAVAILABLE : EG_ERROR_FAILED_PRECONDITION;
+    /* A success that turns out to be none is the store's own trouble. */
+    return status >= 500 || status < 300 ? EG_ERROR_UNAVAILABLE : EG_ERROR_FAILED_PRECONDITION;
 }
 
 bool eg_http_is_retryable(guint status)
@@ -167,7 +170,9 @@ void eg_http_set_curl_error(GError **error, CURLcode code, const char *url, cons
         g_error("out of memory");
     CurlError found = find_curl_error(code, connect_status);
     g_autofree char *host = eg_http_host(url);
-    g_autofree char *said = clean_text(*detail != '\0' ? detail : curl_easy_strerror(code));
+    /* libcurl shows the whole URL of a proxy that it does not like, with the password. */
+    bool is_shown = *detail != '\0' && strchr(detail, '@') == NULL;
+    g_autofree char *said = clean_text(is_shown ? detail : curl_easy_strerror(code));
     if (found.is_retryable)
         eg_error_set_retryable(error, found.code, found.blame, "%s: %s (%s)", host, found.what,
                                said);

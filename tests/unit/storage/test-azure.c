@@ -230,20 +230,6 @@ static void test_settings(StoreFixture *f, gconstpointer unused)
     check_setting(f, &storage->azure.sas_token, "sig=geheim", "generate_presigned_url");
 }
 
-static void test_environment(StoreFixture *f, gconstpointer unused)
-{
-    (void)unused;
-    g_clear_pointer(&f->storage->azure.account_name, g_free);
-    g_clear_pointer(&f->storage->azure.account_key, g_free);
-    g_setenv("AZURE_STORAGE_ACCOUNT", "acct2", TRUE);
-    g_setenv("AZURE_STORAGE_KEY", KEY_TEXT, TRUE);
-    g_assert_nonnull(store_fixture_open(f));
-    mock_http_answer(f->server, CREATED);
-    g_assert_true(store_fixture_put(f, ""));
-    static const char *const none[] = {NULL};
-    store_fixture_assert_request(f, "PUT /acct2/bucket/", none, "\r\n\r\n");
-}
-
 static void test_location(StoreFixture *f, gconstpointer unused)
 {
     (void)unused;
@@ -276,8 +262,6 @@ static void test_location(StoreFixture *f, gconstpointer unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_unsetenv("AZURE_STORAGE_ACCOUNT");
-    g_unsetenv("AZURE_STORAGE_KEY");
     g_test_add_func("/storage/azure/authorization", test_authorization);
     g_test_add_func("/storage/azure/read-query", test_read_query);
 #define ADD(name, function)                                                                        \
@@ -289,6 +273,5 @@ int main(int argc, char **argv)
     ADD("errors", test_errors);
     ADD("settings", test_settings);
     ADD("location", test_location);
-    ADD("environment", test_environment); /* the last: the variables stay */
     return g_test_run();
 }
