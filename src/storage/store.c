@@ -6,10 +6,8 @@
 
 /* By EgStoreKind. */
 static const EgStoreClass *const classes[EG_N_STORES] = {
-    [EG_STORE_LOCAL] = &eg_store_local,
-    [EG_STORE_S3] = &eg_store_s3,
-    [EG_STORE_GCS] = &eg_store_gcs,
-    [EG_STORE_AZURE] = &eg_store_azure,
+    [EG_STORE_LOCAL] = &eg_store_local,   [EG_STORE_S3] = &eg_store_s3,
+    [EG_STORE_GCS] = &eg_store_gcs,       [EG_STORE_AZURE] = &eg_store_azure,
     [EG_STORE_ALIOSS] = &eg_store_alioss,
 };
 

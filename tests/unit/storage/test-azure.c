@@ -178,16 +178,16 @@ static void test_errors(StoreFixture *f, gconstpointer unused)
         const char *text;
     } cases[] = {
         {"503 Busy\r\nRetry-After: 7\r\n", "<Error><Code>ServerBusy</Code></Error>",
-         EG_ERROR_UNAVAILABLE,                                                                                             true,  "503, ServerBusy"                  },
-        {"400 Bad\r\n",                    "<Error><Code>Md5Mismatch</Code></Error>",        EG_ERROR_INVALID_ARGUMENT,    true,
-         "Md5Mismatch"                                                                                                                                               },
+         EG_ERROR_UNAVAILABLE,                                                                                          true,  "503, ServerBusy"                  },
+        {"400 Bad\r\n",                    "<Error><Code>Md5Mismatch</Code></Error>",        EG_ERROR_INVALID_ARGUMENT, true,
+         "Md5Mismatch"                                                                                                                                            },
         {"400 Bad\r\n",                    "<Error><Code>InvalidBlobOrBlock</Code></Error>", EG_ERROR_INVALID_ARGUMENT,
-         false,                                                                                                                   "InvalidBlobOrBlock"               },
+         false,                                                                                                                "InvalidBlobOrBlock"               },
         {"404 None\r\n",
          "<Error><Code>ContainerNotFound</Code><Message>There is none.</Message>"
-         "</Error>",                                                                         EG_ERROR_NOT_FOUND,           false, "ContainerNotFound: There is none."},
-        {"200 OK\r\n",                     "something else",                                 EG_ERROR_FAILED_PRECONDITION, false, "status 200"                       },
-        {"500 No\r\n",                     "<html>",                                         EG_ERROR_UNAVAILABLE,         true,  "status 500"                       },
+         "</Error>",                                                                         EG_ERROR_NOT_FOUND,        false, "ContainerNotFound: There is none."},
+        {"200 OK\r\n",                     "something else",                                 EG_ERROR_UNAVAILABLE,      true,  "status 200"                       },
+        {"500 No\r\n",                     "<html>",                                         EG_ERROR_UNAVAILABLE,      true,  "status 500"                       },
     };
     g_assert_nonnull(store_fixture_open(f));
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
