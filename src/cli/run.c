@@ -77,7 +77,22 @@ static void on_ended(gpointer user)
     eg_loop_quit(run->loop);
 }
 
-static const EgSessionEvents session_events = {.changed = on_changed, .ended = on_ended};
+static void on_counted(gpointer user, const EgUploadResult *result)
+{
+    Egress__Upload upload = EGRESS__UPLOAD__INIT;
+    Egress__Event event = EGRESS__EVENT__INIT;
+    upload.content_type = (char *)result->content_type;
+    upload.is_stored = result->is_stored;
+    upload.is_backup = result->is_backup;
+    upload.has_endpoint = result->has_endpoint;
+    upload.elapsed_ms = (double)result->elapsed_ns / (double)EG_NS_PER_MS;
+    event.event_case = EGRESS__EVENT__EVENT_UPLOAD;
+    event.upload = &upload;
+    send_event(user, &event);
+}
+
+static const EgSessionEvents session_events = {
+    .changed = on_changed, .ended = on_ended, .counted = on_counted};
 
 /* With an end, which lists on the wire do not have. */
 static char **dup_environment(char *const *environment, gsize n_environment)
@@ -165,7 +180,7 @@ static void on_resumed(gpointer user, const Livekit__EgressInfo *info)
 
 static void on_resume(Run *run, const Egress__Resume *order)
 {
-    static const EgResumeEvents events = {.ended = on_resumed};
+    static const EgResumeEvents events = {.ended = on_resumed, .counted = on_counted};
     g_autoptr(GError) error = NULL;
     if (run->config != NULL)
         return;

@@ -299,6 +299,9 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
     case EGRESS__EVENT__EVENT_STREAM_UPDATED:
         on_stream_updated(egress, event->stream_updated);
         break;
+    case EGRESS__EVENT__EVENT_UPLOAD:
+        egress->context->events->uploaded(egress->context->user, event->upload);
+        break;
     case EGRESS__EVENT__EVENT_RESUMED:
     case EGRESS__EVENT__EVENT_PONG:
     case EGRESS__EVENT__EVENT__NOT_SET:

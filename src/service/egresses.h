@@ -44,6 +44,8 @@ typedef struct {
     /* Its process has died without a final report. True: it has left something, and whoever takes
      * care of that reports how it ends. */
     bool (*left)(gpointer user, const char *egress_id, const EgLeftoversEnding *ending);
+    /* What its process tells of an upload. */
+    void (*uploaded)(gpointer user, const Egress__Upload *upload);
     /* It is over, and its process, if it ever had one, is gone. */
     void (*ended)(gpointer user, const EgEgressEnd *end);
 } EgEgressesEvents;

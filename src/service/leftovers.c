@@ -5,7 +5,6 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "bus/channel.h"
-#include "egress_ipc.pb-c.h"
 #include "proto/message.h"
 #include "report/report.h"
 #include "service/fork-server.h"
@@ -94,6 +93,8 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
     const Egress__Event *event = (const Egress__Event *)(gconstpointer)message;
     if (event->event_case == EGRESS__EVENT__EVENT_RESUMED)
         leftover->is_resumed = true;
+    if (event->event_case == EGRESS__EVENT__EVENT_UPLOAD)
+        leftover->owner->params.uploaded(leftover->owner->params.user, event->upload);
     if (event->event_case == EGRESS__EVENT__EVENT_INFO && leftover->info != NULL &&
         leftover->final == NULL && strcmp(event->info->egress_id, leftover->egress_id) == 0)
         leftover->final = copy_info(event->info);

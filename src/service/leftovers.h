@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/loop.h"
+#include "egress_ipc.pb-c.h"
 #include "livekit_egress.pb-c.h"
 #include "service/state.h"
 #include "source/source.h"
@@ -21,6 +22,7 @@ typedef struct {
     int (*start)(gpointer user, const char *egress_id, GError **error);
     /* The final report of an egress, once for each that was added with one. */
     void (*ended)(gpointer user, const Livekit__EgressInfo *info);
+    void (*uploaded)(gpointer user, const Egress__Upload *upload);
     gpointer user;
 } EgLeftoversParams;
 

@@ -15,7 +15,21 @@ typedef struct {
     guint64 count;
 } Result;
 
+/* Of one kind of objects, and one end. */
+typedef struct {
+    char *labels;
+    char *content_type;
+    bool is_stored;
+    bool has_endpoint;
+    guint64 backup_writes;
+    EgHistogram response_ms;
+} Uploads;
+
+static const double upload_bounds_ms[] = {10,    100,   500,   1000,  2000,  5000,
+                                          10000, 20000, 30000, 60000, 300000};
+
 struct _EgMetrics {
+    GPtrArray *uploads; /* Uploads */
     EgMetricsParams params;
     char *labels; /* that everything has */
     GArray *results;
@@ -30,12 +44,21 @@ static void clear_result(gpointer data)
     g_free(result->result);
 }
 
+static void free_uploads(gpointer data)
+{
+    Uploads *uploads = data;
+    g_free(uploads->labels);
+    g_free(uploads->content_type);
+    g_free(uploads);
+}
+
 EgMetrics *eg_metrics_new(const EgMetricsParams *params)
 {
     EgMetrics *metrics = g_new0(EgMetrics, 1);
     metrics->params = *params;
     metrics->labels =
         g_strdup_printf("node_id=\"%s\",cluster_id=\"%s\"", params->node_id, params->cluster_id);
+    metrics->uploads = g_ptr_array_new_with_free_func(free_uploads);
     metrics->results = g_array_new(FALSE, TRUE, sizeof(Result));
     g_array_set_clear_func(metrics->results, clear_result);
     return metrics;
@@ -46,6 +69,7 @@ void eg_metrics_free(EgMetrics *metrics)
     if (metrics == NULL)
         return;
     g_array_unref(metrics->results);
+    g_ptr_array_unref(metrics->uploads);
     g_free(metrics->labels);
     g_free(metrics);
 }
@@ -71,6 +95,34 @@ void eg_metrics_count_result(EgMetrics *metrics, const char *type, const char *r
     }
     Result first = {.type = g_strdup(type), .result = g_strdup(result), .count = 1};
     g_array_append_val(metrics->results, first);
+}
+
+static Uploads *find_uploads(EgMetrics *metrics, const Egress__Upload *upload)
+{
+    for (guint i = 0; i < metrics->uploads->len; i++) {
+        Uploads *known = metrics->uploads->pdata[i];
+        if (strcmp(known->content_type, upload->content_type) == 0 &&
+            known->is_stored == upload->is_stored && known->has_endpoint == upload->has_endpoint)
+            return known;
+    }
+    Uploads *first = g_new0(Uploads, 1);
+    first->content_type = g_strdup(upload->content_type);
+    first->is_stored = upload->is_stored;
+    first->has_endpoint = upload->has_endpoint;
+    first->labels = g_strdup_printf("type=\"%s\",status=\"%s\",custom_endpoint=\"%s\"",
+                                    upload->content_type, upload->is_stored ? "success" : "failure",
+                                    upload->has_endpoint ? "true" : "false");
+    eg_histogram_init(&first->response_ms, upload_bounds_ms, G_N_ELEMENTS(upload_bounds_ms));
+    g_ptr_array_add(metrics->uploads, first);
+    return first;
+}
+
+void eg_metrics_count_upload(EgMetrics *metrics, const Egress__Upload *upload)
+{
+    Uploads *uploads = find_uploads(metrics, upload);
+    eg_histogram_add(&uploads->response_ms, upload->elapsed_ms);
+    if (upload->is_backup && upload->is_stored)
+        uploads->backup_writes++;
 }
 
 /* Writing. */
@@ -103,6 +155,33 @@ static void put_results(EgMetricsPage *page, const EgMetrics *metrics)
             g_strdup_printf("type=\"%s\",result=\"%s\"", result->type, result->result);
         eg_metrics_page_put(page, "livekit_egress_handler_results_total", labels,
                             (double)result->count);
+    }
+}
+
+static void put_uploads(EgMetricsPage *page, const EgMetrics *metrics)
+{
+    static const char count[] = "livekit_egress_pipeline_uploads";
+    static const char time[] = "livekit_egress_pipline_upload_response_time_ms";
+    static const char writes[] = "livekit_egress_backup_storage_writes";
+    const GPtrArray *all = metrics->uploads;
+    eg_metrics_page_begin(page, count, "counter", "Objects that were uploaded, or were not.");
+    for (guint i = 0; i < all->len; i++) {
+        const Uploads *uploads = all->pdata[i];
+        eg_metrics_page_put(page, count, uploads->labels, (double)uploads->response_ms.n_values);
+    }
+    eg_metrics_page_begin(page, time, "histogram", "How long that took, with all attempts.");
+    for (guint i = 0; i < all->len; i++) {
+        const Uploads *uploads = all->pdata[i];
+        eg_metrics_page_put_histogram(page, time, uploads->labels, &uploads->response_ms);
+    }
+    eg_metrics_page_begin(page, writes, "counter", "Objects that went to the backup storage.");
+    for (guint i = 0; i < all->len; i++) {
+        const Uploads *uploads = all->pdata[i];
+        g_autofree char *labels =
+            g_strdup_printf("output_type=\"%s\",custom_endpoint=\"%s\"", uploads->content_type,
+                            uploads->has_endpoint ? "true" : "false");
+        if (uploads->backup_writes > 0)
+            eg_metrics_page_put(page, writes, labels, (double)uploads->backup_writes);
     }
 }
 
@@ -175,6 +254,7 @@ char *eg_metrics_render(const EgMetrics *metrics, gint64 now_ns)
     put_state(&page, metrics, now_ns);
     put_requests(&page, metrics);
     put_results(&page, metrics);
+    put_uploads(&page, metrics);
     put_load(&page, metrics, now_ns);
     put_psrpc(&page, metrics);
     return g_string_free(page.text, FALSE);

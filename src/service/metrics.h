@@ -26,5 +26,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgMetrics, eg_metrics_free)
 void eg_metrics_set_load(EgMetrics *metrics, const EgLoad *load);
 void eg_metrics_count_result(EgMetrics *metrics, const char *type, const char *result);
 
+void eg_metrics_count_upload(EgMetrics *metrics, const Egress__Upload *upload);
+
 /* In the text format of Prometheus 0.0.4; a new string. */
 char *eg_metrics_render(const EgMetrics *metrics, gint64 now_ns);

@@ -190,7 +190,14 @@ static bool on_left(gpointer user, const char *egress_id, const EgLeftoversEndin
     return true;
 }
 
+static void on_uploaded(gpointer user, const Egress__Upload *upload)
+{
+    Service *service = user;
+    eg_metrics_count_upload(service->metrics, upload);
+}
+
 static const EgEgressesEvents egresses_events = {
+    .uploaded = on_uploaded,
     .process_started = on_process_started,
     .changed = on_changed,
     .left = on_left,
@@ -343,6 +350,7 @@ static bool open_egresses(Service *service, const char *config_body, GError **er
         .environment = (const char *const *)service->environment,
         .start = start_for_leftovers,
         .ended = on_orphan_ended,
+        .uploaded = on_uploaded,
         .user = service,
     };
     service->leftovers = eg_leftovers_new(service->loop, &leftovers);

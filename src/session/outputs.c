@@ -174,7 +174,14 @@ static void on_uploaded(gpointer user, guint output, const GError *error)
     end_if_over(outputs);
 }
 
-static const EgUploadsEvents upload_events = {.finished = on_uploaded};
+static void on_counted(gpointer user, const EgUploadResult *result)
+{
+    EgOutputs *outputs = user;
+    if (outputs->events.counted != NULL)
+        outputs->events.counted(outputs->user, result);
+}
+
+static const EgUploadsEvents upload_events = {.finished = on_uploaded, .counted = on_counted};
 
 /* Of a stream. */
 static void on_changed(gpointer user)

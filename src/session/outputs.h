@@ -31,6 +31,8 @@ typedef struct {
     void (*emptied)(gpointer user);
     /* The report says something new of one of them. */
     void (*changed)(gpointer user);
+    /* Of an upload; may be NULL. */
+    void (*counted)(gpointer user, const EgUploadResult *result);
 } EgOutputsEvents;
 
 /* Opens all of them for what the graph puts out. What is wrong with a destination, or a codec that

@@ -73,6 +73,13 @@ static void on_finished(gpointer user, guint output, const GError *error)
     end_if_over(resume);
 }
 
+static void on_counted(gpointer user, const EgUploadResult *result)
+{
+    EgResume *resume = user;
+    if (resume->events.counted != NULL)
+        resume->events.counted(resume->user, result);
+}
+
 static bool is_open(const EgResume *resume, const Egress__SpoolOutput *noted)
 {
     return noted->output < resume->plan->n_outputs &&
@@ -98,7 +105,7 @@ static void begin(EgResume *resume)
 
 static bool open_all(EgResume *resume, const EgResumeParams *params, GError **error)
 {
-    static const EgUploadsEvents events = {.finished = on_finished};
+    static const EgUploadsEvents events = {.finished = on_finished, .counted = on_counted};
     resume->spool = eg_spool_open(params->folder, error);
     if (resume->spool == NULL)
         return false;

@@ -19,6 +19,8 @@ typedef struct {
     /* All that can be done is done; never from inside a call. The final report (borrowed), or NULL
      * if there is none to give. */
     void (*ended)(gpointer user, const Livekit__EgressInfo *info);
+    /* Of an upload, for those who count; may be NULL. */
+    void (*counted)(gpointer user, const EgUploadResult *result);
 } EgResumeEvents;
 
 /* already_exists: another process is at it. Any other error: nothing can be done with it, and it

@@ -306,7 +306,15 @@ void eg_session_outputs_changed(gpointer user)
         session->events.changed(session->user, EG_SESSION_ACTIVE);
 }
 
+static void on_counted(gpointer user, const EgUploadResult *result)
+{
+    EgSession *session = user;
+    if (session->events.counted != NULL)
+        session->events.counted(session->user, result);
+}
+
 static const EgOutputsEvents output_events = {
+    .counted = on_counted,
     .drained = on_outputs_drained,
     .failed = on_outputs_failed,
     .recorded = on_outputs_recorded,

@@ -6,6 +6,7 @@
 #include "livekit_egress.pb-c.h"
 #include "request/plan.h"
 #include "source/source.h"
+#include "storage/uploader.h"
 
 /* One egress from start to finish: source -> graph -> sink, its state and its report. Lives on its
  * loop's thread, which is the session thread. */
@@ -28,6 +29,8 @@ typedef struct {
      * new of an output; eg_session_info() has the details. May come from inside a call and must not
      * free the session. */
     void (*changed)(gpointer user, EgSessionState state);
+    /* Of an upload, for those who count; may be NULL. */
+    void (*counted)(gpointer user, const EgUploadResult *result);
     /* The last event, never from inside a call: nothing is running any more. */
     void (*ended)(gpointer user);
 } EgSessionEvents;

@@ -55,6 +55,13 @@ static void on_finished(gpointer user, guint output, const GError *error)
     uploads->events.finished(uploads->user, output, error);
 }
 
+static void on_counted(gpointer user, const EgUploadResult *result)
+{
+    EgUploads *uploads = user;
+    if (uploads->events.counted != NULL)
+        uploads->events.counted(uploads->user, result);
+}
+
 static void clear_recovery(gpointer data)
 {
     Recovery *recovery = data;
@@ -79,7 +86,8 @@ static void end_recovery(gpointer data)
 EgUploads *eg_uploads_new(EgLoop *loop, const EgUploadsParams *params,
                           const EgUploadsEvents *events, gpointer user)
 {
-    static const EgUploaderEvents uploader_events = {.stored = on_stored, .finished = on_finished};
+    static const EgUploaderEvents uploader_events = {
+        .stored = on_stored, .finished = on_finished, .counted = on_counted};
     const EgPlan *plan = params->plan;
     g_autofree EgUploadTarget *targets = g_new0(EgUploadTarget, plan->n_outputs);
     for (guint i = 0; i < plan->n_outputs; i++)

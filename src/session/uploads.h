@@ -20,6 +20,8 @@ typedef struct {
 typedef struct {
     /* Everything of an output is stored, or it cannot be; once each, never from inside a call. */
     void (*finished)(gpointer user, guint output, const GError *error);
+    /* As of EgUploaderEvents. */
+    void (*counted)(gpointer user, const EgUploadResult *result);
 } EgUploadsEvents;
 
 /* All of the parameters must outlive it. */

@@ -72,5 +72,8 @@ void eg_uploader_failed(EgUploader *uploader, EgUploaderObject *object, const Eg
 /* ...it goes to another store, or its output has failed. */
 void eg_uploader_give_up(EgUploader *uploader, EgUploaderObject *object, const GError *cause);
 
+/* Tells whoever counts. */
+void eg_uploader_count(EgUploader *uploader, const EgUploaderObject *object, bool is_stored);
+
 /* A store works. */
 void eg_uploader_note_up(const EgUploader *uploader, EgUploaderTarget *target);

@@ -147,9 +147,24 @@ static void use_backup(EgUploader *uploader, EgUploaderObject *object, const GEr
     object->primary_error = describe_failure(target, error);
 }
 
+void eg_uploader_count(EgUploader *uploader, const EgUploaderObject *object, bool is_stored)
+{
+    const EgStorage *storage = eg_uploader_target(uploader, object)->storage;
+    const EgUploadResult result = {
+        .content_type = eg_upload_params(object->upload)->content_type,
+        .is_stored = is_stored,
+        .is_backup = object->uses_backup,
+        .has_endpoint = storage->endpoint != NULL,
+        .elapsed_ns = object->first_ns != EG_TIME_NONE ? eg_now_ns() - object->first_ns : 0,
+    };
+    if (uploader->events.counted != NULL)
+        uploader->events.counted(uploader->user, &result);
+}
+
 /* Nothing more can be done with this store. */
 void eg_uploader_give_up(EgUploader *uploader, EgUploaderObject *object, const GError *cause)
 {
+    eg_uploader_count(uploader, object, false);
     if (eg_uploader_has_backup(uploader, object)) {
         use_backup(uploader, object, cause);
         return;

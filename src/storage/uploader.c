@@ -78,11 +78,11 @@ static void on_stored(EgUploader *uploader, EgUploaderObject *object, const EgUp
         .key = call->name,
         .location = call->text,
         .size_bytes = call->size_bytes,
-        .elapsed_ns = eg_now_ns() - object->first_ns,
         .is_backup = object->uses_backup,
         .is_snapshot = object->is_snapshot,
     };
     uploader->has_used_backup = uploader->has_used_backup || object->uses_backup;
+    eg_uploader_count(uploader, object, true);
     if (!object->is_snapshot)
         uploader->stored_bytes += call->size_bytes;
     g_ptr_array_remove(uploader->objects, object);

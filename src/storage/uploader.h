@@ -31,10 +31,18 @@ typedef struct {
     const char *key; /* in the spool */
     const char *location;
     guint64 size_bytes;
-    gint64 elapsed_ns; /* since it was first tried */
     bool is_backup;
     bool is_snapshot;
 } EgUploaded;
+
+/* What has become of the attempt to bring an object to one store, for those who count. */
+typedef struct {
+    const char *content_type;
+    bool is_stored;
+    bool is_backup;
+    bool has_endpoint; /* of its own, in place of the vendor's */
+    gint64 elapsed_ns; /* since it was first tried */
+} EgUploadResult;
 
 typedef struct {
     /* An object is in its store. */
@@ -42,6 +50,8 @@ typedef struct {
     /* All objects of an output are, after eg_uploader_finish(); or one cannot be, and what is left
      * of the output stays in the spool. Once for each output. */
     void (*finished)(gpointer user, guint output, const GError *error);
+    /* May be NULL. */
+    void (*counted)(gpointer user, const EgUploadResult *result);
 } EgUploaderEvents;
 
 EgUploader *eg_uploader_new(EgLoop *loop, const EgUploaderParams *params,

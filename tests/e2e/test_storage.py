@@ -195,6 +195,13 @@ def test_backup_takes_over(fleet, lively, room, moto, faults, key, tmp_path):
     publisher.wait_media(1)
     ended = stop(fleet, egress_id)
     assert ended["status"] == "EGRESS_COMPLETE" and ended["backupStorageUsed"], ended
+    labels = {"type": "video/mp4", "custom_endpoint": "true"}
+    counted = [(name, own["status"], value) for name, own, value in fleet.service.metrics()
+               if name == "livekit_egress_pipeline_uploads" and labels.items() <= own.items()]
+    assert sorted(counted) == [("livekit_egress_pipeline_uploads", "failure", 1),
+                               ("livekit_egress_pipeline_uploads", "success", 1)]
+    assert [value for name, own, value in fleet.service.metrics()
+            if name == "livekit_egress_backup_storage_writes"] == [1]
     assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4")
     analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
 

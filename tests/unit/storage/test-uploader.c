@@ -22,13 +22,13 @@ typedef struct {
     gint64 patience_ns;
     GPtrArray *stored; /* char *: "location size" */
     guint n_finished;
+    guint n_counted[2];      /* failed, stored */
     char *errors[N_OUTPUTS]; /* "": finished well */
 } Fixture;
 
 static void on_stored(gpointer user, const EgUploaded *stored)
 {
     Fixture *f = user;
-    g_assert_cmpint(stored->elapsed_ns, >=, 0);
     g_ptr_array_add(f->stored,
                     g_strdup_printf("%s%s %" G_GUINT64_FORMAT, stored->is_backup ? "backup " : "",
                                     stored->location, stored->size_bytes));
@@ -44,9 +44,18 @@ static void on_finished(gpointer user, guint output, const GError *error)
         g_assert_cmpint(eg_error_http_status(eg_error_code(error)), ==, 400);
 }
 
+static void on_counted(gpointer user, const EgUploadResult *result)
+{
+    Fixture *f = user;
+    g_assert_cmpint(result->elapsed_ns, >=, 0);
+    g_assert_cmpstr(result->content_type, ==, "text/plain");
+    f->n_counted[result->is_stored]++;
+}
+
 static void open_uploader(Fixture *f)
 {
-    static const EgUploaderEvents events = {.stored = on_stored, .finished = on_finished};
+    static const EgUploaderEvents events = {
+        .stored = on_stored, .finished = on_finished, .counted = on_counted};
     const EgUploadTarget target = {
         .storage = fake_store_storage(f->primary),
         .backup = f->has_backup ? fake_store_storage(f->backup) : NULL,
@@ -254,6 +263,8 @@ static void test_backup(Fixture *f, gconstpointer data)
     g_assert_cmpuint(fake_store_count(f->primary, FAKE_PUT), ==, n_puts);
     g_assert_cmpstr(f->stored->pdata[0], ==, "backup https://fake/long 35");
     g_assert_cmpstr(f->errors[0], ==, "");
+    g_assert_cmpuint(f->n_counted[true], ==, 2);
+    g_assert_cmpuint(f->n_counted[false], ==, 2);
     EgUploaderStats stats;
     eg_uploader_get_stats(f->uploader, &stats);
     g_assert_true(stats.has_used_backup);
