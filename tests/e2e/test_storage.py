@@ -1,6 +1,7 @@
 """Files that go to a store: nothing that was recorded is lost, whatever breaks."""
 import contextlib
 import os
+import random
 import signal
 import threading
 import time
@@ -359,6 +360,66 @@ def test_two_services_share_a_spool(fleet, lively, room, moto, key, tmp_path):
     assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4")
     fleet.service.start()
     assert not spool(fleet.service) and one_end(fleet, egress_id)
+
+
+def kill_at_random(fleet, room, store, key, dice):
+    """One egress, of which something dies some time; returns its id, and how much it had recorded by
+    then."""
+    victim = dice.choice(["process", "service", "both"])
+    egress_id = start(fleet, room, segments=[hls(key, store)], files=[
+        api.EncodedFileOutput(filepath=f"{key}/out.mp4", s3=store)])
+    fleet.hooks.wait_active(egress_id)
+    began = time.monotonic()
+    is_stopped = dice.random() < 0.5
+    time.sleep(dice.uniform(0, 4))
+    if is_stopped:
+        fleet.egress.stop(egress_id)
+        ended_recording = time.monotonic()
+        time.sleep(dice.uniform(0, 1.5))
+    else:
+        ended_recording = time.monotonic()
+    try:
+        pid = fleet.service.egress_pid(egress_id)
+    except AssertionError:
+        pid = None    # it was faster
+    if victim != "process":
+        fleet.service.kill()
+    if victim != "service" and pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    if victim != "process":
+        fleet.service.start()
+    print(f"{egress_id}: {victim} killed, stopped {is_stopped}, {time.monotonic() - began:.1f} s")
+    return egress_id, ended_recording - began
+
+
+def test_killed_at_random(fleet, lively, room, moto, faults, key, tmp_path):
+    """tests/kill makes more rounds of it. Every egress ends once; what it had recorded, but for a second and a
+    half, is in the store and can be played; nothing is left on the disk."""
+    rounds = int(os.environ.get("KILL_ROUNDS", "3"))
+    seed = int(os.environ.get("KILL_SEED", time.time_ns()))
+    dice = random.Random(seed)
+    print(f"KILL_SEED={seed}")
+    fleet = fleet()
+    publisher = lively(fleet.server)
+    publisher.wait_media(1)
+    for n in range(rounds):
+        own = f"{key}/{n}"
+        if dice.random() < 0.5:
+            faults.fail(503, times=dice.randrange(4), when=lambda request: own in request.target)
+        egress_id, seconds = kill_at_random(fleet, room, s3(moto, faults.url), own, dice)
+        ended = fleet.hooks.wait_ended(egress_id, timeout=120)
+        assert ended["status"] in ("EGRESS_COMPLETE", "EGRESS_FAILED"), ended
+        wait_until(lambda: not spool(fleet.service), "the spool is empty", timeout=120)
+        if seconds > 2:
+            recording = analyse(fetch(moto, f"{own}/out.mp4", tmp_path))
+            recording.expect_finished_mp4()
+            assert recording.duration > seconds - 1.5, recording.report()
+            assert ended["fileResults"][0]["location"] == location(moto, f"{own}/out.mp4", faults.url)
+            keys = segments_of(moto, own, "list.m3u8")
+            assert keys and set(keys) <= set(moto.keys(own)), keys
+            joined(moto, keys, tmp_path / "all.ts").expect_kinds("shown")
+        assert one_end(fleet, egress_id)
 
 
 # A disk becomes full.
