@@ -36,7 +36,8 @@ gint64 eg_upload_retry_failed(EgUploadRetry *retry, const EgUploadPolicy *policy
     if (policy->has_backup && retry->attempts >= policy->max_attempts)
         return EG_TIME_NONE;
     gint64 wait_ns = delay_ns(retry, policy);
-    wait_ns = wait_ns / 2 + (gint64)((double)(wait_ns - wait_ns / 2) * random);
+    gint64 half_ns = wait_ns / 2;
+    wait_ns = half_ns + (gint64)((double)(wait_ns - half_ns) * random);
     gint64 next_ns = now_ns + MAX(wait_ns, MIN(retry_after_ns, MAX_RETRY_AFTER_NS));
     bool is_over = policy->patience_ns > 0 && next_ns - retry->since_ns > policy->patience_ns;
     return is_over && !policy->has_backup ? EG_TIME_NONE : next_ns;

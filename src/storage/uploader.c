@@ -348,35 +348,35 @@ static void resume(EgUploader *uploader, EgUploaderObject *object)
     eg_upload_resume(object->upload, begun);
 }
 
-void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
+void eg_uploader_add(EgUploader *uploader, const EgUploadObject *object)
 {
     eg_loop_assert_owner(uploader->loop);
-    EgUploaderOutput *output = eg_uploader_output(uploader, added->output);
-    const char *name = eg_spool_key(uploader->params.spool, added->output, added->path);
+    EgUploaderOutput *output = eg_uploader_output(uploader, object->output);
+    const char *name = eg_spool_key(uploader->params.spool, object->output, object->path);
     g_assert(output->targets.storage != NULL && name != NULL && !output->is_finishing);
     if (output->error != NULL)
         return;
-    if (added->content == NULL && is_known(uploader, added->output, name))
+    if (object->content == NULL && is_known(uploader, object->output, name))
         return;
     const EgUploadParams params = {
-        .output = added->output,
+        .output = object->output,
         .order = uploader->order++,
         .name = name,
-        .path = added->path,
-        .content_type = added->content_type,
-        .content = added->content,
-        .size_bytes = size_of(added),
+        .path = object->path,
+        .content_type = object->content_type,
+        .content = object->content,
+        .size_bytes = size_of(object),
     };
-    if (added->content != NULL) {
+    if (object->content != NULL) {
         drop_replaced(uploader, &params);
-        keep_path(output, added->path);
+        keep_path(output, object->path);
     }
-    EgUploaderObject *object = g_new0(EgUploaderObject, 1);
-    object->upload = eg_upload_new(&params);
-    object->is_snapshot = added->content != NULL;
-    object->first_ns = EG_TIME_NONE;
-    resume(uploader, object);
-    g_ptr_array_add(uploader->objects, object);
+    EgUploaderObject *waiting = g_new0(EgUploaderObject, 1);
+    waiting->upload = eg_upload_new(&params);
+    waiting->is_snapshot = object->content != NULL;
+    waiting->first_ns = EG_TIME_NONE;
+    resume(uploader, waiting);
+    g_ptr_array_add(uploader->objects, waiting);
     if (uploader->calls == NULL)
         uploader->calls =
             eg_upload_calls_new(uploader->loop, uploader->params.max_calls, on_call_done, uploader);
