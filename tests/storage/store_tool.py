@@ -17,11 +17,15 @@ def environment_of_tools() -> dict:
     return kept | {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
 
 
-def upload(storage: dict, log, timeout=None, **job) -> dict:
+def upload_lines(storage: dict, **job) -> str:
+    """What upload-tool is told."""
+    return f"{json.dumps(storage)}\n{json.dumps(job, default=str)}\n"
+
+
+def upload(storage: dict, log, **job) -> dict:
     """One file through the uploader: its answer."""
-    done = subprocess.run(
-        [UPLOAD_TOOL], input=f"{json.dumps(storage)}\n{json.dumps(job, default=str)}\n", text=True,
-        stdout=subprocess.PIPE, stderr=log, env=environment_of_tools(), timeout=timeout, check=False)
+    done = subprocess.run([UPLOAD_TOOL], input=upload_lines(storage, **job), text=True, stdout=subprocess.PIPE,
+                          stderr=log, env=environment_of_tools(), check=False)
     assert done.stdout, f"upload-tool has ended with {done.returncode}"
     return json.loads(done.stdout)
 

@@ -4,9 +4,11 @@
  *     a storage (description.h)
  *     {"spool": …, "key": …, "file": …}    also "type" (of the content), "calls" (at a time; 4)
  *
- * The file is linked into a folder of the spool, which goes when the file is stored. Answers:
- * {"error": null or text, "location": …, "size": …, "peak_kb": …}, the memory that was resident at
- * most. Ends with 1 if there was an error. */
+ * The file is linked into a folder of the spool, which goes when the file is stored. With
+ * "recording" in place of "file", it is an unfinished one of ours, which is finished there first,
+ * and gone then. Answers: {"error": null or text, "location": …, "size": …, "finish_ms": …,
+ * "upload_ms": …, "peak_kb": …}, the memory that was resident at most. Ends with 1 if there was an
+ * error. */
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <jansson.h>
@@ -18,6 +20,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "request/format.h"
+#include "sink/file-finalize.h"
 #include "storage/description.h"
 #include "storage/store.h"
 #include "storage/uploader.h"
@@ -29,6 +33,8 @@ typedef struct {
     char *location;
     guint64 size_bytes;
     char *error;
+    gint64 finish_ns;
+    gint64 upload_ns;
 } Outcome;
 
 static void on_stored(gpointer user, const EgUploaded *stored)
@@ -80,13 +86,30 @@ static EgSpool *make_spool(const char *root)
     return spool;
 }
 
-static char *link_file(const EgSpool *spool, const json_t *job)
+/* As at the end of a recording. */
+static bool finish(const char *recording, const char *path, Outcome *outcome)
 {
-    char *path = eg_spool_path(spool, 0, text_of(job, "key"));
+    const gint64 begin_ns = eg_now_ns();
+    const EgRemuxHints hints = {0};
+    const gint is_canceled = 0;
+    g_autoptr(GError) error = NULL;
+    if (!eg_file_finalize(recording, path, eg_format_from_filename(path), &hints, NULL,
+                          &is_canceled, &error))
+        outcome->error = g_strdup(error->message);
+    outcome->finish_ns = eg_now_ns() - begin_ns;
+    return outcome->error == NULL;
+}
+
+static bool place(const json_t *job, const char *path, Outcome *outcome)
+{
+    const char *recording = text_of(job, "recording");
     g_autofree char *folder = g_path_get_dirname(path);
-    if (g_mkdir_with_parents(folder, 0700) != 0 || link(text_of(job, "file"), path) != 0)
-        g_error("%s: %s", path, g_strerror(errno));
-    return path;
+    g_mkdir_with_parents(folder, 0700);
+    if (recording != NULL)
+        return finish(recording, path, outcome);
+    if (link(text_of(job, "file"), path) != 0)
+        outcome->error = g_strdup_printf("%s: %s", path, g_strerror(errno));
+    return outcome->error == NULL;
 }
 
 static void upload(EgStorage *storage, EgSpool *spool, const json_t *job, Outcome *outcome)
@@ -102,12 +125,16 @@ static void upload(EgStorage *storage, EgSpool *spool, const json_t *job, Outcom
         .max_calls = n_calls > 0 ? (guint)n_calls : DEFAULT_CALLS,
         .opener = eg_store_new,
     };
-    g_autofree char *path = link_file(spool, job);
+    g_autofree char *path = eg_spool_path(spool, 0, text_of(job, "key"));
+    if (!place(job, path, outcome))
+        return;
+    const gint64 begin_ns = eg_now_ns();
     const EgUploadObject object = {.path = path, .content_type = text_of(job, "type")};
     g_autoptr(EgUploader) uploader = eg_uploader_new(outcome->loop, &params, &events, outcome);
     eg_uploader_add(uploader, &object);
     eg_uploader_finish(uploader, 0);
     eg_loop_run(outcome->loop);
+    outcome->upload_ns = eg_now_ns() - begin_ns;
 }
 
 /* Not ru_maxrss, which begins with that of the parent. */
@@ -122,8 +149,10 @@ static json_int_t peak_kb(void)
 static void answer(const Outcome *outcome)
 {
     json_t *line =
-        json_pack("{s:s?, s:s?, s:I, s:I}", "error", outcome->error, "location", outcome->location,
-                  "size", (json_int_t)outcome->size_bytes, "peak_kb", peak_kb());
+        json_pack("{s:s?, s:s?, s:I, s:I, s:I, s:I}", "error", outcome->error, "location",
+                  outcome->location, "size", (json_int_t)outcome->size_bytes, "finish_ms",
+                  (json_int_t)(outcome->finish_ns / EG_NS_PER_MS), "upload_ms",
+                  (json_int_t)(outcome->upload_ns / EG_NS_PER_MS), "peak_kb", peak_kb());
     json_dumpf(line, stdout, 0);
     puts("");
     json_decref(line);
