@@ -74,12 +74,13 @@ static GOptionContext *make_context(EgRecordArguments *a)
         TEXT("track", 0, &a->track, "Record this one track as it is", "TR_..."),
         TEXT("audio-track", 0, &a->audio_track, "Record this track's sound", "TR_..."),
         TEXT("video-track", 0, &a->video_track, "Record this track's picture", "TR_..."),
-        LIST("output", 'o', &a->outputs,
-             "File: .mp4, .webm, .ogg or .mp3; may have {room_name}, {time} and the like. Or "
-             "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
-             "number. Or "
-             "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible",
-             "FILE|URL"),
+        LIST(
+            "output", 'o', &a->outputs,
+            "File: .mp4, .webm, .mkv, .ogg, .mp3 or .wav; may have {room_name}, {time} and the like. Or "
+            "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
+            "number. Or "
+            "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible",
+            "FILE|URL"),
         TEXT("image-interval", 0, &a->image_interval, "Time from image to image; 10s by default",
              "TIME"),
         FLAG("overwrite", 0, &a->may_overwrite, "Replace a file that is there already"),
@@ -94,7 +95,8 @@ static GOptionContext *make_context(EgRecordArguments *a)
         NUMBER("video-bitrate", &a->video_bitrate, "Bit rate of the picture", "KBIT/S"),
         NUMBER("audio-bitrate", &a->audio_bitrate, "Bit rate of the sound", "KBIT/S"),
         NUMBER("audio-frequency", &a->audio_frequency, "Sampling rate of the sound", "HZ"),
-        TEXT("video-codec", 0, &a->video_codec, "h264, h264-baseline, h264-high or vp8", "CODEC"),
+        TEXT("video-codec", 0, &a->video_codec, "h264, h264-baseline, h264-high, vp8 or vp9",
+             "CODEC"),
         TEXT("audio-codec", 0, &a->audio_codec, "aac, opus or mp3", "CODEC"),
         REAL("key-frame-interval", &a->key_frame_interval_s, "Time from key frame to key frame",
              "SECONDS"),

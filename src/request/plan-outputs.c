@@ -297,6 +297,13 @@ static bool find_file_type(Livekit__EncodedFileType type, EgFormat *format, GErr
     return false;
 }
 
+/* No codec would choose it, but whoever names it can have whatever is sent in it. */
+static bool holds_any(EgFormat format)
+{
+    return !eg_format_is_chosen(format) && eg_format_holds_sent(format, EG_MEDIA_AUDIO) &&
+           eg_format_holds_sent(format, EG_MEDIA_VIDEO);
+}
+
 static bool settle_file(const EgOutputRequest *request, const EgPlanDraft *draft,
                         const EgConfig *config, const EgPlan *plan, EgOutput *output,
                         GError **error)
@@ -306,8 +313,9 @@ static bool settle_file(const EgOutputRequest *request, const EgPlanDraft *draft
     if (output->path_template == NULL ||
         !find_file_type(request->file_type, &output->format, error))
         return false;
-    if (output->format == EG_FORMAT_NONE && !draft->encoding.is_by_codec)
-        output->format = eg_format_from_filename(output->path_template);
+    EgFormat named = eg_format_from_filename(output->path_template);
+    if (output->format == EG_FORMAT_NONE && (!draft->encoding.is_by_codec || holds_any(named)))
+        output->format = named;
     return true;
 }
 
