@@ -234,6 +234,15 @@ static bool check_passthrough_sound(const EgOutput *output, GError **error)
     return false;
 }
 
+static bool has_stream(const EgPlan *plan)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind == EG_OUTPUT_STREAM)
+            return true;
+    }
+    return false;
+}
+
 /* What servers of streams expect of pictures, and RTMP of their rate. */
 static void adapt_to_streams(EgPlan *plan)
 {
@@ -247,6 +256,16 @@ static void adapt_to_streams(EgPlan *plan)
         if (plan->outputs[i].format == EG_FORMAT_FLV)
             plan->video.is_constant_rate = true;
     }
+}
+
+static void warn_of_few_key_frames(EgPlan *plan)
+{
+    if (plan->video.key_frame_interval_s > STREAM_KEY_FRAME_INTERVAL_S && has_stream(plan))
+        g_ptr_array_add(plan->warnings,
+                        g_strdup_printf("key_frame_interval is %g s; services that take streams "
+                                        "ask for %d at most, and may refuse",
+                                        plan->video.key_frame_interval_s,
+                                        STREAM_KEY_FRAME_INTERVAL_S));
 }
 
 /* As it is sent, a key frame is asked for when a segment is due to end. */
@@ -388,7 +407,7 @@ static guint64 common_divisor(guint64 a, guint64 b)
 }
 
 /* Segments begin with key frames: there is one at each multiple of their durations. */
-static void settle_key_frames(EgPlan *plan)
+static void settle_key_frames(const EgEncodingRequest *request, EgPlan *plan)
 {
     EgVideoEncoding *video = &plan->video;
     guint64 frames = 0;
@@ -402,7 +421,9 @@ static void settle_key_frames(EgPlan *plan)
     guint64 wanted = wanted_s > 0 ? (guint64)llrint(wanted_s * video->fps) : frames;
     guint64 interval = largest_divisor(frames, wanted);
     video->key_frame_interval_s = (double)interval / video->fps;
-    if (wanted_s > 0 && interval != wanted)
+    /* What streams would have had by themselves nobody misses. */
+    bool is_asked_for = request->advanced != NULL && request->advanced->key_frame_interval > 0;
+    if (is_asked_for && interval != wanted)
         g_ptr_array_add(plan->warnings,
                         g_strdup_printf("key_frame_interval must divide the duration of segments: "
                                         "%g instead of %g s",
@@ -461,7 +482,8 @@ static bool settle_encode(const EgEncodingRequest *request, EgPlan *plan, GError
     plan->page.fps = plan->video.fps;
     drop_untaken(plan);
     adapt_to_streams(plan);
-    settle_key_frames(plan);
+    settle_key_frames(request, plan);
+    warn_of_few_key_frames(plan);
     if (plan->video.codec != EG_CODEC_H264)
         plan->video.profile = EG_PROFILE_NONE;
     settle_audio_rate(request, plan);

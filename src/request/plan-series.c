@@ -232,6 +232,14 @@ bool eg_plan_settle_images(const EgOutputRequest *request, const EgPlanDraft *dr
         return false;
     g_autofree char *name = g_strdup(images->filename_prefix);
     settle_image_format(name, output);
+    if (images->image_codec == LIVEKIT__IMAGE_CODEC__IC_JPEG &&
+        output->images.format != EG_IMAGE_JPEG) {
+        eg_request_invalid(error, "image_codec",
+                           "JPEG, but filename_prefix ends in %s, which says what images are where "
+                           "image_codec is left open",
+                           output->images.extension);
+        return false;
+    }
     output->path_template =
         eg_plan_settle_template("filename_prefix", name, request->storage, config, plan, error);
     return output->path_template != NULL;
