@@ -182,6 +182,7 @@ static const struct {
         LIST("names of flags without dashes, each with a value, true or false", is_flag),
     [EG_KEY_SWITCH] = KIND(.wanted = "true or false"),
     [EG_KEY_CHOICE] = KIND(.wanted = "one of"),
+    [EG_KEY_WORD] = KIND(.wanted = "one of"),
     [EG_KEY_LOG_LEVEL] = KIND(.wanted = "one of error, warn, info, debug"),
     [EG_KEY_REAL] = AMOUNT("a number", NULL, "", 1),
     [EG_KEY_NUMBER] = AMOUNT("a whole number", parse_number, "", 1),
@@ -249,6 +250,17 @@ static bool set_choice(EgConfig *config, const EgConfigKey *key, const char *tex
     return true;
 }
 
+static bool set_word(EgConfig *config, const EgConfigKey *key, const char *text)
+{
+    for (const char *const *word = key->words; *word != NULL; word++) {
+        if (strcmp(text, *word) == 0) {
+            *(const char **)target(config, key) = *word;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool eg_config_value_set(EgConfig *config, const EgConfigKey *key, const char *text)
 {
     g_assert(!eg_config_key_is_list(key));
@@ -258,6 +270,8 @@ bool eg_config_value_set(EgConfig *config, const EgConfigKey *key, const char *t
         return set_switch(config, key, text);
     if (key->kind == EG_KEY_CHOICE)
         return set_choice(config, key, text);
+    if (key->kind == EG_KEY_WORD)
+        return set_word(config, key, text);
     if (key->kind == EG_KEY_LOG_LEVEL)
         return eg_log_level_parse(text, target(config, key));
     if (kinds[key->kind].fits != NULL)
@@ -293,6 +307,10 @@ char *eg_config_value_wanted(const EgConfigKey *key)
     double per_unit = kinds[key->kind].per_unit;
     if (key->kind == EG_KEY_CHOICE)
         return g_strdup_printf("%s %s, %s", wanted, key->choices[0], key->choices[1]);
+    if (key->kind == EG_KEY_WORD) {
+        g_autofree char *words = g_strjoinv(", ", (char **)key->words);
+        return g_strdup_printf("%s %s", wanted, words);
+    }
     if (unit == NULL)
         return g_strdup(wanted);
     if (key->max == 0)

@@ -43,6 +43,8 @@ def test_video_codec(shared_server, publish, record, room, video):
     ("out.mkv", (), "h264", "opus"),
     ("out.mkv", ("--video-codec", "vp8", "--audio-codec", "aac"), "vp8", "aac"),
     ("out.webm", ("--video-codec", "vp9"), "vp9", "opus"),
+    ("out.mp4", ("--h264-encoder", "openh264", "--rate-control", "quality"), "h264", "aac"),
+    ("out.mp4", ("--encoder-preset", "faster", "--rate-control", "constant"), "h264", "aac"),
     ("out.wav", (), None, "pcm_s16le")])
 def test_format(shared_server, publish, record, room, output, options, video, audio):
     publisher = publish(shared_server)
