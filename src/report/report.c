@@ -71,6 +71,7 @@ static void add_stream(Livekit__EgressInfo *info, const EgOutput *output, Result
     g_autofree char *url = eg_redact_url(output->url);
     livekit__stream_info__init(stream);
     eg_proto_set_string(&stream->url, url);
+    eg_proto_set_string(&stream->id, output->id);
     info->stream_results =
         g_renew(Livekit__StreamInfo *, info->stream_results, info->n_stream_results + 1);
     info->stream_results[info->n_stream_results++] = stream;

@@ -107,20 +107,31 @@ static EgOutputKind stream_kind(Livekit__StreamProtocol protocol)
     }
 }
 
+static void add_stream(const Livekit__StreamOutput *stream, const char *url, const char *id,
+                       EgPlanOutputs *outputs)
+{
+    Livekit__StreamProtocol protocol = protocol_of(stream, url);
+    EgOutputKind kind = stream_kind(protocol);
+    if (kind == EG_OUTPUT_NONE)
+        outputs->problem = "stream protocol";
+    for (guint i = 0; i < outputs->requests->len; i++) {
+        const EgOutputRequest *other = &g_array_index(outputs->requests, EgOutputRequest, i);
+        if (!eg_plan_is_empty(id) && g_strcmp0(other->id, id) == 0)
+            outputs->problem = "stream id";
+    }
+    add(outputs, &(EgOutputRequest){.kind = kind, .url = url, .id = id, .protocol = protocol});
+}
+
 /* Each URL is an output of its own: what becomes of one is no matter of the others. */
 static void read_stream(const Livekit__StreamOutput *stream, EgPlanOutputs *outputs)
 {
     outputs->counts[EG_OUTPUT_STREAM]++;
-    if (stream->n_urls == 0)
+    if (stream->n_urls + stream->n_destinations == 0)
         outputs->problem = "stream url";
-    for (gsize i = 0; i < stream->n_urls; i++) {
-        Livekit__StreamProtocol protocol = protocol_of(stream, stream->urls[i]);
-        EgOutputKind kind = stream_kind(protocol);
-        if (kind == EG_OUTPUT_NONE)
-            outputs->problem = "stream protocol";
-        add(outputs,
-            &(EgOutputRequest){.kind = kind, .url = stream->urls[i], .protocol = protocol});
-    }
+    for (gsize i = 0; i < stream->n_urls; i++)
+        add_stream(stream, stream->urls[i], NULL, outputs);
+    for (gsize i = 0; i < stream->n_destinations; i++)
+        add_stream(stream, stream->destinations[i]->url, stream->destinations[i]->id, outputs);
 }
 
 void eg_plan_read_lists(const EgPlanOutputLists *lists, EgPlanOutputs *outputs)
@@ -347,6 +358,7 @@ static bool settle_websocket(const EgOutputRequest *request, const EgPlanDraft *
     (void)config;
     (void)plan;
     output->url = g_strdup(request->url);
+    output->id = eg_plan_is_empty(request->id) ? NULL : g_strdup(request->id);
     output->format = EG_FORMAT_RAW;
     return check_websocket_url(request->url, error);
 }
@@ -373,6 +385,7 @@ static bool settle_stream(const EgOutputRequest *request, const EgPlanDraft *dra
                         g_strdup_printf("the option %s of an SRT URL is not known and left out",
                                         (const char *)url->ignored->pdata[i]));
     output->url = g_strdup(request->url);
+    output->id = eg_plan_is_empty(request->id) ? NULL : g_strdup(request->id);
     output->format = url->format;
     return true;
 }

@@ -134,6 +134,11 @@ bool eg_plan_settle_segments(const EgOutputRequest *request, const EgPlanDraft *
         [LIVEKIT__SEGMENTED_FILE_SUFFIX__INDEX] = EG_SUFFIX_INDEX,
         [LIVEKIT__SEGMENTED_FILE_SUFFIX__TIMESTAMP] = EG_SUFFIX_TIME,
     };
+    if (segments->protocol == LIVEKIT__SEGMENTED_FILE_PROTOCOL__HLS_FMP4_PROTOCOL) {
+        eg_request_unimplemented(error, "protocol: HLS_FMP4_PROTOCOL is not possible yet; "
+                                        "HLS_PROTOCOL is, whose segments are MPEG-TS");
+        return false;
+    }
     if (segments->protocol > LIVEKIT__SEGMENTED_FILE_PROTOCOL__HLS_PROTOCOL) {
         eg_request_invalid(error, "protocol", "%d is none; there is HLS", (int)segments->protocol);
         return false;

@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "livekit_egress.pb-c.h"
 #include "request/plan.h"
+#include "request/stream-url.h"
 #include "source/source.h"
 
 /* One egress from start to finish: source -> graph -> sink, its state and its report. Lives on its
@@ -69,9 +70,9 @@ bool eg_session_start(EgSession *session, GError **error);
 void eg_session_fail(EgSession *session, const GError *error);
 
 typedef struct {
-    const char *const *add;
+    const EgStreamDestination *add;
     gsize n_add;
-    const char *const *remove; /* as they were given or are reported */
+    const char *const *remove; /* URLs as they were given or are reported, or ids */
     gsize n_remove;
 } EgStreamUpdate;
 
