@@ -229,8 +229,12 @@ static bool check_passthrough_sound(const EgOutput *output, GError **error)
     g_autofree char *holders = eg_format_describe_holders(EG_CODEC_OPUS);
     eg_request_invalid(error, "preset",
                        "PASSTHROUGH into %s, which holds %s, but rooms send Opus; "
-                       "files that hold that: %s",
-                       eg_format_info(output->format)->name, codecs, holders);
+                       "files that hold that: %s%s",
+                       eg_format_info(output->format)->name, codecs, holders,
+                       takes(output, EG_MEDIA_VIDEO)
+                           ? "; a video track alone can be left as it is, and with another preset "
+                             "everything is encoded"
+                           : "");
     return false;
 }
 
