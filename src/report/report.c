@@ -7,6 +7,7 @@
 #include "proto/message.h"
 #include "proto/redact.h"
 #include "sink/file-name.h"
+#include "sink/playlist-file.h"
 
 /* What LiveKit says of an egress that has reached its limit; psrpc has no code for it. */
 #define LIMIT_TEXT        "Session limit reached"
@@ -372,11 +373,29 @@ static void locate_file(Livekit__FileInfo *file)
     file->size = 0;
 }
 
-/* A playlist that was never written is nowhere. */
-static void locate_playlist(char **location)
+/* A playlist that was never written is nowhere; of one that was, players should not wait for more.
+ * What it says is there, whatever was reported last. */
+static bool locate_playlist(char **location, EgPlaylistTotals *totals)
 {
-    if (**location != '\0' && !g_file_test(*location, G_FILE_TEST_EXISTS))
+    g_autoptr(GError) error = NULL;
+    if (**location == '\0')
+        return false;
+    if (eg_playlist_recover(*location, totals, &error))
+        return true;
+    if (!g_file_test(*location, G_FILE_TEST_EXISTS))
         eg_proto_set_string(location, "");
+    return false;
+}
+
+static void locate_segments(Livekit__SegmentsInfo *segments)
+{
+    EgPlaylistTotals totals;
+    locate_playlist(&segments->live_playlist_location, &totals);
+    if (!locate_playlist(&segments->playlist_location, &totals))
+        return;
+    segments->segment_count = (gint64)totals.n_segments;
+    segments->duration = totals.duration_ns;
+    segments->size = (gint64)totals.size_bytes;
 }
 
 void eg_report_locate_files(EgReport *report)
@@ -386,10 +405,8 @@ void eg_report_locate_files(EgReport *report)
         if (*info->file_results[i]->location != '\0')
             locate_file(info->file_results[i]);
     }
-    for (gsize i = 0; i < info->n_segment_results; i++) {
-        locate_playlist(&info->segment_results[i]->playlist_location);
-        locate_playlist(&info->segment_results[i]->live_playlist_location);
-    }
+    for (gsize i = 0; i < info->n_segment_results; i++)
+        locate_segments(info->segment_results[i]);
     mirror_result(info);
 }
 

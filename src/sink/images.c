@@ -65,7 +65,7 @@ static bool write_image(gpointer user, gpointer item, GError **error)
         eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "an image cannot be read");
         return false;
     }
-    bool is_written = eg_file_replace(path, map.data, map.size, error);
+    bool is_written = eg_file_replace(path, map.data, map.size, NULL, error);
     g_mutex_lock(&writer->lock);
     writer->n_images += is_written;
     writer->size_bytes += is_written ? map.size : 0;

@@ -1,6 +1,7 @@
 #include "sink/playlist.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/time.h"
 #include "sink/file-series.h"
@@ -17,6 +18,7 @@ struct _EgPlaylist {
     GQueue entries;        /* Entry */
     guint64 sequence;      /* of the first entry (4.3.3.2) */
     guint64 discontinuity; /* how many there were before it (4.3.3.3) */
+    int lock_fd;           /* -1 before it is written */
 };
 
 /* A target is kept when all durations are no longer, rounded to whole seconds (4.3.3.1). */
@@ -39,6 +41,7 @@ EgPlaylist *eg_playlist_new(const EgPlaylistParams *params)
     playlist->window = params->window;
     playlist->target_s = MAX(round_s(params->target_ns), 1);
     g_queue_init(&playlist->entries);
+    playlist->lock_fd = -1;
     return playlist;
 }
 
@@ -47,6 +50,8 @@ void eg_playlist_free(EgPlaylist *playlist)
     if (playlist == NULL)
         return;
     g_queue_clear_full(&playlist->entries, free_entry);
+    if (playlist->lock_fd >= 0)
+        close(playlist->lock_fd);
     g_free(playlist->path);
     g_free(playlist);
 }
@@ -113,8 +118,8 @@ char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended)
     return g_string_free(text, FALSE);
 }
 
-bool eg_playlist_write(const EgPlaylist *playlist, bool is_ended, GError **error)
+bool eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error)
 {
     g_autofree char *text = eg_playlist_text(playlist, is_ended);
-    return eg_file_replace(playlist->path, text, strlen(text), error);
+    return eg_file_replace(playlist->path, text, strlen(text), &playlist->lock_fd, error);
 }

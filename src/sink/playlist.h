@@ -28,5 +28,6 @@ void eg_playlist_add(EgPlaylist *playlist, const EgPlaylistSegment *segment);
 /* `is_ended`: no more segments will come. A new string. */
 char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended);
 
-/* Replaces its file at once and whole: nobody ever reads a part of it. */
-bool eg_playlist_write(const EgPlaylist *playlist, bool is_ended, GError **error);
+/* Replaces its file at once and whole: nobody ever reads a part of it. From then on the file is
+ * locked until the playlist is freed. */
+bool eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error);
