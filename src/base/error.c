@@ -6,6 +6,7 @@
 typedef struct {
     EgBlame blame;
     bool retryable;
+    gint64 retry_after_ns;
 } EgErrorPrivate;
 
 static void eg_error_private_init(EgErrorPrivate *priv)
@@ -97,6 +98,12 @@ void eg_error_set_errno(GError **error, int errnum, const char *doing, const cha
                  g_strerror(errnum));
 }
 
+void eg_error_set_retry_after(GError *error, gint64 retry_after_ns)
+{
+    if (error != NULL && error->domain == EG_ERROR)
+        eg_error_get_private(error)->retry_after_ns = retry_after_ns;
+}
+
 EgErrorCode eg_error_code(const GError *error)
 {
     if (error == NULL)
@@ -118,6 +125,13 @@ EgBlame eg_error_blame(const GError *error)
 bool eg_error_is_retryable(const GError *error)
 {
     return error != NULL && error->domain == EG_ERROR && eg_error_get_private(error)->retryable;
+}
+
+gint64 eg_error_retry_after_ns(const GError *error)
+{
+    if (error == NULL || error->domain != EG_ERROR)
+        return 0;
+    return eg_error_get_private(error)->retry_after_ns;
 }
 
 const char *eg_error_code_name(EgErrorCode code)

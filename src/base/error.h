@@ -53,10 +53,14 @@ void eg_error_set_retryable(GError **error, EgErrorCode code, EgBlame blame, con
  * destination for a missing right, a full disk and the like. */
 void eg_error_set_errno(GError **error, int errnum, const char *doing, const char *path);
 
+/* Says of an error of ours for how long whoever refused wants to be left alone. NULL is fine. */
+void eg_error_set_retry_after(GError *error, gint64 retry_after_ns);
+
 /* Foreign errors (not of EG_ERROR) count as internal errors of the service. */
 EgErrorCode eg_error_code(const GError *error);
 EgBlame eg_error_blame(const GError *error);
 bool eg_error_is_retryable(const GError *error);
+gint64 eg_error_retry_after_ns(const GError *error); /* 0: nobody has said */
 
 /* "invalid_argument": the name that psrpc puts on the wire. Never NULL. */
 const char *eg_error_code_name(EgErrorCode code);
