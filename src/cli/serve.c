@@ -79,11 +79,9 @@ static bool has_encoder(const EgConfig *config)
         _exit(EXIT_FAILURE);
     }
     int status = 0;
-    pid_t ended = child;
-    do {
-        ended = waitpid(child, &status, 0);
-    } while (ended < 0 && errno == EINTR);
-    return ended < 0 || (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
 }
 
 int eg_serve_main(const char *const *args)

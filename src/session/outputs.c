@@ -564,15 +564,17 @@ void eg_outputs_drain(EgOutputs *outputs)
         eg_timer_set(outputs->end_timer, 0);
 }
 
-void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats)
+void eg_outputs_get_stats(EgOutputs *outputs, EgOutputsStats *stats)
 {
-    *stats = (EgSinkStats){0};
+    *stats = (EgOutputsStats){0};
     for (guint i = 0; i < outputs->members->len; i++) {
         const Member *member = outputs->members->pdata[i];
         EgSinkStats one;
         eg_sink_get_stats(member->sink, &one);
         eg_report_set_progress(outputs->params.report, member->output, &one);
-        stats->size_bytes = MAX(stats->size_bytes, one.size_bytes);
+        stats->size_bytes += one.size_bytes;
+        if (member->kind == EG_OUTPUT_FILE)
+            stats->largest_file_bytes = MAX(stats->largest_file_bytes, one.size_bytes);
         stats->duration_ns = MAX(stats->duration_ns, one.duration_ns);
     }
 }

@@ -62,5 +62,11 @@ GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
 /* Then `drained` or `failed`. One that fails ends alone, and is reported. */
 void eg_outputs_drain(EgOutputs *outputs);
 
-/* Bytes of the largest, the longest duration; the report is told of each. */
-void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats);
+typedef struct {
+    gint64 duration_ns;         /* the longest */
+    guint64 size_bytes;         /* of all together */
+    guint64 largest_file_bytes; /* of what is one file, which may have a limit; 0: there is none */
+} EgOutputsStats;
+
+/* The report is told of each. */
+void eg_outputs_get_stats(EgOutputs *outputs, EgOutputsStats *stats);

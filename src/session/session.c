@@ -206,9 +206,9 @@ static void on_limit_due(gpointer user)
 static void on_size_due(gpointer user)
 {
     EgSession *session = user;
-    EgSinkStats stats;
+    EgOutputsStats stats;
     eg_outputs_get_stats(session->outputs, &stats);
-    if (stats.size_bytes >= (guint64)session->plan->limit_size_bytes)
+    if (stats.largest_file_bytes >= (guint64)session->plan->limit_size_bytes)
         begin_ending(session, EG_END_LIMIT, eg_now_ns());
     else
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);

@@ -36,7 +36,7 @@ typedef struct {
 typedef struct {
     EgSessionState state;
     gint64 recorded_ns;
-    guint64 size_bytes;
+    guint64 size_bytes; /* of all outputs together */
     guint64 lost_packets;
     guint64 skipped_pictures;
     const char *path;        /* of the finished file, or the playlist; NULL while it is not known */
