@@ -80,7 +80,8 @@ static GOptionContext *make_context(EgRecordArguments *a)
             "File: .mp4, .webm, .mkv, .ogg, .mp3 or .wav; may have {room_name}, {time} and the like. Or "
             "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
             "number. Or "
-            "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible",
+            "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible. Files "
+            "can go to a store: s3://BUCKET/NAME, gs://, az://, oss://",
             "FILE|URL"),
         TEXT("image-interval", 0, &a->image_interval, "Time from image to image; 10s by default",
              "TIME"),
@@ -213,7 +214,7 @@ static bool apply_encoder(const EgRecordArguments *a, EgConfig *config, GError *
         {"rate-control",   a->rate_control,   "video_encoder.rate_control"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
-        const EgConfigKey *key = eg_config_key_find(rows[i].key);
+        const EgConfigKey *key = eg_config_key_find(eg_config_keys(), rows[i].key);
         if (rows[i].text == NULL || eg_config_value_set(config, key, rows[i].text))
             continue;
         g_autofree char *wanted = eg_config_value_wanted(key);

@@ -5,6 +5,8 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/time.h"
+#include "cli/store-url.h"
+#include "proto/message.h"
 #include "request/filename.h"
 #include "request/format.h"
 #include "request/preset.h"
@@ -66,13 +68,11 @@ static char *make_path(const char *output)
     return g_strconcat(path, is_folder ? "/" : "", NULL);
 }
 
-static char *make_filepath(const char *output, GError **error)
+static bool check_filepath(const char *output, GError **error)
 {
-    if (output == NULL)
-        return g_strdup("");
     if (strcmp(output, "-") == 0) {
         set_usage(error, "--output: a recording cannot go to standard output, only into a file");
-        return NULL;
+        return false;
     }
     for (gsize i = 0; i < G_N_ELEMENTS(foreign_extensions); i++) {
         if (has_extension(output, foreign_extensions[i])) {
@@ -80,10 +80,10 @@ static char *make_filepath(const char *output, GError **error)
                       "--output: there is no format %s; there are .mp4, .webm, .mkv, .ogg, .mp3 "
                       "and .wav, .m3u8 for segments, and .jpg, .png and .webp for images",
                       foreign_extensions[i]);
-            return NULL;
+            return false;
         }
     }
-    return make_path(output);
+    return true;
 }
 
 typedef struct {
@@ -207,31 +207,51 @@ static bool parse_encoding(const EgRecordArguments *a, Encoding *encoding, GErro
     return true;
 }
 
+typedef struct {
+    char *path;              /* NULL: there is no such output */
+    ProtobufCMessage *store; /* that it is in; NULL: this machine */
+} Place;
+
 /* Where it goes: at least one of all. */
 typedef struct {
-    char *filepath;  /* NULL: no file */
-    char *playlist;  /* NULL: no segments */
-    char *images;    /* NULL: none */
+    Place file;
+    Place playlist;
+    Place images;
     GPtrArray *urls; /* char * */
     guint image_interval_s;
 } Outputs;
 
 static void clear_outputs(Outputs *outputs)
 {
-    g_free(outputs->filepath);
-    g_free(outputs->playlist);
-    g_free(outputs->images);
+    Place *const places[] = {&outputs->file, &outputs->playlist, &outputs->images};
+    for (gsize i = 0; i < G_N_ELEMENTS(places); i++) {
+        g_free(places[i]->path);
+        eg_proto_free(places[i]->store);
+    }
     g_clear_pointer(&outputs->urls, g_ptr_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Outputs, clear_outputs)
 
+/* All outputs have the same stores, each with numbers of its own. */
+static void set_store(ProtobufCMessage *output, const Place *place)
+{
+    for (guint i = 0; place->store != NULL && i < output->descriptor->n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &output->descriptor->fields[i];
+        if (field->descriptor != place->store->descriptor)
+            continue;
+        G_STRUCT_MEMBER(guint32, output, field->quantifier_offset) = field->id;
+        G_STRUCT_MEMBER(ProtobufCMessage *, output, field->offset) = eg_proto_copy(place->store);
+    }
+}
+
 static Livekit__EncodedFileOutput **make_files(const Outputs *outputs, gsize *n_files)
 {
-    if (outputs->filepath == NULL)
+    if (outputs->file.path == NULL)
         return NULL;
     Livekit__EncodedFileOutput *file = g_new(Livekit__EncodedFileOutput, 1);
     livekit__encoded_file_output__init(file);
-    file->filepath = g_strdup(outputs->filepath);
+    file->filepath = g_strdup(outputs->file.path);
+    set_store(&file->base, &outputs->file);
     Livekit__EncodedFileOutput **files = g_new(Livekit__EncodedFileOutput *, 1);
     files[0] = file;
     *n_files = 1;
@@ -257,11 +277,12 @@ static Livekit__StreamOutput **make_streams(const Outputs *outputs, gsize *n_str
 
 static Livekit__SegmentedFileOutput **make_segments(const Outputs *outputs, gsize *n_segments)
 {
-    if (outputs->playlist == NULL)
+    if (outputs->playlist.path == NULL)
         return NULL;
     Livekit__SegmentedFileOutput *segments = g_new(Livekit__SegmentedFileOutput, 1);
     livekit__segmented_file_output__init(segments);
-    segments->playlist_name = g_strdup(outputs->playlist);
+    segments->playlist_name = g_strdup(outputs->playlist.path);
+    set_store(&segments->base, &outputs->playlist);
     Livekit__SegmentedFileOutput **list = g_new(Livekit__SegmentedFileOutput *, 1);
     list[0] = segments;
     *n_segments = 1;
@@ -271,13 +292,14 @@ static Livekit__SegmentedFileOutput **make_segments(const Outputs *outputs, gsiz
 /* A name without a number is of one file, which is replaced. */
 static Livekit__ImageOutput **make_images(const Outputs *outputs, gsize *n_images)
 {
-    if (outputs->images == NULL)
+    if (outputs->images.path == NULL)
         return NULL;
     Livekit__ImageOutput *images = g_new(Livekit__ImageOutput, 1);
     livekit__image_output__init(images);
-    images->filename_prefix = g_strdup(outputs->images);
+    images->filename_prefix = g_strdup(outputs->images.path);
+    set_store(&images->base, &outputs->images);
     images->capture_interval = outputs->image_interval_s;
-    images->filename_suffix = strstr(outputs->images, EG_FILENAME_INDEX ".") != NULL
+    images->filename_suffix = strstr(outputs->images.path, EG_FILENAME_INDEX ".") != NULL
                                   ? LIVEKIT__IMAGE_FILE_SUFFIX__IMAGE_SUFFIX_INDEX
                                   : LIVEKIT__IMAGE_FILE_SUFFIX__IMAGE_SUFFIX_NONE_OVERWRITE;
     Livekit__ImageOutput **list = g_new(Livekit__ImageOutput *, 1);
@@ -287,31 +309,40 @@ static Livekit__ImageOutput **make_images(const Outputs *outputs, gsize *n_image
 }
 
 /* Where an output of its kind is kept; by the extension. */
-static char **find_place(const char *output, Outputs *outputs)
+static Place *find_place(const char *output, Outputs *outputs)
 {
-    if (output != NULL && has_extension(output, EG_PLAYLIST_EXTENSION))
+    if (has_extension(output, EG_PLAYLIST_EXTENSION))
         return &outputs->playlist;
-    for (gsize i = 0; output != NULL && i < G_N_ELEMENTS(image_extensions); i++) {
+    for (gsize i = 0; i < G_N_ELEMENTS(image_extensions); i++) {
         if (has_extension(output, image_extensions[i]))
             return &outputs->images;
     }
-    return &outputs->filepath;
+    return &outputs->file;
 }
 
 static bool add_output(const char *output, Outputs *outputs, GError **error)
 {
-    if (output != NULL && strstr(output, "://") != NULL) {
+    bool is_stored = eg_store_url_is(output);
+    if (strstr(output, "://") != NULL && !is_stored) {
         g_ptr_array_add(outputs->urls, g_strdup(output));
         return true;
     }
-    char **place = find_place(output, outputs);
-    if (*place != NULL) {
+    g_autofree char *key = NULL;
+    g_autoptr(ProtobufCMessage) store = NULL;
+    if (is_stored && !eg_store_url_parse(output, &key, &store, error))
+        return false;
+    const char *name = is_stored ? key : output;
+    Place *place = find_place(name, outputs);
+    if (place->path != NULL) {
         set_usage(error, "--output: there can be several streams, but one file, one playlist and "
                          "one series of images");
         return false;
     }
-    *place = place == &outputs->filepath ? make_filepath(output, error) : make_path(output);
-    return *place != NULL;
+    if (place == &outputs->file && !check_filepath(name, error))
+        return false;
+    place->path = is_stored ? g_strdup(name) : make_path(name);
+    place->store = g_steal_pointer(&store);
+    return true;
 }
 
 static bool parse_image_interval(const EgRecordArguments *a, Outputs *outputs, GError **error)
@@ -319,7 +350,7 @@ static bool parse_image_interval(const EgRecordArguments *a, Outputs *outputs, G
     gint64 interval_ns = 0;
     if (a->image_interval == NULL)
         return true;
-    if (outputs->images == NULL) {
+    if (outputs->images.path == NULL) {
         set_usage(error, "--image-interval goes with images, as in -o 'shots/%%05d.jpg'");
         return false;
     }
@@ -340,15 +371,15 @@ static bool parse_outputs(const EgRecordArguments *a, Outputs *outputs, GError *
 {
     outputs->urls = g_ptr_array_new_with_free_func(g_free);
     if (a->outputs == NULL)
-        return add_output(NULL, outputs, error);
+        return add_output("", outputs, error);
     for (char **output = a->outputs; *output != NULL; output++) {
         if (!add_output(*output, outputs, error))
             return false;
     }
     if (!parse_image_interval(a, outputs, error))
         return false;
-    bool is_single = outputs->urls->len + (outputs->filepath != NULL) == 1 &&
-                     outputs->playlist == NULL && outputs->images == NULL;
+    bool is_single = outputs->urls->len + (outputs->file.path != NULL) == 1 &&
+                     outputs->playlist.path == NULL && outputs->images.path == NULL;
     if (a->track == NULL || is_single)
         return true;
     set_usage(error, "--track goes into one file, or to one WebSocket");
@@ -415,14 +446,15 @@ static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments
     livekit__track_egress_request__init(track);
     track->room_name = dup_room(a);
     track->track_id = g_strdup(a->track);
-    if (outputs->filepath == NULL) {
+    if (outputs->file.path == NULL) {
         track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_WEBSOCKET_URL;
         track->websocket_url = g_strdup(outputs->urls->pdata[0]);
     } else {
         track->output_case = LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE;
         track->file = g_new(Livekit__DirectFileOutput, 1);
         livekit__direct_file_output__init(track->file);
-        track->file->filepath = g_strdup(outputs->filepath);
+        track->file->filepath = g_strdup(outputs->file.path);
+        set_store(&track->file->base, &outputs->file);
     }
     request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_TRACK;
     request->track = track;
@@ -431,9 +463,10 @@ static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments
 /* Into a format without pictures goes the sound alone, if there is nothing else. */
 static bool is_sound_only(const Outputs *outputs)
 {
-    const char *filepath = outputs->filepath;
+    const char *filepath = outputs->file.path;
     EgFormat format = filepath != NULL ? eg_format_from_filename(filepath) : EG_FORMAT_NONE;
-    return outputs->playlist == NULL && outputs->images == NULL && format != EG_FORMAT_NONE &&
+    return outputs->playlist.path == NULL && outputs->images.path == NULL &&
+           format != EG_FORMAT_NONE &&
            eg_format_default_codec(format, EG_MEDIA_VIDEO) == EG_CODEC_NONE;
 }
 

@@ -86,10 +86,26 @@ static char **dup_environment(const Egress__Start *order)
     return g_strv_builder_end(builder);
 }
 
+/* Where stores look for credentials. They are no part of what /proc tells of this process, and
+ * programs that it runs get an environment of their own. There are no other threads yet. */
+static void set_store_variables(char **environment)
+{
+    static const char *const prefixes[] = {"AWS_", "AZURE_", "GOOGLE_", "OSS_"};
+    for (char **variable = environment; *variable != NULL; variable++) {
+        const char *value = strchr(*variable, '=');
+        for (gsize i = 0; value != NULL && i < G_N_ELEMENTS(prefixes); i++) {
+            g_autofree char *name = g_strndup(*variable, (gsize)(value - *variable));
+            if (g_str_has_prefix(name, prefixes[i]))
+                g_setenv(name, value + 1, TRUE);
+        }
+    }
+}
+
 /* The service has made the same plan, so only what has changed since then can fail. */
 static bool start(Run *run, const Egress__Start *order, GError **error)
 {
     g_auto(GStrv) environment = dup_environment(order);
+    set_store_variables(environment);
     run->config = eg_config_parse(order->config_body, "configuration",
                                   (const char *const *)environment, error);
     if (run->config == NULL)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "config/config-storage.h"
 #include "config/config-yaml.h"
 #include "config/keys.h"
 #include "config/value.h"
@@ -18,11 +19,11 @@ static EgConfig *new_standard(const char *const *environment)
 {
     EgConfig *config = g_new0(EgConfig, 1);
     config->warnings = g_ptr_array_new_with_free_func(g_free);
-    guint n_keys;
-    const EgConfigKey *keys = eg_config_keys(&n_keys);
-    for (guint i = 0; i < n_keys; i++) {
-        if (keys[i].standard != NULL && !eg_config_value_set(config, &keys[i], keys[i].standard))
-            g_error("%s: no such default", keys[i].path);
+    const EgConfigTable *table = eg_config_keys();
+    for (guint i = 0; i < table->n_keys; i++) {
+        const EgConfigKey *key = &table->keys[i];
+        if (key->standard != NULL && !eg_config_value_set(config, key, key->standard))
+            g_error("%s: no such default", key->path);
     }
     config->api_key = g_strdup(get_env(environment, "LIVEKIT_API_KEY"));
     config->api_secret = g_strdup(get_env(environment, "LIVEKIT_API_SECRET"));
@@ -86,7 +87,8 @@ EgConfig *eg_config_parse(const char *body, const char *source, const char *cons
     if (!eg_config_read_yaml(config, yaml, source, error))
         return NULL;
     settle(config);
-    if (!check_redis(config, eg_yaml_get(eg_yaml_root(yaml), "redis"), source, error))
+    if (!check_redis(config, eg_yaml_get(eg_yaml_root(yaml), "redis"), source, error) ||
+        !eg_config_settle_storage(config, yaml, source, environment, error))
         return NULL;
     return g_steal_pointer(&config);
 }
@@ -95,12 +97,32 @@ void eg_config_free(EgConfig *config)
 {
     if (config == NULL)
         return;
-    guint n_keys;
-    const EgConfigKey *keys = eg_config_keys(&n_keys);
-    for (guint i = 0; i < n_keys; i++)
-        eg_config_value_clear(config, &keys[i]);
+    const EgConfigTable *table = eg_config_keys();
+    for (guint i = 0; i < table->n_keys; i++)
+        eg_config_value_clear(config, &table->keys[i]);
     g_ptr_array_unref(config->warnings);
     g_free(config);
+}
+
+char *eg_config_state_dir(const EgConfig *config, const char *const *environment)
+{
+    if (config->state_dir != NULL)
+        return g_strdup(config->state_dir);
+    const char *systemd = get_env(environment, "STATE_DIRECTORY");
+    if (systemd != NULL)
+        return g_strdup(systemd);
+    const char *state = get_env(environment, "XDG_STATE_HOME");
+    if (state != NULL)
+        return g_build_filename(state, "egress", NULL);
+    return g_build_filename(g_get_home_dir(), ".local", "state", "egress", NULL);
+}
+
+char *eg_config_spool_dir(const EgConfig *config, const char *const *environment)
+{
+    if (config->spool_dir != NULL)
+        return g_strdup(config->spool_dir);
+    g_autofree char *state_dir = eg_config_state_dir(config, environment);
+    return g_build_filename(state_dir, "spool", NULL);
 }
 
 static char *read_file(const char *path, GError **error)

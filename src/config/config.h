@@ -68,6 +68,15 @@ typedef struct {
     guint threads;            /* 0: the encoder decides */
 } EgVideoEncoderConfig;
 
+/* Of requests that name a store of S3: the role where they name none, and the keys of our own that
+ * may assume a role where they have none. */
+typedef struct {
+    char *access_key;
+    char *secret;
+    char *arn;
+    char *external_id;
+} EgAssumeRoleConfig;
+
 typedef struct {
     char *api_key;
     char *api_secret;
@@ -98,8 +107,14 @@ typedef struct {
     bool disallow_local_storage;
     char *local_root;   /* file paths of requests are relative to it and stay in it; NULL: anywhere.
                            Ours */
-    EgStorage *storage; /* of requests that name none; NULL: the local disk */
+    EgStorage *storage; /* of requests that name none; NULL or LOCAL: the local disk. Prefix and
+                           presigned URLs are those of all stores, also of those of requests */
     EgStorage *backup;  /* takes over when the other fails; NULL: none */
+    EgAssumeRoleConfig s3_assume_role;
+    gint64 max_upload_queue_ns;   /* how much of a recording may wait to be uploaded */
+    char *spool_dir;              /* see eg_config_spool_dir() */
+    gint64 upload_bytes_per_s;    /* of an egress; 0: no limit. Ours */
+    guint upload_parallel;        /* transfers of an egress at the same time. Ours */
     guint live_playlist_segments; /* how many a live playlist names. Ours */
     EgCostConfig cost;
     EgLimitConfig limits;
@@ -114,7 +129,8 @@ typedef struct {
 } EgConfig;
 
 /* The defaults, and over them LIVEKIT_API_KEY, LIVEKIT_API_SECRET and LIVEKIT_URL (also
- * LIVEKIT_WS_URL) of `environment` (as g_get_environ() gives it). */
+ * LIVEKIT_WS_URL) of `environment` (as g_get_environ() gives it). What a store has to be told and
+ * does not look for by itself is taken from there, too. */
 EgConfig *eg_config_new(const char *const *environment);
 
 /* The same, and over that the YAML text `body`; `source` names it in errors ("egress.yaml"). An
@@ -124,6 +140,14 @@ EgConfig *eg_config_parse(const char *body, const char *source, const char *cons
                           GError **error);
 void eg_config_free(EgConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgConfig, eg_config_free)
+
+/* Where what must survive a crash is: state_dir, else $STATE_DIRECTORY (systemd), else
+ * $XDG_STATE_HOME/egress, else ~/.local/state/egress. A new string. */
+char *eg_config_state_dir(const EgConfig *config, const char *const *environment);
+
+/* Where recordings wait until their store has them: spool_dir, else the folder "spool" in the
+ * former. A new string. */
+char *eg_config_spool_dir(const EgConfig *config, const char *const *environment);
 
 /* The text of the service's configuration: `body`, else what is in the file `path`; with neither
  * (both NULL) what EGRESS_CONFIG_BODY holds, else what is in the file that EGRESS_CONFIG_FILE

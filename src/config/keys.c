@@ -34,7 +34,6 @@
 #define WORD(path, member, ...)                                                                    \
     ROW(path, EG_KEY_WORD, const char *, member, .is_ours = true, __VA_ARGS__)
 
-#define NO_UPLOADS "not supported yet: nothing is uploaded, files stay on the local disk"
 #define NO_SINKS   "has no effect: each egress has a sound daemon of its own"
 #define NO_DEBUG   "not supported: debug_handler_port shows what there is"
 #define NO_POOL    "has no effect: there are two connections, and nothing waits for them"
@@ -159,14 +158,20 @@ static const EgConfigKey keys[] = {
     UNUSED("enable_one_shot_sender_report_sync", "false",
            "has no effect: every sender report counts"),
 
-    UNUSED("storage", NULL, NO_UPLOADS),
-    UNUSED("backup", NULL, NO_UPLOADS),
-    UNUSED("backup_storage", NULL, NO_UPLOADS),
-    UNUSED("max_upload_queue", "60", NO_UPLOADS),
-    UNUSED("s3_assume_role_key", NULL, NO_UPLOADS),
-    UNUSED("s3_assume_role_secret", NULL, NO_UPLOADS),
-    UNUSED("s3_assume_role_arn", NULL, NO_UPLOADS),
-    UNUSED("s3_assume_role_external_id", NULL, NO_UPLOADS),
+    ROW("storage", EG_KEY_STORAGE, EgStorage *, storage, ),
+    ROW("backup", EG_KEY_STORAGE, EgStorage *, backup, ),
+    UNUSED("backup_storage", NULL, "has no effect: its name is backup, with the keys of a store"),
+    TEXT("s3_assume_role_key", s3_assume_role.access_key),
+    TEXT("s3_assume_role_secret", s3_assume_role.secret),
+    TEXT("s3_assume_role_arn", s3_assume_role.arn),
+    TEXT("s3_assume_role_external_id", s3_assume_role.external_id),
+    ROW("max_upload_queue", EG_KEY_MINUTES, gint64, max_upload_queue_ns, .standard = "60",
+        .min = 60, .max = 604800, .zero_is_standard = true),
+    ROW("spool_dir", EG_KEY_PATH, char *, spool_dir, .is_ours = true),
+    ROW("upload_rate_limit", EG_KEY_BYTES, gint64, upload_bytes_per_s, .standard = "0",
+        .is_ours = true),
+    NUMBER("upload_parallel", upload_parallel, .standard = "4", .min = 1, .max = 64,
+           .is_ours = true),
     SWITCH("debug.enable_chrome_logging", logs_console),
     UNUSED("debug.enable_profiling", "false", NO_DEBUG),
     UNUSED("debug.enable_track_logging", "false", NO_DEBUG),
@@ -190,26 +195,27 @@ static const EgConfigKey keys[] = {
     UNUSED("test_overrides", NULL, "not supported"),
 };
 
-const EgConfigKey *eg_config_keys(guint *n_keys)
+const EgConfigTable *eg_config_keys(void)
 {
-    *n_keys = G_N_ELEMENTS(keys);
-    return keys;
+    static const EgConfigTable table = {keys, G_N_ELEMENTS(keys)};
+    return &table;
 }
 
-const EgConfigKey *eg_config_key_find(const char *path)
+const EgConfigKey *eg_config_key_find(const EgConfigTable *table, const char *path)
 {
-    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
-        if (strcmp(keys[i].path, path) == 0)
-            return &keys[i];
+    for (guint i = 0; i < table->n_keys; i++) {
+        if (strcmp(table->keys[i].path, path) == 0)
+            return &table->keys[i];
     }
     return NULL;
 }
 
-bool eg_config_key_is_section(const char *path)
+bool eg_config_key_is_section(const EgConfigTable *table, const char *path)
 {
     gsize length = strlen(path);
-    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
-        if (strncmp(keys[i].path, path, length) == 0 && keys[i].path[length] == '.')
+    for (guint i = 0; i < table->n_keys; i++) {
+        const char *known = table->keys[i].path;
+        if (strncmp(known, path, length) == 0 && known[length] == '.')
             return true;
     }
     return false;
@@ -250,7 +256,7 @@ static void consider(Candidate *best, const char *path, gsize length, guint dist
     best->distance = distance;
 }
 
-char *eg_config_key_nearest(const char *path)
+char *eg_config_key_nearest(const EgConfigTable *table, const char *path)
 {
     const char *dot = strrchr(path, '.');
     const char *name = dot != NULL ? dot + 1 : path;
@@ -261,18 +267,19 @@ char *eg_config_key_nearest(const char *path)
 
     /* A slip of the pen in the same section, else the very name in another one. */
     Candidate best = {.distance = MAX(3, (guint)name_length / 3 + 1)};
-    for (gsize i = 0; i < G_N_ELEMENTS(keys); i++) {
-        if (strncmp(keys[i].path, path, section_length) != 0)
+    for (guint i = 0; i < table->n_keys; i++) {
+        if (strncmp(table->keys[i].path, path, section_length) != 0)
             continue;
-        const char *known = keys[i].path + section_length;
+        const char *known = table->keys[i].path + section_length;
         gsize length = strcspn(known, ".");
         g_autofree char *known_name = g_strndup(known, length);
-        consider(&best, keys[i].path, section_length + length, edit_distance(name, known_name));
+        consider(&best, table->keys[i].path, section_length + length,
+                 edit_distance(name, known_name));
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(keys) && best.path == NULL; i++) {
-        const char *last = strrchr(keys[i].path, '.');
-        if (strcmp(last != NULL ? last + 1 : keys[i].path, name) == 0)
-            consider(&best, keys[i].path, strlen(keys[i].path), 0);
+    for (guint i = 0; i < table->n_keys && best.path == NULL; i++) {
+        const char *last = strrchr(table->keys[i].path, '.');
+        if (strcmp(last != NULL ? last + 1 : table->keys[i].path, name) == 0)
+            consider(&best, table->keys[i].path, strlen(table->keys[i].path), 0);
     }
     return best.path;
 }

@@ -2,8 +2,10 @@
 
 #include "config/config.h"
 
-/* Every key of the service's configuration, in one table: what it is, where it goes, what it is if
- * nothing is said. docs/CONFIG.md has the same rows, and a test that holds them together. */
+/* Every key of the service's configuration: what it is, where it goes, what it is if nothing is
+ * said. In one table, but for those of stores, which are the same in each section that is a store's
+ * and have a table of their own. docs/CONFIG.md has the same rows, and a test that holds them
+ * together. */
 
 typedef enum {
     EG_KEY_NONE,
@@ -18,6 +20,8 @@ typedef enum {
     EG_KEY_WEB_URLS,     /* http, https */
     EG_KEY_NETWORKS,     /* host, host:port, network as in 10.0.0.0/8, or * */
     EG_KEY_FLAGS,        /* a section of names of the user's own: "name=value" */
+    EG_KEY_PAIRS,        /* likewise, but name, value, name, value */
+    EG_KEY_STORAGE,      /* EgStorage *: a section with the keys of eg_storage_keys() */
     EG_KEY_SWITCH,       /* bool from here; two keys may lead to one, either turns it on */
     EG_KEY_CHOICE,       /* one of two words: `choices` */
     EG_KEY_WORD,         /* const char *, one of `words` */
@@ -28,13 +32,15 @@ typedef enum {
     EG_KEY_DURATION,     /* kept in ns, as all times; "1h30m" */
     EG_KEY_SECONDS,      /* a whole number, as is */
     EG_KEY_MILLISECONDS, /* this */
-    EG_KEY_LOG_LEVEL,    /* EgLogLevel */
+    EG_KEY_MINUTES,
+    EG_KEY_LOG_LEVEL, /* EgLogLevel */
 } EgKeyKind;
 
 typedef struct {
     const char *path; /* "redis.tls.enabled" */
     EgKeyKind kind;
-    gsize offset;           /* in EgConfig, of the type that `kind` says; not of ANYTHING */
+    gsize offset;           /* in EgConfig, or EgStorage, of the type that `kind` says; not of
+                               ANYTHING */
     const char *standard;   /* what is taken if nothing is said; NULL: nothing, or another key's */
     double min;             /* of numbers and times, these in seconds */
     double max;             /* 0: none */
@@ -45,11 +51,20 @@ typedef struct {
     bool is_ours;               /* LiveKit has no such key */
 } EgConfigKey;
 
-const EgConfigKey *eg_config_keys(guint *n_keys);
-const EgConfigKey *eg_config_key_find(const char *path);
+typedef struct {
+    const EgConfigKey *keys;
+    guint n_keys;
+} EgConfigTable;
+
+const EgConfigTable *eg_config_keys(void);
+
+/* Of one store, as they are below its section; of several kinds, of which a store has one. */
+const EgConfigTable *eg_storage_keys(void);
+
+const EgConfigKey *eg_config_key_find(const EgConfigTable *table, const char *path);
 
 /* Whether there are keys below `path`. */
-bool eg_config_key_is_section(const char *path);
+bool eg_config_key_is_section(const EgConfigTable *table, const char *path);
 
 /* The known key or section that `path` may have been meant to be, or NULL. A new string. */
-char *eg_config_key_nearest(const char *path);
+char *eg_config_key_nearest(const EgConfigTable *table, const char *path);

@@ -82,5 +82,15 @@ EgStorage *eg_storage_ref(EgStorage *storage);
 void eg_storage_unref(EgStorage *storage); /* NULL is fine */
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgStorage, eg_storage_unref)
 
+/* Brings what people write into the shape that everybody relies on: no slashes around the prefix of
+ * a store (of the local disk it is a path, and stays), none behind the endpoint. */
+void eg_storage_normalize(EgStorage *storage);
+
+/* Whether these can be settings of a store. If not, `*member` is the offset of the member that is
+ * wrong, and `*wanted` (static) what it must be, as in "must be …"; NULL if it is just missing.
+ * Nothing that goes into a header has control characters afterwards. Not looked at is what only the
+ * store can tell: whether keys are right, and all that is in JSON. */
+bool eg_storage_check(const EgStorage *storage, gsize *member, const char **wanted);
+
 /* "s3": as the configuration calls it. Static. */
 const char *eg_store_kind_name(EgStoreKind kind);

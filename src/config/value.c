@@ -8,9 +8,9 @@
 
 #define BYTES_PER_GIBIBYTE (1024.0 * 1024.0 * 1024.0)
 
-static void *target(EgConfig *config, const EgConfigKey *key)
+static void *target(void *owner, const EgConfigKey *key)
 {
-    return (char *)config + key->offset;
+    return (char *)owner + key->offset;
 }
 
 /* Digits and a minus: no blanks, no plus, no hexadecimal. */
@@ -144,6 +144,11 @@ static bool parse_seconds(const char *text, gint64 *kept, double *amount)
     return parse_time(text, EG_NS_PER_S, kept, amount);
 }
 
+static bool parse_minutes(const char *text, gint64 *kept, double *amount)
+{
+    return parse_time(text, 60 * EG_NS_PER_S, kept, amount);
+}
+
 static bool parse_milliseconds(const char *text, gint64 *kept, double *amount)
 {
     return parse_time(text, EG_NS_PER_MS, kept, amount);
@@ -180,6 +185,8 @@ static const struct {
         LIST("a list of host, host:port, networks like 10.0.0.0/8, or *", is_network),
     [EG_KEY_FLAGS] =
         LIST("names of flags without dashes, each with a value, true or false", is_flag),
+    [EG_KEY_PAIRS] = LIST("names, each with a text", is_text),
+    [EG_KEY_STORAGE] = KIND(.wanted = "a section with the keys of a store"),
     [EG_KEY_SWITCH] = KIND(.wanted = "true or false"),
     [EG_KEY_CHOICE] = KIND(.wanted = "one of"),
     [EG_KEY_WORD] = KIND(.wanted = "one of"),
@@ -190,6 +197,7 @@ static const struct {
     [EG_KEY_GIBIBYTES] = AMOUNT("a number", parse_gibibytes, " (GB)", 1),
     [EG_KEY_DURATION] = AMOUNT("a time like 500ms, 15s or 1h30m", parse_duration, "s", 1),
     [EG_KEY_SECONDS] = AMOUNT("a whole number", parse_seconds, " (seconds)", 1),
+    [EG_KEY_MINUTES] = AMOUNT("a whole number", parse_minutes, " (minutes)", 1.0 / 60),
     [EG_KEY_MILLISECONDS] = AMOUNT("a whole number", parse_milliseconds, " (milliseconds)", 1000),
 };
 
@@ -198,7 +206,7 @@ static bool is_within(const EgConfigKey *key, double amount)
     return amount >= key->min && (key->max == 0 || amount <= key->max);
 }
 
-static bool set_amount(EgConfig *config, const EgConfigKey *key, const char *text)
+static bool set_amount(void *owner, const EgConfigKey *key, const char *text)
 {
     gint64 kept = 0;
     double amount = 0;
@@ -210,25 +218,25 @@ static bool set_amount(EgConfig *config, const EgConfigKey *key, const char *tex
     if (!is_within(key, amount))
         return false;
     if (is_real)
-        *(double *)target(config, key) = amount;
+        *(double *)target(owner, key) = amount;
     else if (key->kind == EG_KEY_NUMBER)
-        *(guint *)target(config, key) = (guint)kept;
+        *(guint *)target(owner, key) = (guint)kept;
     else
-        *(gint64 *)target(config, key) = kept;
+        *(gint64 *)target(owner, key) = kept;
     return true;
 }
 
-static bool set_text(EgConfig *config, const EgConfigKey *key, const char *text)
+static bool set_text(void *owner, const EgConfigKey *key, const char *text)
 {
     if (!kinds[key->kind].fits(text))
         return false;
-    char **to = target(config, key);
+    char **to = target(owner, key);
     g_free(*to);
     *to = g_strdup(text);
     return true;
 }
 
-static bool set_switch(EgConfig *config, const EgConfigKey *key, const char *text)
+static bool set_switch(void *owner, const EgConfigKey *key, const char *text)
 {
     static const char *const on[] = {"true", "yes", "on", "y", NULL};
     static const char *const off[] = {"false", "no", "off", "n", NULL};
@@ -236,50 +244,50 @@ static bool set_switch(EgConfig *config, const EgConfigKey *key, const char *tex
     bool is_on = g_strv_contains(on, word);
     if (!is_on && !g_strv_contains(off, word))
         return false;
-    bool *to = target(config, key);
+    bool *to = target(owner, key);
     *to = *to || is_on;
     return true;
 }
 
-static bool set_choice(EgConfig *config, const EgConfigKey *key, const char *text)
+static bool set_choice(void *owner, const EgConfigKey *key, const char *text)
 {
     bool is_second = strcmp(text, key->choices[1]) == 0;
     if (!is_second && strcmp(text, key->choices[0]) != 0)
         return false;
-    *(bool *)target(config, key) = is_second;
+    *(bool *)target(owner, key) = is_second;
     return true;
 }
 
-static bool set_word(EgConfig *config, const EgConfigKey *key, const char *text)
+static bool set_word(void *owner, const EgConfigKey *key, const char *text)
 {
     for (const char *const *word = key->words; *word != NULL; word++) {
         if (strcmp(text, *word) == 0) {
-            *(const char **)target(config, key) = *word;
+            *(const char **)target(owner, key) = *word;
             return true;
         }
     }
     return false;
 }
 
-bool eg_config_value_set(EgConfig *config, const EgConfigKey *key, const char *text)
+bool eg_config_value_set(void *owner, const EgConfigKey *key, const char *text)
 {
     g_assert(!eg_config_key_is_list(key));
-    if (*text == '\0' || key->kind == EG_KEY_ANYTHING)
+    if (*text == '\0' || key->kind == EG_KEY_ANYTHING || key->kind == EG_KEY_STORAGE)
         return true;
     if (key->kind == EG_KEY_SWITCH)
-        return set_switch(config, key, text);
+        return set_switch(owner, key, text);
     if (key->kind == EG_KEY_CHOICE)
-        return set_choice(config, key, text);
+        return set_choice(owner, key, text);
     if (key->kind == EG_KEY_WORD)
-        return set_word(config, key, text);
+        return set_word(owner, key, text);
     if (key->kind == EG_KEY_LOG_LEVEL)
-        return eg_log_level_parse(text, target(config, key));
+        return eg_log_level_parse(text, target(owner, key));
     if (kinds[key->kind].fits != NULL)
-        return set_text(config, key, text);
-    return set_amount(config, key, text);
+        return set_text(owner, key, text);
+    return set_amount(owner, key, text);
 }
 
-bool eg_config_value_set_list(EgConfig *config, const EgConfigKey *key, char **texts)
+bool eg_config_value_set_list(void *owner, const EgConfigKey *key, char **texts)
 {
     g_assert(eg_config_key_is_list(key));
     g_auto(GStrv) owned = texts;
@@ -289,7 +297,7 @@ bool eg_config_value_set_list(EgConfig *config, const EgConfigKey *key, char **t
     }
     if (*owned == NULL)
         return true;
-    char ***to = target(config, key);
+    char ***to = target(owner, key);
     g_strfreev(*to);
     *to = g_steal_pointer(&owned);
     return true;
@@ -321,15 +329,18 @@ char *eg_config_value_wanted(const EgConfigKey *key)
 
 bool eg_config_value_is_public(const EgConfigKey *key)
 {
-    return key->kind != EG_KEY_ANYTHING && kinds[key->kind].fits == NULL;
+    return key->kind != EG_KEY_ANYTHING && key->kind != EG_KEY_STORAGE &&
+           kinds[key->kind].fits == NULL;
 }
 
-void eg_config_value_clear(EgConfig *config, const EgConfigKey *key)
+void eg_config_value_clear(void *owner, const EgConfigKey *key)
 {
+    if (key->kind == EG_KEY_STORAGE)
+        g_clear_pointer((EgStorage **)target(owner, key), eg_storage_unref);
     if (kinds[key->kind].fits == NULL)
         return;
     if (eg_config_key_is_list(key))
-        g_clear_pointer((char ***)target(config, key), g_strfreev);
+        g_clear_pointer((char ***)target(owner, key), g_strfreev);
     else
-        g_clear_pointer((char **)target(config, key), g_free);
+        g_clear_pointer((char **)target(owner, key), g_free);
 }

@@ -31,6 +31,7 @@ static const struct {
     {&livekit__gcpupload__descriptor, "credentials", "{credentials}", NULL},
     {&livekit__azure_blob_upload__descriptor, "account_name", "{account_name}", NULL},
     {&livekit__azure_blob_upload__descriptor, "account_key", "{account_key}", NULL},
+    {&livekit__azure_blob_upload__descriptor, "sas_token", "{sas_token}", NULL},
     {&livekit__ali_ossupload__descriptor, "access_key", "{access_key}", NULL},
     {&livekit__ali_ossupload__descriptor, "secret", "{secret}", NULL},
     {&livekit__proxy_config__descriptor, "url", NULL, eg_redact_url},

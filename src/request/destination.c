@@ -102,7 +102,7 @@ static bool check_output(const EgOutput *output, const EgFilenameFacts *facts,
                          EgDestinationRule rule, GError **error)
 {
     const char *template = output->path_template;
-    if (template == NULL)
+    if (template == NULL || output->storage != NULL)
         return true;
     g_autofree char *folder = eg_filename_fixed_folder(template);
     if ((rule & EG_DESTINATION_MAY_MAKE_FOLDERS) != 0)

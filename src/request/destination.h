@@ -2,8 +2,9 @@
 
 #include "request/plan.h"
 
-/* What can be known of the place where a plan's file will be before anything is recorded. The sink
- * finds the rest when it opens it. */
+/* What can be known of the place where a plan's file will be before anything is recorded, if that
+ * is on this machine. The sink finds the rest when it opens it; stores are asked by the uploader.
+ */
 typedef enum {
     EG_DESTINATION_ANY = 0,
     EG_DESTINATION_NEW = 1 << 0,              /* a file that is there already is an error */

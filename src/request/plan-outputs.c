@@ -14,18 +14,14 @@
 /* What a browser shows and plays is there at once, if the machine has time for it. */
 #define PAGE_LATENCY_NS (500 * EG_NS_PER_MS)
 
+/* Of S3, the shortest of all stores. */
+#define MAX_KEY_LENGTH 1024
+
 /* Whoever listens to a stream would rather have a hole than hear it late. */
 #define LIVE_LATENCY_NS (500 * EG_NS_PER_MS)
 
-/* The name of the member that a oneof holds, by its number; NULL for none. */
-static const char *member_name(const ProtobufCMessage *message, int number)
-{
-    const ProtobufCFieldDescriptor *field =
-        number > 0
-            ? protobuf_c_message_descriptor_get_field(message->descriptor, (unsigned int)number)
-            : NULL;
-    return field != NULL ? field->name : NULL;
-}
+/* The message of a store that a oneof holds: in all of them, its members are nothing else. */
+#define STORE_OF(message, member, which) ((which) > 0 ? &(message)->member->base : NULL)
 
 static void add(EgPlanOutputs *outputs, const EgOutputRequest *request)
 {
@@ -44,28 +40,27 @@ static void read_file(const Livekit__EncodedFileOutput *file, EgPlanOutputs *out
                           .kind = EG_OUTPUT_FILE,
                           .filepath = file->filepath,
                           .file_type = file->file_type,
-                          .storage = member_name(&file->base, (int)file->output_case),
+                          .store = STORE_OF(file, s3, file->output_case),
                       });
 }
 
-static void read_segments(const Livekit__SegmentedFileOutput *segments, const char *storage,
-                          EgPlanOutputs *outputs)
+static void read_segments(const Livekit__SegmentedFileOutput *segments,
+                          const ProtobufCMessage *store, EgPlanOutputs *outputs)
 {
     outputs->counts[EG_OUTPUT_SEGMENTS]++;
-    if (storage == NULL)
-        storage = member_name(&segments->base, (int)segments->output_case);
+    if (store == NULL)
+        store = STORE_OF(segments, s3, segments->output_case);
     add(outputs,
-        &(EgOutputRequest){.kind = EG_OUTPUT_SEGMENTS, .segments = segments, .storage = storage});
+        &(EgOutputRequest){.kind = EG_OUTPUT_SEGMENTS, .segments = segments, .store = store});
 }
 
-static void read_images(const Livekit__ImageOutput *images, const char *storage,
+static void read_images(const Livekit__ImageOutput *images, const ProtobufCMessage *store,
                         EgPlanOutputs *outputs)
 {
     outputs->counts[EG_OUTPUT_IMAGES]++;
-    if (storage == NULL)
-        storage = member_name(&images->base, (int)images->output_case);
-    add(outputs,
-        &(EgOutputRequest){.kind = EG_OUTPUT_IMAGES, .images = images, .storage = storage});
+    if (store == NULL)
+        store = STORE_OF(images, s3, images->output_case);
+    add(outputs, &(EgOutputRequest){.kind = EG_OUTPUT_IMAGES, .images = images, .store = store});
 }
 
 /* By the URL where the protocol is left open. */
@@ -152,32 +147,32 @@ void eg_plan_read_lists(const EgPlanOutputLists *lists, EgPlanOutputs *outputs)
         read_images(lists->images[i], NULL, outputs);
 }
 
-static const char *storage_of(const Livekit__StorageConfig *storage)
+static const ProtobufCMessage *store_of(const Livekit__StorageConfig *storage)
 {
-    return storage != NULL ? member_name(&storage->base, (int)storage->provider_case) : NULL;
+    return storage != NULL ? STORE_OF(storage, s3, storage->provider_case) : NULL;
 }
 
 static void read_output(const Livekit__Output *output, const Livekit__StorageConfig *common,
                         EgPlanOutputs *outputs)
 {
-    const char *storage = storage_of(output->storage != NULL ? output->storage : common);
+    const ProtobufCMessage *store = store_of(output->storage != NULL ? output->storage : common);
     switch (output->config_case) {
     case LIVEKIT__OUTPUT__CONFIG_FILE:
         add_file(outputs, &(EgOutputRequest){
                               .kind = EG_OUTPUT_FILE,
                               .filepath = output->file->filepath,
                               .file_type = output->file->file_type,
-                              .storage = storage,
+                              .store = store,
                           });
         break;
     case LIVEKIT__OUTPUT__CONFIG_STREAM:
         read_stream(output->stream, outputs);
         break;
     case LIVEKIT__OUTPUT__CONFIG_SEGMENTS:
-        read_segments(output->segments, storage, outputs);
+        read_segments(output->segments, store, outputs);
         break;
     case LIVEKIT__OUTPUT__CONFIG_IMAGES:
-        read_images(output->images, storage, outputs);
+        read_images(output->images, store, outputs);
         break;
     case LIVEKIT__OUTPUT__CONFIG__NOT_SET:
     case _LIVEKIT__OUTPUT__CONFIG__CASE_IS_INT_SIZE:
@@ -196,12 +191,11 @@ void eg_plan_read_outputs(const Livekit__StartEgressRequest *request, EgPlanOutp
 void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs *outputs)
 {
     if (track->output_case == LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_FILE) {
-        add_file(outputs,
-                 &(EgOutputRequest){
-                     .kind = EG_OUTPUT_FILE,
-                     .filepath = track->file->filepath,
-                     .storage = member_name(&track->file->base, (int)track->file->output_case),
-                 });
+        add_file(outputs, &(EgOutputRequest){
+                              .kind = EG_OUTPUT_FILE,
+                              .filepath = track->file->filepath,
+                              .store = STORE_OF(track->file, s3, track->file->output_case),
+                          });
     } else if (track->output_case == LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_WEBSOCKET_URL) {
         outputs->counts[EG_OUTPUT_STREAM]++;
         add(outputs, &(EgOutputRequest){.kind = EG_OUTPUT_WEBSOCKET, .url = track->websocket_url});
@@ -260,7 +254,28 @@ static bool check_retry(const char *field, const char *template, guint retry_cou
     return false;
 }
 
-char *eg_plan_settle_template(const char *field, const char *template, const char *storage,
+/* Beside the prefix that comes in front. */
+static bool check_key(const char *field, const char *key, const EgStorage *storage, GError **error)
+{
+    gsize prefix_length = storage->prefix != NULL ? strlen(storage->prefix) + 1 : 0;
+    if (strlen(key) + prefix_length <= MAX_KEY_LENGTH)
+        return true;
+    eg_request_invalid(error, field, "is too long: with its prefix it may have %d bytes",
+                       MAX_KEY_LENGTH);
+    return false;
+}
+
+static char *make_path(const EgConfig *config, const char *template)
+{
+    bool has_prefix = config->storage != NULL && config->storage->kind == EG_STORE_LOCAL &&
+                      config->storage->prefix != NULL;
+    g_autofree char *path =
+        has_prefix ? under_root(config->storage->prefix, template) : g_strdup(template);
+    return config->local_root != NULL ? under_root(config->local_root, path)
+                                      : g_steal_pointer(&path);
+}
+
+char *eg_plan_settle_template(const char *field, const char *template, const EgStorage *storage,
                               const EgConfig *config, const EgPlan *plan, GError **error)
 {
     if (template == NULL)
@@ -269,20 +284,10 @@ char *eg_plan_settle_template(const char *field, const char *template, const cha
         !eg_filename_check_field(template, field, error))
         return NULL;
     if (storage != NULL) {
-        eg_error_set(error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST,
-                     "%s: uploads are not possible yet; leave it out to write to the service's "
-                     "disk",
-                     storage);
-        return NULL;
+        const char *key = template + strspn(template, "/");
+        return check_key(field, key, storage, error) ? g_strdup(key) : NULL;
     }
-    if (config->disallow_local_storage) {
-        eg_request_invalid(error, "output",
-                           "a file without storage: this service does not write to its own disk");
-        return NULL;
-    }
-    if (config->local_root == NULL)
-        return g_strdup(template);
-    g_autofree char *path = under_root(config->local_root, template);
+    g_autofree char *path = make_path(config, template);
     return eg_filename_check_field(path, field, error) ? g_steal_pointer(&path) : NULL;
 }
 
@@ -319,7 +324,7 @@ static bool settle_file(const EgOutputRequest *request, const EgPlanDraft *draft
                         const EgConfig *config, const EgPlan *plan, EgOutput *output,
                         GError **error)
 {
-    output->path_template = eg_plan_settle_template("filepath", request->filepath, request->storage,
+    output->path_template = eg_plan_settle_template("filepath", request->filepath, output->storage,
                                                     config, plan, error);
     if (output->path_template == NULL ||
         !find_file_type(request->file_type, &output->format, error))
@@ -394,8 +399,8 @@ static bool settle_stream(const EgOutputRequest *request, const EgPlanDraft *dra
 static const struct {
     bool (*settle)(const EgOutputRequest *request, const EgPlanDraft *draft, const EgConfig *config,
                    const EgPlan *plan, EgOutput *output, GError **error);
-    gsize limit; /* offset in EgLimitConfig of how long it may become */
-    bool is_live;
+    gsize limit;  /* offset in EgLimitConfig of how long it may become */
+    bool is_live; /* goes to a URL, and to no store */
 } rows[EG_N_OUTPUTS] = {
     [EG_OUTPUT_FILE] = {settle_file,             offsetof(EgLimitConfig, file_duration_ns),    false},
     [EG_OUTPUT_SEGMENTS] = {eg_plan_settle_segments, offsetof(EgLimitConfig, segment_duration_ns),
@@ -426,8 +431,11 @@ bool eg_plan_settle_outputs(const EgPlanDraft *draft, const EgConfig *config, Eg
     plan->outputs = g_new0(EgOutput, plan->n_outputs);
     for (guint i = 0; i < plan->n_outputs; i++) {
         const EgOutputRequest *request = &g_array_index(requests, EgOutputRequest, i);
-        plan->outputs[i].kind = request->kind;
-        if (!rows[request->kind].settle(request, draft, config, plan, &plan->outputs[i], error))
+        EgOutput *output = &plan->outputs[i];
+        output->kind = request->kind;
+        if ((!rows[request->kind].is_live &&
+             !eg_plan_settle_storage(request->store, config, output, error)) ||
+            !rows[request->kind].settle(request, draft, config, plan, output, error))
             return false;
         settle_limit(request->kind, &config->limits, plan);
         if (rows[request->kind].is_live)

@@ -15,7 +15,7 @@ typedef struct {
     const char *url;                  /* of a stream or WebSocket */
     const char *id;                   /* of a stream; NULL or "": it has none */
     Livekit__StreamProtocol protocol; /* that it must be of */
-    const char *storage;              /* the field with a store for it; NULL: the disk */
+    const ProtobufCMessage *store;    /* one of those of stores; NULL: the configuration's */
 } EgOutputRequest;
 
 /* All of them. Streams are counted as the request lists them: each may have several URLs. */
@@ -105,9 +105,13 @@ void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs 
 bool eg_plan_settle_outputs(const EgPlanDraft *draft, const EgConfig *config, EgPlan *plan,
                             GError **error);
 
-/* For the rows of plan-outputs.c: where something is written on this machine, of a template that is
- * checked. A new string, or NULL and an error that names the field. */
-char *eg_plan_settle_template(const char *field, const char *template, const char *storage,
+/* Where an output that has files goes: sets its storage and backup. */
+bool eg_plan_settle_storage(const ProtobufCMessage *store, const EgConfig *config, EgOutput *output,
+                            GError **error);
+
+/* For the rows of plan-outputs.c: a path on this machine, or a key of the store, of a template that
+ * is checked. A new string, or NULL and an error that names the field. */
+char *eg_plan_settle_template(const char *field, const char *template, const EgStorage *storage,
                               const EgConfig *config, const EgPlan *plan, GError **error);
 
 /* Such rows. */

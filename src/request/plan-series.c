@@ -79,7 +79,6 @@ static void combine(Path *playlist, Path *prefix)
 typedef struct {
     const EgConfig *config;
     const EgPlan *plan;
-    const char *storage;
 } Place;
 
 static bool settle_names(const Livekit__SegmentedFileOutput *request, const Place *place,
@@ -116,7 +115,7 @@ static bool settle_names(const Livekit__SegmentedFileOutput *request, const Plac
     for (gsize i = 0; i < G_N_ELEMENTS(names); i++) {
         if (names[i].path == NULL)
             continue;
-        *names[i].template = eg_plan_settle_template(names[i].field, names[i].path, place->storage,
+        *names[i].template = eg_plan_settle_template(names[i].field, names[i].path, output->storage,
                                                      place->config, place->plan, error);
         if (*names[i].template == NULL)
             return false;
@@ -159,7 +158,7 @@ bool eg_plan_settle_segments(const EgOutputRequest *request, const EgPlanDraft *
     output->segments.duration_ns =
         (duration_s != 0 ? duration_s : STANDARD_SEGMENT_S) * EG_NS_PER_S;
     output->segments.live_segments = config->live_playlist_segments;
-    const Place place = {.config = config, .plan = plan, .storage = request->storage};
+    const Place place = {.config = config, .plan = plan};
     return settle_names(segments, &place, output, error);
 }
 
@@ -246,6 +245,6 @@ bool eg_plan_settle_images(const EgOutputRequest *request, const EgPlanDraft *dr
         return false;
     }
     output->path_template =
-        eg_plan_settle_template("filename_prefix", name, request->storage, config, plan, error);
+        eg_plan_settle_template("filename_prefix", name, output->storage, config, plan, error);
     return output->path_template != NULL;
 }

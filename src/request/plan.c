@@ -201,6 +201,8 @@ void eg_plan_free(EgPlan *plan)
         g_free(plan->outputs[i].id);
         g_free(plan->outputs[i].segments.playlist_template);
         g_free(plan->outputs[i].segments.live_playlist_template);
+        eg_storage_unref(plan->outputs[i].storage);
+        eg_storage_unref(plan->outputs[i].backup);
     }
     g_free(plan->outputs);
     g_free(plan);

@@ -273,12 +273,6 @@ static bool open_redis(Service *service, GError **error)
     return true;
 }
 
-static char *find_state_root(const EgConfig *config, const char *const *environment)
-{
-    return config->state_dir != NULL ? g_strdup(config->state_dir)
-                                     : eg_state_default_root(environment);
-}
-
 static bool open_archive(Service *service, const char *root, GError **error)
 {
     service->archive = eg_archive_new(service->loop, root, error);
@@ -349,7 +343,7 @@ static bool open_templates(Service *service, GError **error)
 static bool open_parts(Service *service, const char *config_body, GError **error)
 {
     const EgConfig *config = service->config;
-    g_autofree char *root = find_state_root(config, (const char *const *)service->environment);
+    g_autofree char *root = eg_config_state_dir(config, (const char *const *)service->environment);
     service->load_monitor = eg_load_monitor_new("", config->cost.uses_cgroup_memory);
     service->admission = eg_admission_new(config);
     service->guard = eg_guard_new(config);

@@ -23,17 +23,6 @@ struct _EgState {
     int lock_fd;
 };
 
-char *eg_state_default_root(const char *const *environment)
-{
-    const char *systemd = g_environ_getenv((char **)environment, "STATE_DIRECTORY");
-    if (systemd != NULL && *systemd != '\0')
-        return g_strdup(systemd);
-    const char *state = g_environ_getenv((char **)environment, "XDG_STATE_HOME");
-    if (state != NULL && *state != '\0')
-        return g_build_filename(state, "egress", NULL);
-    return g_build_filename(g_get_home_dir(), ".local", "state", "egress", NULL);
-}
-
 /* The lock of a folder, or -1 if another process has it. */
 static int lock_folder(const char *folder)
 {

@@ -9,10 +9,6 @@
  * folder of this process's own below `root`, which is locked while it lives. */
 typedef struct _EgState EgState;
 
-/* Where it is when the configuration says nothing: $STATE_DIRECTORY (systemd), else
- * $XDG_STATE_HOME/egress, else ~/.local/state/egress. A new string. */
-char *eg_state_default_root(const char *const *environment);
-
 /* Makes the folder (mode 0700). */
 EgState *eg_state_new(const char *root, GError **error);
 

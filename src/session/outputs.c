@@ -320,6 +320,13 @@ static bool open_member(Member *member, const EgOutput *planned, GError **error)
     bool has_frames = planned->kind != EG_OUTPUT_IMAGES;
     bool has_video = has_frames && takes_video(format, output);
     g_auto(Names) names = {0};
+    if (planned->storage != NULL) {
+        eg_error_set(
+            error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST,
+            "%s: uploads are not possible yet; leave it out to write to the service's disk",
+            eg_store_kind_name(planned->storage->kind));
+        return false;
+    }
     if ((has_frames && !check_codec(format, output->audio_codec, error)) ||
         (has_video && !check_codec(format, output->video_codec, error)) ||
         !expand_names(params, planned, format, &names, error))

@@ -20,6 +20,20 @@ static void check_message(const char *message)
         g_assert_false(g_ascii_iscntrl(*c));
 }
 
+static void check_storage(const EgStorage *storage)
+{
+    gsize member = 0;
+    const char *wanted = NULL;
+    if (storage == NULL)
+        return;
+    g_assert_cmpint(storage->kind, !=, EG_STORE_NONE);
+    g_assert_true(eg_storage_check(storage, &member, &wanted));
+    g_assert_cmpuint(storage->max_attempts, >=, 1);
+    g_assert_true(storage->min_retry_delay_ns > 0 &&
+                  storage->min_retry_delay_ns <= storage->max_retry_delay_ns);
+    g_assert_cmpint(storage->kind != EG_STORE_LOCAL, ==, storage->bucket != NULL);
+}
+
 static void check_config(const EgConfig *config)
 {
     g_assert_cmpuint(config->http_port, >=, 1);
@@ -31,6 +45,8 @@ static void check_config(const EgConfig *config)
     g_assert_true(config->cost.max_cpu_utilization > 0 && config->cost.max_cpu_utilization <= 1);
     g_assert_true(config->cost.track > 0 && config->cost.track <= 1024);
     g_assert_cmpint(config->cost.max_memory_bytes, >=, 0);
+    check_storage(config->storage);
+    check_storage(config->backup);
     if (config->has_redis) {
         g_assert_true(config->redis.address != NULL || config->redis.cluster_addresses != NULL ||
                       config->redis.sentinel_master_name != NULL);

@@ -16,6 +16,10 @@ enum {
     HAS_URL = 1 << 1,
     HAS_ROOT = 1 << 2,
     HAS_NO_DISK = 1 << 3,
+    HAS_STORE = 1 << 4,
+    HAS_ROLE = 1 << 5,
+    HAS_PREFIX = 1 << 6,
+    HAS_BACKUP = 1 << 7,
 };
 
 static char *unconst(const char *text)
@@ -48,12 +52,30 @@ static void check_selection(const EgSelection *selection)
                        eg_selection_is_open(selection, EG_MEDIA_VIDEO));
 }
 
-static void check_file(const char *template, const EgConfig *config)
+/* A key is relative, and its store is one that can be. */
+static void check_stored(const char *template, const EgOutput *output, const EgConfig *config)
 {
-    g_assert_false(config->disallow_local_storage);
+    gsize member = 0;
+    const char *wanted = NULL;
+    g_assert_cmpint(output->storage->kind, >, EG_STORE_LOCAL);
+    g_assert_true(eg_storage_check(output->storage, &member, &wanted));
+    g_assert_cmpint(*template, !=, '/');
+    g_assert_true(output->backup == config->backup);
+    if (config->storage != NULL)
+        g_assert_cmpstr(output->storage->prefix, ==, config->storage->prefix);
+}
+
+static void check_file(const char *template, const EgOutput *output, const EgConfig *config)
+{
     g_autoptr(GError) error = NULL;
     eg_filename_check(template, &error);
     g_assert_no_error(error);
+    if (output->storage != NULL) {
+        check_stored(template, output, config);
+        return;
+    }
+    g_assert_false(config->disallow_local_storage);
+    g_assert_null(output->backup);
     if (config->local_root != NULL) {
         g_autofree char *folder = g_strconcat(config->local_root, "/", NULL);
         g_assert_true(g_str_has_prefix(template, folder));
@@ -63,9 +85,9 @@ static void check_file(const char *template, const EgConfig *config)
 /* Segments begin with key frames, all in places that are allowed. */
 static void check_segments(const EgPlan *plan, const EgOutput *output, const EgConfig *config)
 {
-    check_file(output->segments.playlist_template, config);
+    check_file(output->segments.playlist_template, output, config);
     if (output->segments.live_playlist_template != NULL)
-        check_file(output->segments.live_playlist_template, config);
+        check_file(output->segments.live_playlist_template, output, config);
     g_assert_cmpint(output->segments.duration_ns, >=, EG_NS_PER_S);
     if (plan->video.codec == EG_CODEC_NONE)
         return;
@@ -86,7 +108,7 @@ static void check_output(const EgPlan *plan, const EgOutput *output, const EgCon
 {
     g_assert_true((output->path_template != NULL) != (output->url != NULL));
     if (output->path_template != NULL)
-        check_file(output->path_template, config);
+        check_file(output->path_template, output, config);
     if (output->kind == EG_OUTPUT_SEGMENTS)
         check_segments(plan, output, config);
     if (output->kind == EG_OUTPUT_IMAGES) {
@@ -127,19 +149,39 @@ static void check_plan(const EgPlan *plan, const EgConfig *config)
     }
 }
 
+/* What the configuration says of a store; NULL: nothing. */
+static EgStorage *make_storage(guint flags)
+{
+    if ((flags & (HAS_STORE | HAS_PREFIX)) == 0)
+        return NULL;
+    EgStorage *storage = eg_storage_new((flags & HAS_STORE) != 0 ? EG_STORE_S3 : EG_STORE_LOCAL);
+    if (storage->kind == EG_STORE_S3)
+        storage->bucket = g_strdup("bucket");
+    if ((flags & HAS_PREFIX) != 0)
+        storage->prefix = g_strdup("rec");
+    return storage;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < 1)
         return 0;
     guint flags = data[0];
+    g_autoptr(EgStorage) storage = make_storage(flags);
+    g_autoptr(EgStorage) backup = (flags & HAS_BACKUP) != 0 ? eg_storage_new(EG_STORE_LOCAL) : NULL;
     const EgConfig config = {
+        .storage = storage,
+        .backup = backup,
+        .s3_assume_role = {.arn = unconst((flags & HAS_ROLE) != 0 ? "arn" : NULL),
+                           .access_key = unconst((flags & HAS_ROLE) != 0 ? "key" : NULL),
+                           .secret = unconst((flags & HAS_ROLE) != 0 ? "secret" : NULL)},
         .api_key = unconst((flags & HAS_KEY) != 0 ? "key" : NULL),
         .api_secret = unconst((flags & HAS_KEY) != 0 ? "secret" : NULL),
         .ws_url = unconst((flags & HAS_URL) != 0 ? "ws://localhost:7880" : NULL),
         .template_port = 7980,
         .local_root = unconst((flags & HAS_ROOT) != 0 ? "/srv/rec" : NULL),
         .disallow_local_storage = (flags & HAS_NO_DISK) != 0,
-        .cost = {1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, false, 0, 0},
+        .cost = { 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, false, 0, 0},
     };
     Rpc__StartEgressRequest *request = rpc__start_egress_request__unpack(NULL, size - 1, data + 1);
     if (request == NULL)

@@ -347,7 +347,7 @@ static const Case cases[] = {
 /* Each row of the table of keys is one that is known, and what is not there is told. */
 static void test_encoders(void)
 {
-    const EgConfigKey *key = eg_config_key_find("video_encoder.h264");
+    const EgConfigKey *key = eg_config_key_find(eg_config_keys(), "video_encoder.h264");
     for (const char *const *name = key->words; *name != NULL; name++) {
         const EgVideoEncoderConfig config = {.h264 = *name};
         const EgVideoEncoderElement *row = eg_elements(EG_CODEC_H264)->video_encoders;

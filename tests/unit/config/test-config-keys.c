@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "config/value.h"
+
 static char *read_doc(const char *name)
 {
     g_autofree char *path = g_test_build_filename(G_TEST_DIST, "..", "..", "docs", name, NULL);
@@ -36,21 +38,27 @@ static GHashTable *read_rows(void)
     return rows;
 }
 
+static void check_documented(const EgConfigTable *table, const char *prefix, GHashTable *rows)
+{
+    for (guint i = 0; i < table->n_keys; i++) {
+        const EgConfigKey *key = &table->keys[i];
+        g_autofree char *path = g_strconcat(prefix, key->path, NULL);
+        g_test_message("key %s", path);
+        char **cells = g_hash_table_lookup(rows, path);
+        g_assert_nonnull(cells);
+        g_assert_cmpstr(cells[0], ==, key->standard != NULL ? key->standard : "");
+        const char *read = key->is_ours ? "new" : "yes";
+        g_assert_cmpstr(cells[1], ==, key->unused_because != NULL ? "no" : read);
+    }
+}
+
 static void test_documented(void)
 {
     g_autoptr(GHashTable) rows = read_rows();
-    guint n_keys;
-    const EgConfigKey *keys = eg_config_keys(&n_keys);
-    for (guint i = 0; i < n_keys; i++) {
-        g_test_message("key %s", keys[i].path);
-        char **cells = g_hash_table_lookup(rows, keys[i].path);
-        g_assert_nonnull(cells);
-        const char *standard = keys[i].standard;
-        g_assert_cmpstr(cells[0], ==, standard != NULL ? standard : "");
-        const char *read = keys[i].is_ours ? "new" : "yes";
-        g_assert_cmpstr(cells[1], ==, keys[i].unused_because != NULL ? "no" : read);
-    }
-    g_assert_cmpuint(g_hash_table_size(rows), ==, n_keys);
+    check_documented(eg_config_keys(), "", rows);
+    check_documented(eg_storage_keys(), "storage.", rows);
+    g_assert_cmpuint(g_hash_table_size(rows), ==,
+                     eg_config_keys()->n_keys + eg_storage_keys()->n_keys);
 }
 
 static void test_sample(void)
@@ -67,29 +75,62 @@ static void test_sample(void)
     g_assert_cmpstr(config->api_secret, ==, "secret");
 }
 
-/* A row that is found once, at no other's place, and says why it is not used or where it goes. */
-static void test_table(void)
+/* The store that a key is of; what all have in common is of none. */
+static char *store_of(const char *path)
 {
-    g_autoptr(GHashTable) offsets = g_hash_table_new(NULL, NULL);
-    guint n_keys;
-    const EgConfigKey *keys = eg_config_keys(&n_keys);
-    for (guint i = 0; i < n_keys; i++) {
-        g_test_message("key %s", keys[i].path);
-        g_assert_true(eg_config_key_find(keys[i].path) == &keys[i]);
-        g_assert_false(eg_config_key_is_section(keys[i].path));
-        g_assert_cmpint(keys[i].kind, !=, EG_KEY_NONE);
-        if (keys[i].kind == EG_KEY_ANYTHING) {
-            g_assert_nonnull(keys[i].unused_because);
+    const char *dot = strchr(path, '.');
+    return g_strndup(path, dot != NULL ? (gsize)(dot - path) : 0);
+}
+
+/* A row that is found once, at no other's place, and says why it is not used or where it goes. */
+static void check_table(const EgConfigTable *table, bool is_of_stores)
+{
+    g_autoptr(GHashTable) places = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    for (guint i = 0; i < table->n_keys; i++) {
+        const EgConfigKey *key = &table->keys[i];
+        g_test_message("key %s", key->path);
+        g_assert_true(eg_config_key_find(table, key->path) == key);
+        g_assert_false(eg_config_key_is_section(table, key->path));
+        g_assert_cmpint(key->kind, !=, EG_KEY_NONE);
+        if (key->kind == EG_KEY_ANYTHING) {
+            g_assert_nonnull(key->unused_because);
             continue;
         }
-        bool is_second = strcmp(keys[i].path, "redis.tls.enabled") == 0;
-        g_assert_cmpint(g_hash_table_add(offsets, GSIZE_TO_POINTER(keys[i].offset)), !=, is_second);
+        g_autofree char *store = is_of_stores ? store_of(key->path) : g_strdup("");
+        char *place = g_strdup_printf("%s %zu", store, key->offset);
+        bool is_second = strcmp(key->path, "redis.tls.enabled") == 0;
+        g_assert_cmpint(g_hash_table_add(places, place), !=, is_second);
     }
-    g_assert_true(eg_config_key_is_section("redis"));
-    g_assert_true(eg_config_key_is_section("redis.tls"));
-    g_assert_false(eg_config_key_is_section("red"));
-    g_assert_false(eg_config_key_is_section(""));
-    g_assert_null(eg_config_key_find("redis"));
+}
+
+static void test_table(void)
+{
+    const EgConfigTable *table = eg_config_keys();
+    check_table(table, false);
+    check_table(eg_storage_keys(), true);
+    g_assert_true(eg_config_key_is_section(table, "redis"));
+    g_assert_true(eg_config_key_is_section(table, "redis.tls"));
+    g_assert_false(eg_config_key_is_section(table, "red"));
+    g_assert_false(eg_config_key_is_section(table, ""));
+    g_assert_null(eg_config_key_find(table, "redis"));
+    g_assert_true(eg_config_key_is_section(eg_storage_keys(), "s3.proxy_config"));
+}
+
+/* What the table says is taken is what a new store has. */
+static void test_store_standards(void)
+{
+    const EgConfigTable *table = eg_storage_keys();
+    g_autoptr(EgStorage) fresh = eg_storage_new(EG_STORE_S3);
+    g_autoptr(EgStorage) set = eg_storage_new(EG_STORE_S3);
+    set->max_attempts = 0;
+    set->min_retry_delay_ns = set->max_retry_delay_ns = 0;
+    for (guint i = 0; i < table->n_keys; i++) {
+        if (table->keys[i].standard != NULL)
+            g_assert_true(eg_config_value_set(set, &table->keys[i], table->keys[i].standard));
+    }
+    g_assert_cmpuint(set->max_attempts, ==, fresh->max_attempts);
+    g_assert_cmpint(set->min_retry_delay_ns, ==, fresh->min_retry_delay_ns);
+    g_assert_cmpint(set->max_retry_delay_ns, ==, fresh->max_retry_delay_ns);
 }
 
 static void test_nearest(void)
@@ -113,7 +154,7 @@ static void test_nearest(void)
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_test_message("%s", cases[i].path);
-        g_autofree char *nearest = eg_config_key_nearest(cases[i].path);
+        g_autofree char *nearest = eg_config_key_nearest(eg_config_keys(), cases[i].path);
         g_assert_cmpstr(nearest, ==, cases[i].nearest);
     }
 }
@@ -124,6 +165,7 @@ int main(int argc, char **argv)
     g_test_add_func("/config/keys/documented", test_documented);
     g_test_add_func("/config/keys/sample", test_sample);
     g_test_add_func("/config/keys/table", test_table);
+    g_test_add_func("/config/keys/store-standards", test_store_standards);
     g_test_add_func("/config/keys/nearest", test_nearest);
     return g_test_run();
 }

@@ -118,6 +118,8 @@ static void test_messages(void)
          "'metadata':{'m':'n'},'proxy':{'url':'http://{...}@h:1','username':'{username}',"
          "'password':'{password}'},'sessionToken':'{session_token}','assumeRoleArn':'arn',"
          "'assumeRoleExternalId':'{external_id}'}"},
+        {&livekit__azure_blob_upload__descriptor, "{'sasToken':'s','endpoint':'e'}",
+         "{'sasToken':'{sas_token}','endpoint':'e'}"},
         /* What is not there stays so. */
         {&livekit__s3_upload__descriptor, "{'bucket':'c'}", "{'bucket':'c'}"},
         {&livekit__egress_info__descriptor,
@@ -228,6 +230,7 @@ static void test_all_fields(void)
         "AudioRoute.participant_identity",
         "AudioRoute.track_id",
         "AzureBlobUpload.container_name",
+        "AzureBlobUpload.endpoint",
         "DirectFileOutput.filepath",
         "EgressInfo.details",
         "EgressInfo.egress_id",
@@ -243,6 +246,7 @@ static void test_all_fields(void)
         "FilterParams.exclude_events",
         "FilterParams.include_events",
         "GCPUpload.bucket",
+        "GCPUpload.endpoint",
         "ImageOutput.filename_prefix",
         "ImagesInfo.filename_prefix",
         "MediaSource.video_track_id",
@@ -258,7 +262,10 @@ static void test_all_fields(void)
         "S3Upload.bucket",
         "S3Upload.content_disposition",
         "S3Upload.endpoint",
+        "S3Upload.kms_key_id",
         "S3Upload.region",
+        "S3Upload.server_side_encryption",
+        "S3Upload.storage_class",
         "S3Upload.tagging",
         "SegmentedFileOutput.filename_prefix",
         "SegmentedFileOutput.live_playlist_name",

@@ -7,9 +7,6 @@
     "{'egress':{'roomName':'r','media':{'videoTrackId':'V'},'outputs':[" outputs "]}}"
 #define MIXED(outputs)                                                                             \
     "{'egress':{'roomName':'r','template':{'audioOnly':true},'outputs':[" outputs "]}}"
-#define EGRESS_STORED(outputs)                                                                     \
-    "{'egress':{'roomName':'r','media':{'videoTrackId':'V'},'outputs':[" outputs                   \
-    "],'storage':{'azure':{}}}}"
 
 static void test_invalid(void)
 {
@@ -64,26 +61,6 @@ static void test_invalid(void)
     expect_refusals(cases, G_N_ELEMENTS(cases), &config);
 }
 
-static void test_unimplemented(void)
-{
-    static const BadCase cases[] = {
-  // clang-format off
-        /* never onto the disk instead */
-        {ROOM("'fileOutputs':[{'s3':{}}]"), EG_ERROR_UNIMPLEMENTED, "s3: uploads are not possible"},
-        {ROOM("'fileOutputs':[{'gcp':{}}]"), EG_ERROR_UNIMPLEMENTED, "gcp: "},
-        {ROOM("'file':{'azure':{}}"), EG_ERROR_UNIMPLEMENTED, "azure: "},
-        {PERSON("'fileOutputs':[{'aliOSS':{}}]"), EG_ERROR_UNIMPLEMENTED, "aliOSS: "},
-        {TRACK("'filepath':'x','s3':{'bucket':'b'}"), EG_ERROR_UNIMPLEMENTED, "s3: "},
-        {TRACK("'azure':{}"), EG_ERROR_UNIMPLEMENTED, "azure: "},
-        {EGRESS("{'file':{},'storage':{'gcp':{}}}"), EG_ERROR_UNIMPLEMENTED, "gcp: "},
-        {EGRESS_STORED("{'file':{}}"), EG_ERROR_UNIMPLEMENTED, "azure: "},
-        {EGRESS_STORED("{'file':{},'storage':{'aliOSS':{}}}"), EG_ERROR_UNIMPLEMENTED, "aliOSS: "},
-  // clang-format on
-    };
-    const EgConfig config = make_config();
-    expect_refusals(cases, G_N_ELEMENTS(cases), &config);
-}
-
 /* One encode for all of them. */
 static void test_several(void)
 {
@@ -98,16 +75,6 @@ static void test_several(void)
         {MIXED("{'stream':{'urls':['ws://x','ws://y']}}"),
          "template: room audio *>both encode raw+raw PCM websocket:ws://x websocket:ws://y", 0.75},
   // clang-format on
-    };
-    expect_plans(cases, G_N_ELEMENTS(cases));
-}
-
-/* A storage that names no store is none. */
-static void test_no_store(void)
-{
-    static const GoodCase cases[] = {
-        {EGRESS("{'file':{'filepath':'x'},'storage':{}}"),
-         "media: room video V encode mp4 H264 file:x", 2},
     };
     expect_plans(cases, G_N_ELEMENTS(cases));
 }
@@ -196,7 +163,6 @@ static void test_no_local_storage(void)
          INVALID "output (a file without storage"                                                       },
         {EGRESS("{'file':{}}"),      EG_ERROR_INVALID_ARGUMENT,
          INVALID "output (a file without storage"                                                       },
-        {TRACK("'s3':{}"),           EG_ERROR_UNIMPLEMENTED,    "s3: "                                  },
     };
     expect_refusals(cases, G_N_ELEMENTS(cases), &config);
 
@@ -227,9 +193,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/request/plan-outputs/invalid", test_invalid);
-    g_test_add_func("/request/plan-outputs/unimplemented", test_unimplemented);
     g_test_add_func("/request/plan-outputs/several", test_several);
-    g_test_add_func("/request/plan-outputs/no-store", test_no_store);
     g_test_add_func("/request/plan-outputs/retry", test_retry);
     g_test_add_func("/request/plan-outputs/local-root", test_local_root);
     g_test_add_func("/request/plan-outputs/outside-root", test_outside_root);

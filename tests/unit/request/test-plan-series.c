@@ -281,7 +281,7 @@ static void test_refused(void)
         {SEGMENTS("'protocol':'HLS_FMP4_PROTOCOL'"), EG_ERROR_UNIMPLEMENTED,
          "protocol: HLS_FMP4_PROTOCOL is not possible yet; HLS_PROTOCOL is"},
         {SEGMENTS("'protocol':3"), EG_ERROR_INVALID_ARGUMENT, INVALID "protocol"},
-        {SEGMENTS("'s3':{}"), EG_ERROR_UNIMPLEMENTED, "s3: "},
+        {SEGMENTS("'s3':{}"), EG_ERROR_INVALID_ARGUMENT, INVALID "s3.bucket"},
         {ENCODED("'videoCodec':'VP8'"), EG_ERROR_INVALID_ARGUMENT,
          "format ts incompatible with codec VP8"},
         {ENCODED("'audioCodec':'OPUS'"), EG_ERROR_INVALID_ARGUMENT,
