@@ -324,6 +324,9 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     eg_log_setup(EG_LOG_WARNING, false);
+    /* What is gathered in 400 ms and written at once is of half a minute here: blocks of a size
+     * that a heap is not for, and that no egress has. */
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     g_autoptr(GError) error = NULL;
     json_t *result = json_object();
     bool is_done = run_long((const char *const *)argv + 1, result, &error);

@@ -12,17 +12,17 @@ FPS = 10
 SEGMENT_S = 4
 KEY = "long-key"
 
-# From a tenth of the way to its end. What is in use is the same but for what happens to be on its way;
-# what is resident is more by what the heap keeps free between it, of which frames of other sizes make
-# more in time. All the frames of an hour are 50 MB.
-USED_GROWTH_KB = 1024
-RESIDENT_GROWTH_KB = 24 * 1024
+# What is in use is the same in both halves but for what happens to be on its way: some hundred kB of the
+# file's, for one. What is resident is more by what the heap keeps free between it, of which frames of
+# other sizes make more in time. All the frames of an hour are 50 MB.
+USED_GROWTH_KB = 2048
+RESIDENT_GROWTH_KB = 4 * 1024
 
 
 def expect_flat(result: dict):
     """Memory stays as it was."""
     used, resident = result["used_kb"], result["resident_kb"]
-    assert max(used[1:]) - used[0] <= USED_GROWTH_KB, used
+    assert max(used[5:]) - max(used[:5]) <= USED_GROWTH_KB, used
     assert resident[-1] - resident[0] <= RESIDENT_GROWTH_KB, resident
 
 

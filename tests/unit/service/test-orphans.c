@@ -156,7 +156,7 @@ static void test_segments(Fixture *f, gconstpointer data)
     Livekit__SegmentsInfo *list[] = {&segments};
     Livekit__EgressInfo info = LIVEKIT__EGRESS_INFO__INIT;
     segments.playlist_name = segments.playlist_location = path;
-    info.egress_id = "EG_a";
+    info.egress_id = (char *)"EG_a";
     info.n_segment_results = G_N_ELEMENTS(list);
     info.segment_results = list;
     eg_orphans_add(f->orphans, &info);
