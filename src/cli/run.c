@@ -16,6 +16,7 @@
 #include "media/gst-util.h"
 #include "proto/message.h"
 #include "service/fork-server.h"
+#include "session/resume.h"
 #include "session/session.h"
 
 /* Where `egress serve` has put our socket. */
@@ -29,6 +30,7 @@ typedef struct {
     Rpc__StartEgressRequest *request;
     EgPlan *plan;
     EgSession *session;
+    EgResume *resume; /* in place of a session */
 } Run;
 
 static void send_event(Run *run, const Egress__Event *event)
@@ -78,11 +80,11 @@ static void on_ended(gpointer user)
 static const EgSessionEvents session_events = {.changed = on_changed, .ended = on_ended};
 
 /* With an end, which lists on the wire do not have. */
-static char **dup_environment(const Egress__Start *order)
+static char **dup_environment(char *const *environment, gsize n_environment)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    for (gsize i = 0; i < order->n_environment; i++)
-        g_strv_builder_add(builder, order->environment[i]);
+    for (gsize i = 0; i < n_environment; i++)
+        g_strv_builder_add(builder, environment[i]);
     return g_strv_builder_end(builder);
 }
 
@@ -101,16 +103,23 @@ static void set_store_variables(char **environment)
     }
 }
 
-/* The service has made the same plan, so only what has changed since then can fail. */
-static bool start(Run *run, const Egress__Start *order, GError **error)
+static bool configure(Run *run, const char *body, char *const *variables, gsize n_variables,
+                      GError **error)
 {
-    g_auto(GStrv) environment = dup_environment(order);
+    g_auto(GStrv) environment = dup_environment(variables, n_variables);
     set_store_variables(environment);
-    run->config = eg_config_parse(order->config_body, "configuration",
-                                  (const char *const *)environment, error);
+    run->config = eg_config_parse(body, "configuration", (const char *const *)environment, error);
     if (run->config == NULL)
         return false;
     eg_log_setup(run->config->log_level, run->config->log_json);
+    return true;
+}
+
+/* The service has made the same plan, so only what has changed since then can fail. */
+static bool start(Run *run, const Egress__Start *order, GError **error)
+{
+    if (!configure(run, order->config_body, order->environment, order->n_environment, error))
+        return false;
     run->request = (Rpc__StartEgressRequest *)(gpointer)eg_proto_copy(&order->request->base);
     run->log = eg_log_new(NULL, "egressID", run->request->egress_id);
     run->plan = eg_plan_new(run->request, run->config, error);
@@ -122,6 +131,8 @@ static bool start(Run *run, const Egress__Start *order, GError **error)
         .config = run->config,
         .log = run->log,
         .requested_ns = order->started_at,
+        .spool_root = order->spool_root,
+        .spool_owner = order->spool_owner,
     };
     run->session = eg_session_new(run->loop, &params, &session_events, run);
     return eg_session_start(run->session, error);
@@ -137,6 +148,43 @@ static void on_start(Run *run, const Egress__Start *order)
         eg_session_fail(run->session, error);
     else
         eg_loop_quit(run->loop);
+}
+
+static void on_resumed(gpointer user, const Livekit__EgressInfo *info)
+{
+    Run *run = user;
+    Egress__Resumed resumed = EGRESS__RESUMED__INIT;
+    Egress__Event event = EGRESS__EVENT__INIT;
+    if (info != NULL)
+        send_info(run, info);
+    event.event_case = EGRESS__EVENT__EVENT_RESUMED;
+    event.resumed = &resumed;
+    send_event(run, &event);
+    eg_loop_quit(run->loop);
+}
+
+static void on_resume(Run *run, const Egress__Resume *order)
+{
+    static const EgResumeEvents events = {.ended = on_resumed};
+    g_autoptr(GError) error = NULL;
+    if (run->config != NULL)
+        return;
+    if (configure(run, order->config_body, order->environment, order->n_environment, &error)) {
+        g_autofree char *id = g_path_get_basename(order->folder);
+        run->log = eg_log_new(NULL, "egressID", id);
+        const EgResumeParams params = {
+            .folder = order->folder,
+            .ending = order->ending,
+            .config = run->config,
+            .log = run->log,
+        };
+        run->resume = eg_resume_new(run->loop, &params, &events, run, &error);
+    }
+    if (run->resume != NULL)
+        return;
+    eg_error_log(run->log, "left-overs cannot be uploaded", EG_STR("folder", order->folder),
+                 EG_STR("error", error->message));
+    eg_loop_quit(run->loop);
 }
 
 static void on_stop(Run *run, Egress__Stop__Reason reason)
@@ -231,6 +279,9 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
     case EGRESS__COMMAND__COMMAND_UPDATE_STREAM:
         on_update_stream(run, command->update_stream);
         break;
+    case EGRESS__COMMAND__COMMAND_RESUME:
+        on_resume(run, command->resume);
+        break;
     case EGRESS__COMMAND__COMMAND_PING:
         on_ping(run);
         break;
@@ -249,7 +300,7 @@ static void on_closed(gpointer user)
     eg_warn(run->log, "service has gone, finishing");
     if (run->session != NULL)
         eg_session_stop(run->session, EG_END_KILLED);
-    else
+    else if (run->resume == NULL)
         eg_loop_quit(run->loop);
 }
 
@@ -261,8 +312,9 @@ static int run_egress(int channel_fd)
     run.channel =
         eg_channel_new(run.loop, channel_fd, &egress__command__descriptor, &channel_events, &run);
     eg_loop_run(run.loop);
-    bool has_run = run.session != NULL;
+    bool has_run = run.session != NULL || run.resume != NULL;
     g_clear_pointer(&run.session, eg_session_free);
+    g_clear_pointer(&run.resume, eg_resume_free);
     if (run.channel != NULL)
         eg_channel_flush(run.channel);
     eg_channel_free(run.channel);

@@ -105,16 +105,39 @@ static void add_images(Livekit__EgressInfo *info, const EgOutput *output, Result
 static void set_file_names(Result *result, const EgReportNames *names)
 {
     eg_proto_set_string(&result->file->filename, names->path);
-    eg_proto_set_string(&result->file->location, names->path);
+    eg_proto_set_string(&result->file->location, names->is_stored ? "" : names->path);
 }
 
 static void set_segment_names(Result *result, const EgReportNames *names)
 {
     Livekit__SegmentsInfo *segments = result->segments;
     eg_proto_set_string(&segments->playlist_name, names->playlist);
-    eg_proto_set_string(&segments->playlist_location, names->playlist);
     eg_proto_set_string(&segments->live_playlist_name, names->live_playlist);
+    if (names->is_stored)
+        return;
+    eg_proto_set_string(&segments->playlist_location, names->playlist);
     eg_proto_set_string(&segments->live_playlist_location, names->live_playlist);
+}
+
+/* Whether this is the object that the report says the location of. */
+static bool is_named(const char *name, const char *key)
+{
+    return strcmp(name + strspn(name, "/"), key) == 0;
+}
+
+static void set_file_stored(Result *result, const char *key, const char *location)
+{
+    if (is_named(result->file->filename, key))
+        eg_proto_set_string(&result->file->location, location);
+}
+
+static void set_segments_stored(Result *result, const char *key, const char *location)
+{
+    Livekit__SegmentsInfo *segments = result->segments;
+    if (is_named(segments->playlist_name, key))
+        eg_proto_set_string(&segments->playlist_location, location);
+    if (is_named(segments->live_playlist_name, key))
+        eg_proto_set_string(&segments->live_playlist_location, location);
 }
 
 /* Without what parts it from the number. */
@@ -194,18 +217,39 @@ static void fail_images(Livekit__EgressInfo *info, Result *result, const GError 
     set_error(info, error);
 }
 
+#define FIND(name, member, list, length)                                                           \
+    static bool name(Livekit__EgressInfo *info, gsize n, Result *result)                           \
+    {                                                                                              \
+        if (n >= info->length)                                                                     \
+            return false;                                                                          \
+        result->member = info->list[n];                                                            \
+        return true;                                                                               \
+    }
+FIND(find_file, file, file_results, n_file_results)
+FIND(find_stream, stream, stream_results, n_stream_results)
+FIND(find_segments, segments, segment_results, n_segment_results)
+FIND(find_images, images, image_results, n_image_results)
+#undef FIND
+
 /* By EgOutputKind. */
 static const struct {
     void (*add)(Livekit__EgressInfo *info, const EgOutput *output, Result *result);
     void (*set_names)(Result *result, const EgReportNames *names); /* NULL: it has none */
     void (*set_progress)(Result *result, const EgSinkStats *stats);
     void (*fail)(Livekit__EgressInfo *info, Result *result, const GError *error, gint64 now_ns);
+    /* NULL: nothing is said of where its objects are. */
+    void (*set_stored)(Result *result, const char *key, const char *location);
+    bool (*find)(Livekit__EgressInfo *info, gsize n, Result *result); /* the n-th of its kind */
 } rows[EG_N_OUTPUTS] = {
-    [EG_OUTPUT_FILE] = {add_file,     set_file_names,    set_file_progress,      fail_file    },
-    [EG_OUTPUT_SEGMENTS] = {add_segments, set_segment_names, set_segment_progress,   fail_segments},
-    [EG_OUTPUT_STREAM] = {add_stream,   NULL,              set_stream_progress,    fail_stream  },
-    [EG_OUTPUT_WEBSOCKET] = {add_stream,   NULL,              set_websocket_progress, fail_stream  },
-    [EG_OUTPUT_IMAGES] = {add_images,   set_image_names,   set_image_progress,     fail_images  },
+    [EG_OUTPUT_FILE] = {add_file,     set_file_names,    set_file_progress,      fail_file,     set_file_stored,
+                        find_file                                                                                             },
+    [EG_OUTPUT_SEGMENTS] = {add_segments, set_segment_names, set_segment_progress,   fail_segments,
+                        set_segments_stored,                                                                     find_segments},
+    [EG_OUTPUT_STREAM] = {add_stream,   NULL,              set_stream_progress,    fail_stream,   NULL,            find_stream  },
+    [EG_OUTPUT_WEBSOCKET] = {add_stream,   NULL,              set_websocket_progress, fail_stream,   NULL,
+                        find_stream                                                                                           },
+    [EG_OUTPUT_IMAGES] = {add_images,   set_image_names,   set_image_progress,     fail_images,   NULL,
+                        find_images                                                                                           },
 };
 
 /* Old clients read the one result that there is from another field. */
@@ -274,11 +318,26 @@ EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *reque
     return report;
 }
 
-EgReport *eg_report_new_from_info(const Livekit__EgressInfo *info)
+/* How many outputs before this one have their results in the same list. */
+static gsize place_of(const EgPlan *plan, guint output)
+{
+    gsize n = 0;
+    for (guint i = 0; i < output; i++)
+        n += rows[plan->outputs[i].kind].find == rows[plan->outputs[output].kind].find;
+    return n;
+}
+
+EgReport *eg_report_new_from_info(const Livekit__EgressInfo *info, const EgPlan *plan)
 {
     EgReport *report = g_new0(EgReport, 1);
     report->info = (Livekit__EgressInfo *)(gpointer)eg_proto_copy(&info->base);
     report->results = g_array_new(FALSE, TRUE, sizeof(Result));
+    for (guint i = 0; plan != NULL && i < plan->n_outputs; i++) {
+        Result result = {.kind = plan->outputs[i].kind};
+        if (!rows[result.kind].find(report->info, place_of(plan, i), &result))
+            result.kind = EG_OUTPUT_NONE;
+        g_array_append_val(report->results, result);
+    }
     return report;
 }
 
@@ -332,6 +391,31 @@ void eg_report_set_failed(EgReport *report, guint output, const GError *error, g
     mirror_result(report->info);
 }
 
+void eg_report_set_stored(EgReport *report, guint output, const char *key, const char *location,
+                          bool is_backup)
+{
+    Result *result = result_of(report, output);
+    if (rows[result->kind].set_stored != NULL)
+        rows[result->kind].set_stored(result, key, location);
+    if (is_backup)
+        report->info->backup_storage_used = true;
+    mirror_result(report->info);
+}
+
+void eg_report_set_recovered(EgReport *report, guint output, const EgSinkStats *stats)
+{
+    Result *result = result_of(report, output);
+    EgSinkStats known = *stats;
+    if (rows[result->kind].set_progress == NULL)
+        return;
+    if (known.duration_ns == 0 && result->kind == EG_OUTPUT_FILE)
+        known.duration_ns = result->file->duration;
+    if (known.duration_ns == 0 && result->kind == EG_OUTPUT_SEGMENTS)
+        known.duration_ns = result->segments->duration;
+    rows[result->kind].set_progress(result, &known);
+    mirror_result(report->info);
+}
+
 void eg_report_set_finished(EgReport *report, guint output, gint64 now_ns)
 {
     const Result *result = result_of(report, output);
@@ -356,6 +440,13 @@ guint eg_report_add_stream(EgReport *report, const EgOutput *output, gint64 now_
     return report->results->len - 1;
 }
 
+/* What is in a store is not looked for on the disk. */
+static bool is_on_disk(const char *location, const char *name)
+{
+    g_autofree char *recording = eg_file_recording_name(name);
+    return *location != '\0' && (strcmp(location, name) == 0 || strcmp(location, recording) == 0);
+}
+
 /* An unfinished file first: a finished one beside it is of another recording. */
 static void locate_file(Livekit__FileInfo *file)
 {
@@ -375,10 +466,10 @@ static void locate_file(Livekit__FileInfo *file)
 
 /* A playlist that was never written is nowhere; of one that was, players should not wait for more.
  * What it says is there, whatever was reported last. */
-static bool locate_playlist(char **location, EgPlaylistTotals *totals)
+static bool locate_playlist(char **location, const char *name, EgPlaylistTotals *totals)
 {
     g_autoptr(GError) error = NULL;
-    if (**location == '\0')
+    if (!is_on_disk(*location, name))
         return false;
     if (eg_playlist_recover(*location, totals, &error))
         return true;
@@ -390,8 +481,8 @@ static bool locate_playlist(char **location, EgPlaylistTotals *totals)
 static void locate_segments(Livekit__SegmentsInfo *segments)
 {
     EgPlaylistTotals totals;
-    locate_playlist(&segments->live_playlist_location, &totals);
-    if (!locate_playlist(&segments->playlist_location, &totals))
+    locate_playlist(&segments->live_playlist_location, segments->live_playlist_name, &totals);
+    if (!locate_playlist(&segments->playlist_location, segments->playlist_name, &totals))
         return;
     segments->segment_count = (gint64)totals.n_segments;
     segments->duration = totals.duration_ns;
@@ -402,7 +493,7 @@ void eg_report_locate_files(EgReport *report)
 {
     Livekit__EgressInfo *info = report->info;
     for (gsize i = 0; i < info->n_file_results; i++) {
-        if (*info->file_results[i]->location != '\0')
+        if (is_on_disk(info->file_results[i]->location, info->file_results[i]->filename))
             locate_file(info->file_results[i]);
     }
     for (gsize i = 0; i < info->n_segment_results; i++)

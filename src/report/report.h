@@ -12,8 +12,9 @@ typedef struct _EgReport EgReport;
 /* Status STARTING, with what the plan knows. `request` is echoed (copied), without its secrets. */
 EgReport *eg_report_new(const EgPlan *plan, const Rpc__StartEgressRequest *request, gint64 now_ns);
 
-/* To go on where another process has stopped; copied. */
-EgReport *eg_report_new_from_info(const Livekit__EgressInfo *info);
+/* To go on where another process has stopped; copied. Without the plan (NULL) no output is known by
+ * its place in it. */
+EgReport *eg_report_new_from_info(const Livekit__EgressInfo *info, const EgPlan *plan);
 void eg_report_free(EgReport *report);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgReport, eg_report_free)
 
@@ -28,6 +29,7 @@ typedef struct {
     const char *prefix; /* what paths of segments and images begin with, up to the number */
     const char *playlist;
     const char *live_playlist;
+    bool is_stored; /* these are names in a store: where that is, it says later */
 } EgReportNames;
 
 /* Of one output, by its place in the plan: where it is, how far it has come, that it has ended
@@ -35,6 +37,13 @@ typedef struct {
 void eg_report_set_names(EgReport *report, guint output, const EgReportNames *names);
 void eg_report_set_progress(EgReport *report, guint output, const EgSinkStats *stats);
 void eg_report_set_failed(EgReport *report, guint output, const GError *error, gint64 now_ns);
+
+/* An object of an output is in a store; `key` is its name, without a slash in front. */
+void eg_report_set_stored(EgReport *report, guint output, const char *key, const char *location,
+                          bool is_backup);
+
+/* What an output consists of whose sink has died; the duration is 0 if nobody knows it. */
+void eg_report_set_recovered(EgReport *report, guint output, const EgSinkStats *stats);
 
 /* One that was ended alone, in order. */
 void eg_report_set_finished(EgReport *report, guint output, gint64 now_ns);

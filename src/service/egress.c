@@ -84,11 +84,7 @@ static void send_command(EgEgress *egress, const Egress__Command *command)
 static void send_start(EgEgress *egress)
 {
     const EgEgressesParams *params = egress->context->params;
-    g_autoptr(GPtrArray) environment = g_ptr_array_new();
-    for (gsize i = 0; params->environment[i] != NULL; i++) {
-        if (eg_fork_server_keeps(params->environment[i]))
-            g_ptr_array_add(environment, (gpointer)params->environment[i]);
-    }
+    g_autoptr(GPtrArray) environment = eg_fork_server_kept(params->environment);
     Egress__Start start = EGRESS__START__INIT;
     Egress__Command command = EGRESS__COMMAND__INIT;
     start.request = egress->request;
@@ -96,6 +92,8 @@ static void send_start(EgEgress *egress)
     start.n_environment = environment->len;
     start.environment = (char **)environment->pdata;
     start.started_at = egress->info->started_at;
+    start.spool_root = (char *)params->spool_root;
+    start.spool_owner = (char *)params->spool_owner;
     command.command_case = EGRESS__COMMAND__COMMAND_START;
     command.start = &start;
     send_command(egress, &command);
@@ -173,11 +171,26 @@ static void set_info(EgEgress *egress, const Livekit__EgressInfo *info)
 /* Its process could not say it itself. */
 static void set_failed(EgEgress *egress, EgEndReason reason, const GError *error)
 {
-    g_autoptr(EgReport) report = eg_report_new_from_info(egress->info);
+    g_autoptr(EgReport) report = eg_report_new_from_info(egress->info, NULL);
     eg_report_locate_files(report);
     eg_report_set_ended(report, LIVEKIT__EGRESS_STATUS__EGRESS_FAILED, reason, error,
                         eg_wall_now_ns());
     set_info(egress, eg_report_info(report));
+}
+
+/* What it has left is brought where it belongs before anybody says how it has ended. */
+static bool hand_over(EgEgress *egress, EgEndReason reason, const GError *error)
+{
+    const EgEgressContext *context = egress->context;
+    const EgLeftoversEnding ending = {.info = egress->info, .reason = reason, .error = error};
+    if (egress->is_refused || !context->events->left(context->user, egress->id, &ending))
+        return false;
+    if (egress->info->status < LIVEKIT__EGRESS_STATUS__EGRESS_ENDING) {
+        g_autoptr(EgReport) report = eg_report_new_from_info(egress->info, NULL);
+        eg_report_set_ending(report, reason, eg_wall_now_ns());
+        set_info(egress, eg_report_info(report));
+    }
+    return true;
 }
 
 static void end_start(EgEgress *egress, const GError *error)
@@ -219,7 +232,8 @@ static void fail(EgEgress *egress)
         eg_warn(egress->context->params->log, "egress process died", EG_STR("egressID", egress->id),
                 EG_STR("error", text));
     }
-    set_failed(egress, reason, error);
+    if (!hand_over(egress, reason, error))
+        set_failed(egress, reason, error);
     answer_stoppers(egress);
     end_start(egress, error);
 }
@@ -285,6 +299,7 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
     case EGRESS__EVENT__EVENT_STREAM_UPDATED:
         on_stream_updated(egress, event->stream_updated);
         break;
+    case EGRESS__EVENT__EVENT_RESUMED:
     case EGRESS__EVENT__EVENT_PONG:
     case EGRESS__EVENT__EVENT__NOT_SET:
     case _EGRESS__EVENT__EVENT__CASE_IS_INT_SIZE:

@@ -274,6 +274,12 @@ void eg_egresses_describe_graph(EgEgresses *egresses, const char *egress_id,
     eg_loop_post(egresses->loop, answer_undescribed, undescribed, g_free);
 }
 
+int eg_egresses_start_process(EgEgresses *egresses, const char *egress_id, GError **error)
+{
+    eg_loop_assert_owner(egresses->loop);
+    return eg_fork_server_start(egresses->fork_server, egress_id, error);
+}
+
 void eg_egresses_close(EgEgresses *egresses)
 {
     egresses->is_closed = true;

@@ -5,6 +5,7 @@
 #include "rpc_egress.pb-c.h"
 #include "service/admission.h"
 #include "service/fork-server.h"
+#include "service/leftovers.h"
 #include "source/source.h"
 
 /* All egresses of this service: takes requests, has a process for each, passes on what it says and
@@ -40,6 +41,9 @@ typedef struct {
     void (*process_started)(gpointer user, const char *egress_id, int pid);
     /* How one is now; also told of a new one. */
     void (*changed)(gpointer user, const Livekit__EgressInfo *info);
+    /* Its process has died without a final report. True: it has left something, and whoever takes
+     * care of that reports how it ends. */
+    bool (*left)(gpointer user, const char *egress_id, const EgLeftoversEnding *ending);
     /* It is over, and its process, if it ever had one, is gone. */
     void (*ended)(gpointer user, const EgEgressEnd *end);
 } EgEgressesEvents;
@@ -54,6 +58,8 @@ typedef struct {
     const EgLog *log;
     EgReporter *reporter;
     EgAdmission *admission;
+    const char *spool_root; /* see storage/spool.h */
+    const char *spool_owner;
 } EgEgressesParams;
 
 EgEgresses *eg_egresses_new(EgLoop *loop, const EgEgressesParams *params,
@@ -86,6 +92,10 @@ void eg_egresses_update_stream(EgEgresses *egresses, const Livekit__UpdateStream
 /* The graph in the language of Graphviz; done with NULL when there is no such egress. */
 void eg_egresses_describe_graph(EgEgresses *egresses, const char *egress_id,
                                 void (*done)(gpointer user, const char *graph), gpointer user);
+
+/* A process that is no egress, but belongs to one that has ended: the socket that leads to it, or
+ * -1. It is over when that closes. */
+int eg_egresses_start_process(EgEgresses *egresses, const char *egress_id, GError **error);
 
 /* Takes no more. */
 void eg_egresses_close(EgEgresses *egresses);

@@ -47,6 +47,16 @@ bool eg_fork_server_keeps(const char *variable)
     return false;
 }
 
+GPtrArray *eg_fork_server_kept(const char *const *environment)
+{
+    GPtrArray *kept = g_ptr_array_new();
+    for (gsize i = 0; environment[i] != NULL; i++) {
+        if (eg_fork_server_keeps(environment[i]))
+            g_ptr_array_add(kept, (gpointer)environment[i]);
+    }
+    return kept;
+}
+
 static char **make_child_environment(void)
 {
     g_auto(GStrv) all = g_get_environ();

@@ -42,3 +42,6 @@ int eg_fork_server_run(int control_fd, int (*child)(int channel_fd));
 /* The variables that are the service's own and are handed on by other ways: its secrets are not in
  * the environment of its children, which every process of the same user can read. */
 bool eg_fork_server_keeps(const char *variable);
+
+/* Those of them that there are (borrowed), to be handed on. */
+GPtrArray *eg_fork_server_kept(const char *const *environment);

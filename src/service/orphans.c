@@ -79,12 +79,18 @@ static bool is_writing(const Orphan *orphan)
     return false;
 }
 
-static void end(EgOrphans *orphans, const Livekit__EgressInfo *info)
+GError *eg_orphans_error(void)
 {
-    g_autoptr(GError) error = NULL;
-    g_autoptr(EgReport) report = eg_report_new_from_info(info);
+    GError *error = NULL;
     eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE,
                  "egress service died while this egress was running");
+    return error;
+}
+
+static void end(EgOrphans *orphans, const Livekit__EgressInfo *info)
+{
+    g_autoptr(GError) error = eg_orphans_error();
+    g_autoptr(EgReport) report = eg_report_new_from_info(info, NULL);
     eg_warn(orphans->log, "egress of a service that has died", EG_STR("egressID", info->egress_id));
     eg_report_locate_files(report);
     eg_report_set_ended(report, LIVEKIT__EGRESS_STATUS__EGRESS_FAILED, EG_END_FAILURE, error,

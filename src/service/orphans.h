@@ -18,6 +18,9 @@ EgOrphans *eg_orphans_new(EgLoop *loop, const EgLog *log,
 void eg_orphans_free(EgOrphans *orphans);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgOrphans, eg_orphans_free)
 
+/* What the final report of each says. */
+GError *eg_orphans_error(void);
+
 /* Copies it. */
 void eg_orphans_add(EgOrphans *orphans, const Livekit__EgressInfo *info);
 

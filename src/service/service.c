@@ -2,6 +2,7 @@
 #include "service/service.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/id.h"
@@ -10,6 +11,7 @@
 #include "report/io-info.h"
 #include "service/archive.h"
 #include "service/guard.h"
+#include "service/leftovers.h"
 #include "service/orphans.h"
 #include "service/pages.h"
 #include "service/rpc.h"
@@ -19,6 +21,7 @@
 #include "service/template-server.h"
 #include "service/twirp.h"
 #include "service/webhooks.h"
+#include "storage/spool.h"
 
 #define MEASURE_INTERVAL_NS EG_NS_PER_S
 
@@ -51,6 +54,8 @@ typedef struct {
 
     EgState *state;
     EgOrphans *orphans;
+    char *spool_root;
+    EgLeftovers *leftovers;
     EgReporter *reporter;
     EgLoadMonitor *load_monitor;
     EgAdmission *admission;
@@ -73,7 +78,8 @@ static void on_ended_due(gpointer user)
         return;
     }
     if (service->is_ending && eg_egresses_count(service->egresses) == 0 &&
-        eg_orphans_count(service->orphans) == 0 && eg_reporter_pending(service->reporter) == 0 &&
+        eg_orphans_count(service->orphans) == 0 && eg_leftovers_count(service->leftovers) == 0 &&
+        eg_reporter_pending(service->reporter) == 0 &&
         (service->webhooks == NULL || eg_webhooks_pending(service->webhooks) == 0))
         eg_loop_quit(service->loop);
 }
@@ -171,12 +177,23 @@ static void on_egress_ended(gpointer user, const EgEgressEnd *end)
         eg_rpc_forget(service->rpc, end->egress_id);
     if (!end->is_reported)
         eg_state_remove(service->state, end->egress_id);
+    eg_leftovers_clean(service->leftovers, end->egress_id);
     eg_timer_set(service->ended_timer, 0);
+}
+
+static bool on_left(gpointer user, const char *egress_id, const EgLeftoversEnding *ending)
+{
+    Service *service = user;
+    if (!eg_leftovers_has(service->leftovers, egress_id))
+        return false;
+    eg_leftovers_add(service->leftovers, egress_id, ending);
+    return true;
 }
 
 static const EgEgressesEvents egresses_events = {
     .process_started = on_process_started,
     .changed = on_changed,
+    .left = on_left,
     .ended = on_egress_ended,
 };
 
@@ -205,10 +222,15 @@ static const EgReporterEvents reporter_events = {
 static void take_over(gpointer user, const Livekit__EgressInfo *info)
 {
     Service *service = user;
-    if (info->status >= LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE)
+    if (info->status >= LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE) {
         eg_reporter_update(service->reporter, info);
-    else
+    } else if (eg_leftovers_has(service->leftovers, info->egress_id)) {
+        g_autoptr(GError) error = eg_orphans_error();
+        const EgLeftoversEnding ending = {.info = info, .reason = EG_END_FAILURE, .error = error};
+        eg_leftovers_add(service->leftovers, info->egress_id, &ending);
+    } else {
         eg_orphans_add(service->orphans, info);
+    }
 }
 
 /* ...and egresses that were running. */
@@ -217,6 +239,23 @@ static void on_orphan_ended(gpointer user, const Livekit__EgressInfo *info)
     Service *service = user;
     on_changed(service, info);
     eg_reporter_update(service->reporter, info);
+    eg_timer_set(service->ended_timer, 0);
+}
+
+static int start_for_leftovers(gpointer user, const char *egress_id, GError **error)
+{
+    Service *service = user;
+    return eg_egresses_start_process(service->egresses, egress_id, error);
+}
+
+/* Who looks at the same time with the same root waits: what is one's, is not the other's. */
+static void adopt(Service *service)
+{
+    int fd = eg_spool_lock_root(service->spool_root);
+    eg_state_adopt(service->state, take_over, service);
+    eg_leftovers_find(service->leftovers, service->state);
+    if (fd >= 0)
+        close(fd);
 }
 
 /* The way in. */
@@ -293,7 +332,20 @@ static bool open_egresses(Service *service, const char *config_body, GError **er
         .log = service->log,
         .reporter = service->reporter,
         .admission = service->admission,
+        .spool_root = service->spool_root,
+        .spool_owner = eg_state_folder(service->state),
     };
+    const EgLeftoversParams leftovers = {
+        .log = service->log,
+        .root = service->spool_root,
+        .owner = eg_state_folder(service->state),
+        .config_body = config_body,
+        .environment = (const char *const *)service->environment,
+        .start = start_for_leftovers,
+        .ended = on_orphan_ended,
+        .user = service,
+    };
+    service->leftovers = eg_leftovers_new(service->loop, &leftovers);
     service->egresses = eg_egresses_new(service->loop, &params, &egresses_events, service, error);
     return service->egresses != NULL;
 }
@@ -344,6 +396,7 @@ static bool open_parts(Service *service, const char *config_body, GError **error
 {
     const EgConfig *config = service->config;
     g_autofree char *root = eg_config_state_dir(config, (const char *const *)service->environment);
+    service->spool_root = eg_config_spool_dir(config, (const char *const *)service->environment);
     service->load_monitor = eg_load_monitor_new("", config->cost.uses_cgroup_memory);
     service->admission = eg_admission_new(config);
     service->guard = eg_guard_new(config);
@@ -362,7 +415,7 @@ static bool open_parts(Service *service, const char *config_body, GError **error
     if (!open_templates(service, error) || !open_egresses(service, config_body, error) ||
         !open_pages(service, error))
         return false;
-    eg_state_adopt(service->state, take_over, service);
+    adopt(service);
     if (config->has_redis)
         return true;
     service->twirp = eg_twirp_new(service->loop, config, service->egresses, service->archive,
@@ -379,6 +432,7 @@ static void close_parts(Service *service)
     eg_template_server_free(service->templates);
     eg_pages_free(service->pages);
     eg_metrics_free(service->metrics);
+    eg_leftovers_free(service->leftovers);
     eg_egresses_free(service->egresses);
     eg_orphans_free(service->orphans);
     eg_reporter_free(service->reporter);
@@ -449,6 +503,7 @@ bool eg_service_run(const EgConfig *config, const char *config_body, const char 
         run(&service);
     close_parts(&service);
     eg_log_free(service.log);
+    g_free(service.spool_root);
     g_free(service.node_id);
     g_strfreev(service.environment);
     if (service.failure == NULL)

@@ -79,10 +79,37 @@ void eg_state_free(EgState *state)
     g_free(state);
 }
 
-static char *file_path(const EgState *state, const char *egress_id)
+const char *eg_state_folder(const EgState *state)
+{
+    return state->folder;
+}
+
+bool eg_state_is_alive(const char *folder)
+{
+    g_autofree char *path = g_build_filename(folder, LOCK_NAME, NULL);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool is_locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return is_locked;
+}
+
+static char *path_in(const char *folder, const char *egress_id)
 {
     g_autofree char *name = g_strconcat(egress_id, FILE_SUFFIX, NULL);
-    return g_build_filename(state->folder, name, NULL);
+    return g_build_filename(folder, name, NULL);
+}
+
+bool eg_state_has(const char *folder, const char *egress_id)
+{
+    g_autofree char *path = path_in(folder, egress_id);
+    return g_file_test(path, G_FILE_TEST_EXISTS);
+}
+
+static char *file_path(const EgState *state, const char *egress_id)
+{
+    return path_in(state->folder, egress_id);
 }
 
 bool eg_state_put(EgState *state, const Livekit__EgressInfo *info, GError **error)

@@ -16,6 +16,12 @@ EgState *eg_state_new(const char *root, GError **error);
 void eg_state_free(EgState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgState, eg_state_free)
 
+const char *eg_state_folder(const EgState *state);
+
+/* Of any such folder: whether a process has it, and whether there is an egress in it. */
+bool eg_state_is_alive(const char *folder);
+bool eg_state_has(const char *folder, const char *egress_id);
+
 /* Replaces the file in one step. A disk that fails is logged by the caller. */
 bool eg_state_put(EgState *state, const Livekit__EgressInfo *info, GError **error);
 void eg_state_remove(EgState *state, const char *egress_id);

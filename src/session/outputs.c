@@ -6,7 +6,6 @@
 #include "base/time.h"
 #include "media/picture.h"
 #include "proto/redact.h"
-#include "request/filename.h"
 #include "request/stream-url.h"
 
 /* How often it is told that streams are tried again. */
@@ -15,6 +14,7 @@
 typedef enum {
     MEMBER_NONE,
     MEMBER_OPEN,
+    MEMBER_UPLOADING, /* recorded, or failed, and not all in its store */
     MEMBER_DRAINED,
     MEMBER_FAILED,
     MEMBER_REMOVED, /* drained alone */
@@ -35,6 +35,13 @@ typedef struct {
     bool is_removing;
     bool has_started;     /* of a stream: its server has taken it... */
     gint64 retry_told_ns; /* ...and was lost */
+
+    /* Of one that goes to a store. */
+    bool is_stored;
+    EgFormat format;
+    EgOutputNames keys;
+    GError *error;     /* why its sink has failed: what it has left is uploaded */
+    EgSinkStats stats; /* of a sink that is not there any more */
 } Member;
 
 struct _EgOutputs {
@@ -44,18 +51,15 @@ struct _EgOutputs {
     EgLoop *loop;
     EgGraphOutput output; /* with references to the caps */
     GPtrArray *members;   /* Member */
+    EgUploads *uploads;   /* NULL: nothing goes to a store */
     EgTimer *end_timer;   /* tells the end if nothing is left to wait for */
+    EgTimer *rest_timer; /* completes what sinks that have failed have left, and tells `recorded` */
+    bool has_told_recorded;
+    GError *upload_error; /* of the first that could not be uploaded */
     bool is_draining;
     bool has_ended;   /* drained or failed, all of them */
     GError *error;    /* of the first that has failed */
     bool tells_muted; /* one track alone is heard */
-};
-
-/* By EgOutputKind. */
-static const EgSinkKind sink_kinds[EG_N_OUTPUTS] = {
-    [EG_OUTPUT_FILE] = EG_SINK_FILE,           [EG_OUTPUT_SEGMENTS] = EG_SINK_SEGMENTS,
-    [EG_OUTPUT_STREAM] = EG_SINK_STREAM,       [EG_OUTPUT_IMAGES] = EG_SINK_IMAGES,
-    [EG_OUTPUT_WEBSOCKET] = EG_SINK_WEBSOCKET,
 };
 
 static guint count(const EgOutputs *outputs, MemberState state)
@@ -69,10 +73,13 @@ static guint count(const EgOutputs *outputs, MemberState state)
 /* When nothing is left to wait for. */
 static void end_if_over(EgOutputs *outputs)
 {
-    if (outputs->has_ended || count(outputs, MEMBER_OPEN) > 0)
+    if (outputs->has_ended || count(outputs, MEMBER_OPEN) + count(outputs, MEMBER_UPLOADING) > 0)
         return;
     outputs->has_ended = true;
-    if (count(outputs, MEMBER_DRAINED) + count(outputs, MEMBER_REMOVED) > 0)
+    if (outputs->upload_error != NULL)
+        outputs->events.failed(outputs->user, outputs->upload_error);
+    else if (outputs->is_draining &&
+             count(outputs, MEMBER_DRAINED) + count(outputs, MEMBER_REMOVED) > 0)
         outputs->events.drained(outputs->user);
     else
         outputs->events.failed(outputs->user, outputs->error);
@@ -83,10 +90,18 @@ static void on_end_due(gpointer user)
     end_if_over(user);
 }
 
+static void get_stats(const Member *member, EgSinkStats *stats)
+{
+    if (member->sink != NULL)
+        eg_sink_get_stats(member->sink, stats);
+    else
+        *stats = member->stats;
+}
+
 static void update_progress(const Member *member)
 {
     EgSinkStats stats;
-    eg_sink_get_stats(member->sink, &stats);
+    get_stats(member, &stats);
     eg_report_set_progress(member->owner->params.report, member->output, &stats);
 }
 
@@ -105,38 +120,109 @@ static void on_drained(gpointer user)
 {
     Member *member = user;
     EgOutputs *outputs = member->owner;
-    if (member->is_removing)
+    if (member->state != MEMBER_OPEN)
+        return;
+    if (member->is_removing) {
         on_removed(member);
-    else
+    } else if (member->is_stored) {
+        member->state = MEMBER_UPLOADING;
+        eg_uploads_finish(outputs->uploads, member->output);
+        eg_timer_set(outputs->rest_timer, 0);
+    } else {
         member->state = MEMBER_DRAINED;
+    }
     if (outputs->is_draining)
         end_if_over(outputs);
 }
 
-static void fail(EgOutputs *outputs)
+static void set_failed(Member *member, const GError *error)
 {
-    outputs->has_ended = true;
-    outputs->events.failed(outputs->user, outputs->error);
+    EgOutputs *outputs = member->owner;
+    const EgOutputsParams *params = &outputs->params;
+    eg_warn(params->log, "output has failed", EG_INT("output", member->output),
+            EG_STR("error", error->message));
+    eg_report_set_failed(params->report, member->output, error, eg_wall_now_ns());
+    if (outputs->error == NULL)
+        outputs->error = g_error_copy(error);
 }
 
 static void on_failed(gpointer user, const GError *error)
 {
     Member *member = user;
     EgOutputs *outputs = member->owner;
-    const EgOutputsParams *params = &outputs->params;
+    if (member->state != MEMBER_OPEN)
+        return;
+    set_failed(member, error);
+    if (member->is_stored) {
+        /* Its sink goes first: we are in the middle of it. */
+        member->state = MEMBER_UPLOADING;
+        member->error = g_error_copy(error);
+        eg_timer_set(outputs->rest_timer, 0);
+        return;
+    }
     member->state = MEMBER_FAILED;
-    eg_warn(params->log, "output has failed", EG_INT("output", member->output),
-            EG_STR("error", error->message));
-    eg_report_set_failed(params->report, member->output, error, eg_wall_now_ns());
-    if (outputs->error == NULL)
-        outputs->error = g_error_copy(error);
     if (count(outputs, MEMBER_OPEN) > 0)
         outputs->events.changed(outputs->user);
-    else if (outputs->is_draining)
-        end_if_over(outputs);
     else
-        fail(outputs);
+        end_if_over(outputs);
+    eg_timer_set(outputs->rest_timer, 0);
 }
+
+/* Uploads. */
+
+static void on_completed(gpointer user, const EgSinkFile *file)
+{
+    const Member *member = user;
+    eg_uploads_add(member->owner->uploads, member->output, file);
+}
+
+static void recover(Member *member)
+{
+    EgOutputs *outputs = member->owner;
+    get_stats(member, &member->stats);
+    g_clear_pointer(&member->sink, eg_sink_free);
+    eg_uploads_recover(outputs->uploads, member->output, &member->keys, member->format);
+}
+
+/* What sinks that have failed have left is worth as much as all else. */
+static void on_rest_due(gpointer user)
+{
+    EgOutputs *outputs = user;
+    for (guint i = 0; i < outputs->members->len; i++) {
+        Member *member = outputs->members->pdata[i];
+        if (member->state == MEMBER_UPLOADING && member->error != NULL && member->sink != NULL)
+            recover(member);
+    }
+    bool is_waiting = count(outputs, MEMBER_UPLOADING) > 0;
+    if (outputs->has_ended || outputs->has_told_recorded || !is_waiting ||
+        count(outputs, MEMBER_OPEN) > 0)
+        return;
+    outputs->has_told_recorded = true;
+    bool is_well = count(outputs, MEMBER_DRAINED) + count(outputs, MEMBER_REMOVED) > 0;
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const Member *member = outputs->members->pdata[i];
+        is_well = is_well || (member->state == MEMBER_UPLOADING && member->error == NULL);
+    }
+    outputs->events.recorded(outputs->user, is_well ? NULL : outputs->error);
+}
+
+static void on_uploaded(gpointer user, guint output, const GError *error)
+{
+    EgOutputs *outputs = user;
+    Member *member = outputs->members->pdata[output];
+    bool is_recording = member->state == MEMBER_OPEN;
+    if (error != NULL) {
+        set_failed(member, error);
+        if (outputs->upload_error == NULL)
+            outputs->upload_error = g_error_copy(error);
+    }
+    member->state = error != NULL || member->error != NULL ? MEMBER_FAILED : MEMBER_DRAINED;
+    if (is_recording && count(outputs, MEMBER_OPEN) > 0)
+        outputs->events.changed(outputs->user);
+    end_if_over(outputs);
+}
+
+static const EgUploadsEvents upload_events = {.finished = on_uploaded};
 
 /* Of a stream. */
 static void on_changed(gpointer user)
@@ -161,6 +247,13 @@ static void on_changed(gpointer user)
 static const EgSinkEvents member_events = {
     .drained = on_drained, .failed = on_failed, .changed = on_changed};
 
+static const EgSinkEvents stored_events = {
+    .drained = on_drained,
+    .failed = on_failed,
+    .changed = on_changed,
+    .completed = on_completed,
+};
+
 static bool check_codec(EgFormat format, EgCodec codec, GError **error)
 {
     if (codec == EG_CODEC_NONE || eg_format_holds(format, codec))
@@ -179,95 +272,15 @@ static EgFormat format_of(const EgOutput *planned, const EgGraphOutput *output)
     return eg_format_for_codecs(output->audio_codec, output->video_codec);
 }
 
-static void get_facts(const EgOutputsParams *params, EgFilenameFacts *facts)
-{
-    eg_description_get_facts(params->description, facts);
-    facts->subject = eg_plan_subject(params->plan);
-    facts->retry_count = params->plan->retry_count;
-    facts->wall_ns = eg_wall_now_ns();
-}
-
-/* What a sink is told of where it writes. */
-typedef struct {
-    char *path;   /* of a file */
-    char *prefix; /* of segments and images */
-    char *playlist;
-    char *live_playlist;
-} Names;
-
-static void clear_names(Names *names)
-{
-    g_free(names->path);
-    g_free(names->prefix);
-    g_free(names->playlist);
-    g_free(names->live_playlist);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Names, clear_names)
-
-static bool expand_file(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
-                        Names *names, GError **error)
-{
-    names->path = eg_filename_expand(planned->path_template, format, facts, error);
-    return names->path != NULL;
-}
-
-static bool expand_segments(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
-                            Names *names, GError **error)
-{
-    (void)format;
-    const char *live = planned->segments.live_playlist_template;
-    names->prefix = eg_filename_expand_prefix(planned->path_template, facts, error);
-    if (names->prefix == NULL)
-        return false;
-    names->playlist =
-        eg_filename_expand_playlist(planned->segments.playlist_template, facts, error);
-    if (names->playlist == NULL || live == NULL)
-        return names->playlist != NULL;
-    names->live_playlist = eg_filename_expand_playlist(live, facts, error);
-    return names->live_playlist != NULL;
-}
-
-static bool expand_images(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
-                          Names *names, GError **error)
-{
-    (void)format;
-    names->prefix = eg_filename_expand_prefix(planned->path_template, facts, error);
-    if (names->prefix == NULL)
-        return false;
-    /* One file that is replaced has nothing to be told from. */
-    if (planned->suffix == EG_SUFFIX_NONE && g_str_has_suffix(names->prefix, "_"))
-        names->prefix[strlen(names->prefix) - 1] = '\0';
-    return true;
-}
-
-/* For people. */
-static char *name_of(const EgOutput *planned, const Names *names)
-{
-    if (planned->url != NULL)
-        return eg_redact_url(planned->url);
-    if (names->playlist != NULL)
-        return g_strdup(names->playlist);
-    return g_strdup(names->path != NULL ? names->path : names->prefix);
-}
-
-typedef bool (*ExpandFunc)(const EgOutput *planned, EgFormat format, const EgFilenameFacts *facts,
-                           Names *names, GError **error);
-
-/* By EgOutputKind; NULL: it has no names. */
-static const ExpandFunc expand_funcs[EG_N_OUTPUTS] = {
-    [EG_OUTPUT_FILE] = expand_file,
-    [EG_OUTPUT_SEGMENTS] = expand_segments,
-    [EG_OUTPUT_IMAGES] = expand_images,
-};
-
 static bool expand_names(const EgOutputsParams *params, const EgOutput *planned, EgFormat format,
-                         Names *names, GError **error)
+                         EgOutputNames *names, GError **error)
 {
     EgFilenameFacts facts;
-    get_facts(params, &facts);
-    if (expand_funcs[planned->kind] == NULL)
-        return true;
-    if (!expand_funcs[planned->kind](planned, format, &facts, names, error))
+    eg_description_get_facts(params->description, &facts);
+    facts.subject = eg_plan_subject(params->plan);
+    facts.retry_count = params->plan->retry_count;
+    facts.wall_ns = eg_wall_now_ns();
+    if (!eg_output_names_expand(planned, format, &facts, names, error))
         return false;
     if (names->path != NULL && eg_filename_is_renamed(planned->path_template, format))
         eg_warn(params->log, "the file is named by the format that the codecs need",
@@ -275,34 +288,29 @@ static bool expand_names(const EgOutputsParams *params, const EgOutput *planned,
     return true;
 }
 
-static EgSinkParams sink_params(const EgOutput *planned, const Names *names)
+/* Where it is written: in the spool if it goes to a store. */
+static bool place(Member *member, EgFormat format, EgOutputNames *names, GError **error)
 {
-    return (EgSinkParams){
-        .path = names->path,
-        .url = planned->url,
-        .series =
-            {
-                     .prefix = names->prefix,
-                     .ending = planned->kind == EG_OUTPUT_IMAGES
-                              ? planned->images.extension
-                              : eg_format_info(planned->format)->extension,
-                     .suffix = planned->suffix,
-                     },
-        .segments =
-            {
-                     .playlist = names->playlist,
-                     .live_playlist = names->live_playlist,
-                     .live_segments = planned->segments.live_segments,
-                     .duration_ns = planned->segments.duration_ns,
-                     },
-        .images =
-            {
-                     .format = planned->images.format,
-                     .interval_ns = planned->images.interval_ns,
-                     .width = planned->images.width,
-                     .height = planned->images.height,
-                     },
+    EgSpool *spool = member->owner->params.spool;
+    if (!member->is_stored)
+        return true;
+    member->format = format;
+    member->keys = *names;
+    eg_output_names_in_spool(&member->keys, spool, member->output, names);
+    return eg_output_names_note(&member->keys, format, spool, member->output, error);
+}
+
+static void report_names(const Member *member, const EgOutputNames *names)
+{
+    const EgOutputNames *told = member->is_stored ? &member->keys : names;
+    const EgReportNames reported = {
+        .path = told->path,
+        .prefix = told->prefix,
+        .playlist = told->playlist,
+        .live_playlist = told->live_playlist,
+        .is_stored = member->is_stored,
     };
+    eg_report_set_names(member->owner->params.report, member->output, &reported);
 }
 
 /* A format without pictures takes the sound of what has both. */
@@ -319,22 +327,16 @@ static bool open_member(Member *member, const EgOutput *planned, GError **error)
     EgFormat format = format_of(planned, output);
     bool has_frames = planned->kind != EG_OUTPUT_IMAGES;
     bool has_video = has_frames && takes_video(format, output);
-    g_auto(Names) names = {0};
-    if (planned->storage != NULL) {
-        eg_error_set(
-            error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST,
-            "%s: uploads are not possible yet; leave it out to write to the service's disk",
-            eg_store_kind_name(planned->storage->kind));
-        return false;
-    }
+    g_auto(EgOutputNames) names = {0};
+    member->is_stored = planned->storage != NULL;
     if ((has_frames && !check_codec(format, output->audio_codec, error)) ||
         (has_video && !check_codec(format, output->video_codec, error)) ||
-        !expand_names(params, planned, format, &names, error))
+        !expand_names(params, planned, format, &names, error) ||
+        !place(member, format, &names, error))
         return false;
     g_autoptr(GstCaps) pictures = has_frames ? NULL : eg_picture_caps(&params->plan->video);
-    EgSinkParams sink = sink_params(planned, &names);
+    EgSinkParams sink = eg_output_sink_params(planned, format, &names);
     sink.log = params->log;
-    sink.format = format;
     sink.audio = has_frames ? output->audio_caps : NULL;
     sink.video = has_video ? output->video_caps : NULL;
     sink.pictures = pictures;
@@ -342,23 +344,17 @@ static bool open_member(Member *member, const EgOutput *planned, GError **error)
     sink.retry_ns = params->config->stream_retry_ns;
     sink.ca_cert_file = params->config->stream_ca_cert_file;
     sink.takes_any_certificate = params->config->is_browser_insecure;
-    member->sink = eg_sink_new(sink_kinds[planned->kind], member->owner->loop, &sink,
-                               &member_events, member, error);
+    member->sink = eg_sink_new(eg_output_sink_kind(planned->kind), member->owner->loop, &sink,
+                               member->is_stored ? &stored_events : &member_events, member, error);
     if (member->sink == NULL)
         return false;
     member->state = MEMBER_OPEN;
     member->takes[EG_MEDIA_AUDIO] = sink.audio != NULL;
     member->takes[EG_MEDIA_VIDEO] = sink.video != NULL;
     member->takes_pictures = pictures != NULL;
-    const EgReportNames reported = {
-        .path = names.path,
-        .prefix = names.prefix,
-        .playlist = names.playlist,
-        .live_playlist = names.live_playlist,
-    };
     if (planned->path_template != NULL)
-        eg_report_set_names(params->report, member->output, &reported);
-    member->name = name_of(planned, &names);
+        report_names(member, &names);
+    member->name = eg_output_names_describe(planned, member->is_stored ? &member->keys : &names);
     return true;
 }
 
@@ -369,6 +365,8 @@ static void free_member(gpointer data)
     g_free(member->url);
     g_free(member->id);
     g_free(member->name);
+    eg_output_names_clear(&member->keys);
+    g_clear_error(&member->error);
     g_free(member);
 }
 
@@ -414,6 +412,17 @@ EgOutputs *eg_outputs_new(EgLoop *loop, const EgOutputsParams *params, const EgG
     outputs->end_timer = eg_timer_new(loop, on_end_due, outputs);
     outputs->members = g_ptr_array_new_with_free_func(free_member);
     keep_output(outputs, output);
+    if (params->spool != NULL) {
+        const EgUploadsParams uploads = {
+            .plan = plan,
+            .spool = params->spool,
+            .report = params->report,
+            .config = params->config,
+            .log = params->log,
+        };
+        outputs->uploads = eg_uploads_new(loop, &uploads, &upload_events, outputs);
+    }
+    outputs->rest_timer = eg_timer_new(loop, on_rest_due, outputs);
     outputs->tells_muted =
         !eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO) && plan->selection.audio->len == 1;
     for (guint i = 0; i < plan->n_outputs; i++) {
@@ -428,7 +437,10 @@ void eg_outputs_free(EgOutputs *outputs)
     if (outputs == NULL)
         return;
     g_ptr_array_unref(outputs->members);
+    eg_uploads_free(outputs->uploads);
     eg_timer_free(outputs->end_timer);
+    eg_timer_free(outputs->rest_timer);
+    g_clear_error(&outputs->upload_error);
     gst_clear_caps(&outputs->output.audio_caps);
     gst_clear_caps(&outputs->output.video_caps);
     g_clear_error(&outputs->error);
@@ -459,6 +471,8 @@ void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted)
 {
     for (guint i = 0; outputs->tells_muted && i < outputs->members->len; i++) {
         const Member *member = outputs->members->pdata[i];
+        if (member->sink == NULL)
+            continue;
         eg_sink_set_muted(member->sink, is_muted, eg_now_ns() - outputs->output.origin_ns);
     }
 }
@@ -571,13 +585,20 @@ void eg_outputs_drain(EgOutputs *outputs)
         eg_timer_set(outputs->end_timer, 0);
 }
 
+void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats)
+{
+    *stats = (EgUploaderStats){0};
+    if (outputs->uploads != NULL)
+        eg_uploads_get_stats(outputs->uploads, stats);
+}
+
 void eg_outputs_get_stats(EgOutputs *outputs, EgOutputsStats *stats)
 {
     *stats = (EgOutputsStats){0};
     for (guint i = 0; i < outputs->members->len; i++) {
         const Member *member = outputs->members->pdata[i];
         EgSinkStats one;
-        eg_sink_get_stats(member->sink, &one);
+        get_stats(member, &one);
         eg_report_set_progress(outputs->params.report, member->output, &one);
         stats->size_bytes += one.size_bytes;
         if (member->kind == EG_OUTPUT_FILE)

@@ -5,6 +5,7 @@
 #include "report/report.h"
 #include "request/stream-url.h"
 #include "session/description.h"
+#include "session/uploads.h"
 #include "sink/sink.h"
 
 /* Where one egress puts what it records: a sink for each output of its plan, handled as one. */
@@ -16,12 +17,17 @@ typedef struct {
     EgReport *report;           /* is told where they are */
     const EgConfig *config;
     const EgLog *log;
+    EgSpool *spool; /* of outputs that go to a store; NULL: there are none */
 } EgOutputsParams;
 
 typedef struct {
-    /* When the last of them is that has not failed. */
+    /* When the last of them is that has not failed, and all is where it belongs. */
     void (*drained)(gpointer user);
-    void (*failed)(gpointer user, const GError *error); /* when none is left */
+    /* When none is left; or when something could not be uploaded. */
+    void (*failed)(gpointer user, const GError *error);
+    /* Before these two, if it takes uploads: nothing is recorded any more, all that is left is to
+     * be uploaded. `error`: why nothing is, if none has been finished well. */
+    void (*recorded)(gpointer user, const GError *error);
     /* The last was removed: there is nothing to record for any more. */
     void (*emptied)(gpointer user);
     /* The report says something new of one of them. */
@@ -61,6 +67,9 @@ GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
 
 /* Then `drained` or `failed`. One that fails ends alone, and is reported. */
 void eg_outputs_drain(EgOutputs *outputs);
+
+/* Of what is uploaded; nothing without a spool. */
+void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats);
 
 typedef struct {
     gint64 duration_ns;         /* the longest */

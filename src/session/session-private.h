@@ -12,6 +12,11 @@ struct _EgSession {
     const EgPlan *plan;
     const EgConfig *config;
     const EgLog *log;
+    const Rpc__StartEgressRequest *request;
+    gint64 requested_ns;
+    char *spool_root;
+    char *spool_owner;
+    EgSpool *spool; /* NULL: nothing goes to a store */
     EgSessionEvents events;
     gpointer user;
 
@@ -38,6 +43,7 @@ struct _EgSession {
     EgOutputsStats sink_stats;
     EgSourceStats source_stats;
     EgGraphStats graph_stats;
+    EgUploaderStats upload_stats;
 };
 
 /* In session-source.c. */

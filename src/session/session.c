@@ -64,6 +64,18 @@ static const char *path_of(const EgSession *session, bool as_it_is)
     return NULL;
 }
 
+/* For whoever has to go on when this process dies. */
+static void note_info(EgSession *session, const Livekit__EgressInfo *info,
+                      Egress__SpoolRecord__RecordCase kind)
+{
+    g_autoptr(GError) error = NULL;
+    Egress__SpoolRecord record = EGRESS__SPOOL_RECORD__INIT;
+    record.record_case = kind;
+    record.info = (Livekit__EgressInfo *)info; /* the others are the same type, in a union */
+    if (!eg_spool_note(session->spool, &record, false, &error))
+        eg_warn(session->log, "state of the egress is not kept", EG_STR("error", error->message));
+}
+
 /* The one place where the state changes. */
 static void advance(EgSession *session, EgSessionState next)
 {
@@ -74,6 +86,10 @@ static void advance(EgSession *session, EgSessionState next)
             EG_STR("path", states[next].is_final ? path_of(session, true) : NULL));
     if (states[next].is_final)
         eg_timer_set(session->ended_timer, 0);
+    if (session->spool != NULL)
+        note_info(session, eg_report_info(session->report),
+                  states[next].is_final ? EGRESS__SPOOL_RECORD__RECORD_FINAL
+                                        : EGRESS__SPOOL_RECORD__RECORD_INFO);
     session->events.changed(session->user, next);
 }
 
@@ -85,6 +101,8 @@ static void collect_stats(EgSession *session)
         eg_graph_get_stats(session->graph, &session->graph_stats);
     if (session->outputs != NULL)
         eg_outputs_get_stats(session->outputs, &session->sink_stats);
+    if (session->outputs != NULL)
+        eg_outputs_get_upload_stats(session->outputs, &session->upload_stats);
 }
 
 static void release(EgSession *session)
@@ -126,14 +144,16 @@ static void end(EgSession *session, EgSessionState final)
 }
 
 /* The final state by the reason of the end. */
-static void end_in_order(EgSession *session)
+static EgSessionState final_state(const EgSession *session)
 {
     if (session->error != NULL)
-        end(session, EG_SESSION_FAILED);
-    else if (session->end_reason == EG_END_LIMIT)
-        end(session, EG_SESSION_LIMIT_REACHED);
-    else
-        end(session, EG_SESSION_COMPLETE);
+        return EG_SESSION_FAILED;
+    return session->end_reason == EG_END_LIMIT ? EG_SESSION_LIMIT_REACHED : EG_SESSION_COMPLETE;
+}
+
+static void end_in_order(EgSession *session)
+{
+    end(session, final_state(session));
 }
 
 /* There is no output to finish. */
@@ -240,8 +260,36 @@ static void on_outputs_failed(gpointer user, const GError *error)
     EgSession *session = user;
     if (session->error == NULL)
         session->error = g_error_copy(error);
-    session->end_reason = EG_END_FAILURE;
+    /* Why it was ending stands if it is the uploads that have failed. */
+    if (session->state != EG_SESSION_ENDING || session->spool == NULL)
+        session->end_reason = EG_END_FAILURE;
     end(session, EG_SESSION_FAILED);
+}
+
+/* Room and browser are let go of; what is left may take a while, and whoever finds it when this
+ * process has died knows what it would have said. */
+static void on_outputs_recorded(gpointer user, const GError *error)
+{
+    EgSession *session = user;
+    if (error != NULL && session->error == NULL)
+        session->error = g_error_copy(error);
+    collect_stats(session);
+    eg_timer_clear(session->drain_timer);
+    eg_timer_clear(session->limit_timer);
+    eg_timer_clear(session->size_timer);
+    eg_timer_clear(session->end_timer);
+    g_clear_pointer(&session->source, eg_source_free);
+    g_clear_pointer(&session->graph, eg_graph_free);
+    if (session->state == EG_SESSION_ACTIVE) {
+        session->end_reason = EG_END_FAILURE;
+        eg_report_set_ending(session->report, session->end_reason, eg_wall_now_ns());
+        advance(session, EG_SESSION_ENDING);
+    }
+    g_autoptr(EgReport) recorded =
+        eg_report_new_from_info(eg_report_info(session->report), session->plan);
+    eg_report_set_ended(recorded, states[final_state(session)].status, session->end_reason,
+                        session->error, eg_wall_now_ns());
+    note_info(session, eg_report_info(recorded), EGRESS__SPOOL_RECORD__RECORD_RECORDED);
 }
 
 static void on_outputs_emptied(gpointer user)
@@ -260,6 +308,7 @@ void eg_session_outputs_changed(gpointer user)
 static const EgOutputsEvents output_events = {
     .drained = on_outputs_drained,
     .failed = on_outputs_failed,
+    .recorded = on_outputs_recorded,
     .emptied = on_outputs_emptied,
     .changed = eg_session_outputs_changed,
 };
@@ -274,6 +323,7 @@ static bool open_outputs(EgSession *session, const EgGraphOutput *output, GError
         .report = session->report,
         .config = session->config,
         .log = session->log,
+        .spool = session->spool,
     };
     session->outputs =
         eg_outputs_new(session->loop, &params, output, &output_events, session, error);
@@ -328,6 +378,8 @@ static void on_wants_key_frame(gpointer user, gpointer track, bool wants)
 static void on_graph_drained(gpointer user)
 {
     EgSession *session = user;
+    /* Outputs see by themselves that they get on, however long it takes. */
+    eg_timer_clear(session->drain_timer);
     eg_outputs_drain(session->outputs);
 }
 
@@ -340,6 +392,7 @@ static void on_graph_failed(gpointer user, const GError *error)
     collect_stats(session);
     g_clear_pointer(&session->source, eg_source_free);
     g_clear_pointer(&session->graph, eg_graph_free);
+    eg_timer_clear(session->drain_timer);
     if (session->state == EG_SESSION_ENDING)
         eg_outputs_drain(session->outputs);
     else
@@ -408,6 +461,10 @@ EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
     session->plan = params->plan;
     session->config = params->config;
     session->log = params->log;
+    session->request = params->request;
+    session->requested_ns = params->requested_ns;
+    session->spool_root = g_strdup(params->spool_root);
+    session->spool_owner = g_strdup(params->spool_owner);
     session->events = *events;
     session->user = user;
     session->report = eg_report_new(params->plan, params->request, params->requested_ns);
@@ -433,6 +490,9 @@ void eg_session_free(EgSession *session)
     eg_timer_free(session->drain_timer);
     eg_timer_free(session->ended_timer);
     g_clear_pointer(&session->output_lines, g_ptr_array_unref);
+    eg_spool_free(session->spool);
+    g_free(session->spool_root);
+    g_free(session->spool_owner);
     eg_description_free(session->description);
     eg_report_free(session->report);
     g_clear_error(&session->error);
@@ -450,6 +510,23 @@ static bool make_token(const EgSession *session, char **token, GError **error)
     return *token != NULL;
 }
 
+static bool open_spool(EgSession *session, GError **error)
+{
+    bool is_needed = false;
+    for (guint i = 0; i < session->plan->n_outputs; i++)
+        is_needed = is_needed || session->plan->outputs[i].storage != NULL;
+    if (!is_needed)
+        return true;
+    const EgSpoolParams params = {
+        .root = session->spool_root,
+        .owner = session->spool_owner,
+        .request = session->request,
+        .requested_ns = session->requested_ns,
+    };
+    session->spool = eg_spool_new(&params, error);
+    return session->spool != NULL;
+}
+
 bool eg_session_start(EgSession *session, GError **error)
 {
     eg_loop_assert_owner(session->loop);
@@ -457,7 +534,8 @@ bool eg_session_start(EgSession *session, GError **error)
     g_autofree char *token = NULL;
     for (guint i = 0; i < plan->warnings->len; i++)
         eg_warn(session->log, plan->warnings->pdata[i]);
-    if (plan->room_name != NULL && !make_token(session, &token, error))
+    if ((plan->room_name != NULL && !make_token(session, &token, error)) ||
+        !open_spool(session, error))
         return false;
     const EgSourceParams source = {
         .loop = session->loop,
@@ -560,6 +638,8 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
         .lost_packets = session->source_stats.receiver.lost,
         .skipped_pictures =
             session->graph_stats.pacer.skipped + session->source_stats.missed_pictures,
+        .uploaded_bytes = session->upload_stats.stored_bytes,
+        .upload_bytes = session->upload_stats.total_bytes,
         .path = path_of(session, false),
         .description = eg_description_text(session->description),
         .outputs = session->output_lines,

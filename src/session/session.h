@@ -39,6 +39,8 @@ typedef struct {
     guint64 size_bytes; /* of all outputs together */
     guint64 lost_packets;
     guint64 skipped_pictures;
+    guint64 uploaded_bytes; /* of those that are complete: all in all, and how many there are */
+    guint64 upload_bytes;
     const char *path;        /* of the finished file, or the playlist; NULL while it is not known */
     const char *description; /* what is being recorded, for people; valid until the next call */
     const GPtrArray
@@ -50,7 +52,9 @@ typedef struct {
     const Rpc__StartEgressRequest *request; /* echoed in the report */
     const EgConfig *config;
     const EgLog *log;
-    gint64 requested_ns; /* when the request was taken, since the Unix epoch */
+    gint64 requested_ns;    /* when the request was taken, since the Unix epoch */
+    const char *spool_root; /* of outputs that go to a store, see storage/spool.h */
+    const char *spool_owner;
 } EgSessionParams;
 
 EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,

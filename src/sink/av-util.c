@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 
+static const AVRational nanoseconds = {1, 1000000000};
+
 static GPrivate captured = G_PRIVATE_INIT(NULL);
 
 /* Any thread. */
@@ -38,6 +40,38 @@ void eg_av_error_set(GError **error, int averror, const char *doing, const char 
     av_strerror(averror, text, sizeof text);
     eg_error_set(error, averror == AVERROR_INVALIDDATA ? EG_ERROR_DATA_LOSS : EG_ERROR_INTERNAL,
                  EG_BLAME_SERVICE, "cannot %s %s: %s", doing, path, text);
+}
+
+/* From the first to the end of the last packet. */
+static gint64 read_duration_ns(AVFormatContext *context)
+{
+    gint64 first_ns = G_MAXINT64;
+    gint64 end_ns = G_MININT64;
+    AVPacket *packet = av_packet_alloc();
+    while (av_read_frame(context, packet) >= 0) {
+        AVRational base = context->streams[packet->stream_index]->time_base;
+        if (packet->pts != AV_NOPTS_VALUE) {
+            first_ns = MIN(first_ns, av_rescale_q(packet->pts, base, nanoseconds));
+            end_ns = MAX(end_ns, av_rescale_q(packet->pts + packet->duration, base, nanoseconds));
+        }
+        av_packet_unref(packet);
+    }
+    av_packet_free(&packet);
+    return end_ns > first_ns ? end_ns - first_ns : 0;
+}
+
+gint64 eg_av_duration_ns(const char *path)
+{
+    g_autofree char *url = g_strconcat("file:", path, NULL);
+    AVFormatContext *context = NULL;
+    gint64 duration_ns = 0;
+    eg_av_init();
+    if (avformat_open_input(&context, url, NULL, NULL) < 0)
+        return 0;
+    if (avformat_find_stream_info(context, NULL) >= 0)
+        duration_ns = read_duration_ns(context);
+    avformat_close_input(&context);
+    return duration_ns;
 }
 
 const char *eg_av_muxer_name(EgFormat format)

@@ -16,6 +16,9 @@ void eg_av_capture_log(GString *text);
  * as internal ones. `doing` and `path` as there. */
 void eg_av_error_set(GError **error, int averror, const char *doing, const char *path);
 
+/* How long what can be played of a file is; 0: nothing. Reads all of it. */
+gint64 eg_av_duration_ns(const char *path);
+
 /* libavformat's name of the format: "matroska" would be another than "webm". */
 const char *eg_av_muxer_name(EgFormat format);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -21,6 +22,48 @@ char *eg_file_series_path(const EgFileSeries *series, guint64 index, gint64 wall
     g_autofree char *seconds = g_date_time_format(date, "%Y%m%d%H%M%S");
     return g_strdup_printf("%s%s%03d%s", series->prefix, seconds,
                            (int)(wall_ns % EG_NS_PER_S / EG_NS_PER_MS), series->ending);
+}
+
+static gint compare_paths(gconstpointer a, gconstpointer b)
+{
+    const char *x = *(const char *const *)a;
+    const char *y = *(const char *const *)b;
+    /* Indices have five digits, and more when these are not enough. */
+    gsize length_x = strlen(x);
+    gsize length_y = strlen(y);
+    if (length_x != length_y)
+        return length_x < length_y ? -1 : 1;
+    return strcmp(x, y);
+}
+
+/* What is between prefix and ending: what tells files of a series from each other, but not what
+ * files are called on their way. */
+static bool is_in_series(const EgFileSeries *series, const char *path)
+{
+    gsize length = strlen(path);
+    gsize prefix = strlen(series->prefix);
+    gsize ending = strlen(series->ending);
+    if (length < prefix + ending || !g_str_has_prefix(path, series->prefix) ||
+        !g_str_has_suffix(path, series->ending))
+        return false;
+    g_autofree char *middle = g_strndup(path + prefix, length - prefix - ending);
+    return strspn(middle, "0123456789") == strlen(middle) &&
+           (*middle == '\0') == (series->suffix == EG_SUFFIX_NONE);
+}
+
+void eg_file_series_list(const EgFileSeries *series, GPtrArray *paths)
+{
+    g_autofree char *folder = g_path_get_dirname(series->prefix);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+    const char *name;
+    while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
+        g_autofree char *path = g_build_filename(folder, name, NULL);
+        if (is_in_series(series, path))
+            g_ptr_array_add(found, g_steal_pointer(&path));
+    }
+    g_ptr_array_sort(found, compare_paths);
+    g_ptr_array_extend_and_steal(paths, g_steal_pointer(&found));
 }
 
 static bool write_all(int fd, const char *data, gsize size_bytes)

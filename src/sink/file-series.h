@@ -17,6 +17,9 @@ typedef struct {
  * "cam_00003.ts", "cam_20261129163000250.ts". A new string. */
 char *eg_file_series_path(const EgFileSeries *series, guint64 index, gint64 wall_ns);
 
+/* Appends the paths (char *) of all its files that are there and complete, in their order. */
+void eg_file_series_list(const EgFileSeries *series, GPtrArray *paths);
+
 /* Makes `path` a file with this content, at once and whole; what was there is replaced. Any
  * thread. `*lock_fd` (NULL: no lock) keeps it locked, from before it has its name: -1 at first,
  * then what was left there, which is closed. */

@@ -1,6 +1,11 @@
+#include <glib/gstdio.h>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "media/frame.h"
+#include "sink/av-util.h"
+#include "sink/file-finalize.h"
+#include "sink/file-name.h"
 #include "sink/file-writer.h"
 #include "sink/sink-class.h"
 
@@ -27,10 +32,14 @@ static void on_ended(gpointer user, const GError *error)
     FileSink *file = user;
     file->has_ended = true;
     eg_timer_clear(file->stall_timer);
-    if (error == NULL)
-        file->base.events.drained(file->base.user);
-    else
+    if (error != NULL) {
         file->base.events.failed(file->base.user, error);
+        return;
+    }
+    const EgSinkFile completed = {.path = file->path};
+    if (file->base.events.completed != NULL)
+        file->base.events.completed(file->base.user, &completed);
+    file->base.events.drained(file->base.user);
 }
 
 static void on_stall_timer(gpointer user)
@@ -119,6 +128,29 @@ static void free_sink(EgSink *sink)
     g_free(file->path);
 }
 
+/* Under its name it is complete, whatever else is there. */
+static void recover(const EgSinkParams *params, const gint *is_canceled, EgSinkRemains *remains)
+{
+    g_autofree char *recording = eg_file_recording_name(params->path);
+    g_autofree char *finishing = eg_file_finishing_name(params->path);
+    g_autoptr(GError) error = NULL;
+    g_unlink(finishing);
+    bool is_complete = g_file_test(params->path, G_FILE_TEST_EXISTS);
+    if (is_complete)
+        g_unlink(recording);
+    else if (!g_file_test(recording, G_FILE_TEST_EXISTS))
+        return;
+    else if ((is_complete = eg_file_recover(recording, params->path, params->format, params->log,
+                                            is_canceled, &error)))
+        remains->duration_ns = eg_av_duration_ns(params->path);
+    if (!is_complete) {
+        eg_warn(params->log, "unfinished recording not recovered", EG_STR("path", recording),
+                EG_STR("error", error->message));
+        return;
+    }
+    g_ptr_array_add(remains->files, g_strdup(params->path));
+}
+
 const EgSinkClass eg_sink_file = {
     .name = "file",
     .instance_bytes = sizeof(FileSink),
@@ -127,4 +159,5 @@ const EgSinkClass eg_sink_file = {
     .drain = drain,
     .get_stats = get_stats,
     .free = free_sink,
+    .recover = recover,
 };

@@ -33,6 +33,7 @@ typedef struct {
     EgFileSeries series;
     char *prefix;
     gint64 origin_wall_ns;
+    EgSinkTeller *teller;
     GMutex lock; /* for these */
     guint64 n_images;
     guint64 size_bytes;
@@ -54,6 +55,13 @@ typedef struct {
 
 /* The writing thread. */
 
+static void tell_image(const Writer *writer, const char *path, const GstMapInfo *map)
+{
+    bool is_replaced = writer->series.suffix == EG_SUFFIX_NONE && writer->teller != NULL;
+    g_autoptr(GBytes) content = is_replaced ? g_bytes_new(map->data, map->size) : NULL;
+    eg_sink_tell_completed(writer->teller, path, content);
+}
+
 static bool write_image(gpointer user, gpointer item, GError **error)
 {
     Writer *writer = user;
@@ -66,6 +74,8 @@ static bool write_image(gpointer user, gpointer item, GError **error)
         return false;
     }
     bool is_written = eg_file_replace(path, map.data, map.size, NULL, error);
+    if (is_written)
+        tell_image(writer, path, &map);
     g_mutex_lock(&writer->lock);
     writer->n_images += is_written;
     writer->size_bytes += is_written ? map.size : 0;
@@ -93,6 +103,7 @@ static void destroy_writer(gpointer user)
 {
     Writer *writer = user;
     g_mutex_clear(&writer->lock);
+    eg_sink_teller_unref(writer->teller);
     g_free(writer->prefix);
     g_free(writer);
 }
@@ -188,6 +199,7 @@ static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
     writer->series = params->series;
     writer->series.prefix = writer->prefix = g_strdup(params->series.prefix);
     writer->origin_wall_ns = params->origin_wall_ns;
+    writer->teller = eg_sink_teller_ref(base->teller);
     g_mutex_init(&writer->lock);
     const EgWorkerParams worker = {
         .name = "images",
@@ -268,6 +280,14 @@ static void free_sink(EgSink *base)
     eg_worker_free(sink->worker);
 }
 
+/* Each was complete when it got its name. */
+static void recover(const EgSinkParams *params, const gint *is_canceled, EgSinkRemains *remains)
+{
+    (void)is_canceled;
+    eg_file_series_list(&params->series, params->series.suffix == EG_SUFFIX_NONE ? remains->replaced
+                                                                                 : remains->files);
+}
+
 const EgSinkClass eg_sink_images = {
     .name = "images",
     .instance_bytes = sizeof(ImageSink),
@@ -277,4 +297,5 @@ const EgSinkClass eg_sink_images = {
     .drain = drain,
     .get_stats = get_stats,
     .free = free_sink,
+    .recover = recover,
 };

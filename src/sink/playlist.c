@@ -8,6 +8,8 @@
 
 typedef struct {
     char *text; /* its lines */
+    char *uri;
+    gint64 end_wall_ns;
     bool is_discontinuous;
 } Entry;
 
@@ -31,6 +33,7 @@ static void free_entry(gpointer data)
 {
     Entry *entry = data;
     g_free(entry->text);
+    g_free(entry->uri);
     g_free(entry);
 }
 
@@ -75,27 +78,116 @@ static char *format_date(gint64 wall_ns)
     return g_strdup_printf("%s.%03dZ", seconds, (int)(wall_ns % EG_NS_PER_S / EG_NS_PER_MS));
 }
 
-void eg_playlist_add(EgPlaylist *playlist, const EgPlaylistSegment *segment)
+static void add_entry(EgPlaylist *playlist, Entry *entry)
 {
-    g_autofree char *date = format_date(segment->wall_ns);
-    g_autofree char *uri = make_uri(playlist, segment->path);
-    gint64 ms = (segment->duration_ns + EG_NS_PER_MS / 2) / EG_NS_PER_MS;
-    Entry *entry = g_new(Entry, 1);
-    *entry = (Entry){
-        .is_discontinuous = segment->is_discontinuous,
-        .text = g_strdup_printf("%s#EXT-X-PROGRAM-DATE-TIME:%s\n"
-                                "#EXTINF:%" G_GINT64_FORMAT ".%03d,\n%s\n",
-                                segment->is_discontinuous ? "#EXT-X-DISCONTINUITY\n" : "", date,
-                                ms / 1000, (int)(ms % 1000), uri),
-    };
     g_queue_push_tail(&playlist->entries, entry);
-    playlist->target_s = MAX(playlist->target_s, round_s(segment->duration_ns));
     while (playlist->window > 0 && playlist->entries.length > playlist->window) {
         Entry *oldest = g_queue_pop_head(&playlist->entries);
         playlist->sequence++;
         playlist->discontinuity += oldest->is_discontinuous;
         free_entry(oldest);
     }
+}
+
+void eg_playlist_add(EgPlaylist *playlist, const EgPlaylistSegment *segment)
+{
+    g_autofree char *date = format_date(segment->wall_ns);
+    char *uri = make_uri(playlist, segment->path);
+    gint64 ms = (segment->duration_ns + EG_NS_PER_MS / 2) / EG_NS_PER_MS;
+    Entry *entry = g_new(Entry, 1);
+    *entry = (Entry){
+        .uri = uri,
+        .end_wall_ns = segment->wall_ns + segment->duration_ns,
+        .is_discontinuous = segment->is_discontinuous,
+        .text = g_strdup_printf("%s#EXT-X-PROGRAM-DATE-TIME:%s\n"
+                                "#EXTINF:%" G_GINT64_FORMAT ".%03d,\n%s\n",
+                                segment->is_discontinuous ? "#EXT-X-DISCONTINUITY\n" : "", date,
+                                ms / 1000, (int)(ms % 1000), uri),
+    };
+    add_entry(playlist, entry);
+    playlist->target_s = MAX(playlist->target_s, round_s(segment->duration_ns));
+}
+
+/* What eg_playlist_text() has written, line by line. */
+typedef struct {
+    GString *text; /* of the entry so far */
+    gint64 wall_ns;
+    gint64 duration_ns;
+    bool is_discontinuous;
+} Reading;
+
+static const char *value_of(const char *line, const char *tag)
+{
+    return g_str_has_prefix(line, tag) ? line + strlen(tag) : NULL;
+}
+
+static void read_line(EgPlaylist *playlist, Reading *reading, const char *line)
+{
+    const char *value;
+    if ((value = value_of(line, "#EXT-X-TARGETDURATION:")) != NULL) {
+        playlist->target_s = MAX(playlist->target_s, g_ascii_strtoll(value, NULL, 10));
+    } else if ((value = value_of(line, "#EXT-X-MEDIA-SEQUENCE:")) != NULL) {
+        playlist->sequence = g_ascii_strtoull(value, NULL, 10);
+    } else if ((value = value_of(line, "#EXT-X-DISCONTINUITY-SEQUENCE:")) != NULL) {
+        playlist->discontinuity = g_ascii_strtoull(value, NULL, 10);
+    } else if (strcmp(line, "#EXT-X-DISCONTINUITY") == 0) {
+        reading->is_discontinuous = true;
+        g_string_append_printf(reading->text, "%s\n", line);
+    } else if ((value = value_of(line, "#EXT-X-PROGRAM-DATE-TIME:")) != NULL) {
+        g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(value, NULL);
+        reading->wall_ns = date != NULL ? g_date_time_to_unix(date) * EG_NS_PER_S +
+                                              g_date_time_get_microsecond(date) * EG_NS_PER_US
+                                        : 0;
+        g_string_append_printf(reading->text, "%s\n", line);
+    } else if ((value = value_of(line, "#EXTINF:")) != NULL) {
+        reading->duration_ns = (gint64)(g_ascii_strtod(value, NULL) * (double)EG_NS_PER_S);
+        g_string_append_printf(reading->text, "%s\n", line);
+    } else if (*line != '#' && *line != '\0') {
+        g_string_append_printf(reading->text, "%s\n", line);
+        Entry *entry = g_new(Entry, 1);
+        *entry = (Entry){
+            .text = g_strdup(reading->text->str),
+            .uri = g_strdup(line),
+            .end_wall_ns = reading->wall_ns + reading->duration_ns,
+            .is_discontinuous = reading->is_discontinuous,
+        };
+        add_entry(playlist, entry);
+        g_string_truncate(reading->text, 0);
+        reading->is_discontinuous = false;
+    }
+}
+
+void eg_playlist_load(EgPlaylist *playlist)
+{
+    g_autofree char *text = NULL;
+    if (!g_file_get_contents(playlist->path, &text, NULL, NULL))
+        return;
+    Reading reading = {.text = g_string_new(NULL)};
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line != NULL; line++)
+        read_line(playlist, &reading, *line);
+    g_string_free(reading.text, TRUE);
+}
+
+bool eg_playlist_has(const EgPlaylist *playlist, const char *path)
+{
+    g_autofree char *uri = make_uri(playlist, path);
+    for (const GList *link = playlist->entries.head; link != NULL; link = link->next) {
+        if (strcmp(((const Entry *)link->data)->uri, uri) == 0)
+            return true;
+    }
+    return false;
+}
+
+gint64 eg_playlist_end_wall_ns(const EgPlaylist *playlist)
+{
+    const Entry *last = g_queue_peek_tail((GQueue *)&playlist->entries);
+    return last != NULL ? last->end_wall_ns : EG_TIME_NONE;
+}
+
+const char *eg_playlist_path(const EgPlaylist *playlist)
+{
+    return playlist->path;
 }
 
 char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended)
@@ -118,8 +210,12 @@ char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended)
     return g_string_free(text, FALSE);
 }
 
-bool eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error)
+GBytes *eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error)
 {
-    g_autofree char *text = eg_playlist_text(playlist, is_ended);
-    return eg_file_replace(playlist->path, text, strlen(text), &playlist->lock_fd, error);
+    char *text = eg_playlist_text(playlist, is_ended);
+    gsize length = strlen(text);
+    g_autoptr(GBytes) content = g_bytes_new_take(text, length);
+    if (!eg_file_replace(playlist->path, text, length, &playlist->lock_fd, error))
+        return NULL;
+    return g_steal_pointer(&content);
 }

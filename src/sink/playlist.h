@@ -25,9 +25,20 @@ typedef struct {
 
 void eg_playlist_add(EgPlaylist *playlist, const EgPlaylistSegment *segment);
 
+/* Goes on with what its file says, if there is one. */
+void eg_playlist_load(EgPlaylist *playlist);
+
+/* Whether it names this file. */
+bool eg_playlist_has(const EgPlaylist *playlist, const char *path);
+
+/* When the last segment ends; EG_TIME_NONE: there is none. */
+gint64 eg_playlist_end_wall_ns(const EgPlaylist *playlist);
+
+const char *eg_playlist_path(const EgPlaylist *playlist);
+
 /* `is_ended`: no more segments will come. A new string. */
 char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended);
 
-/* Replaces its file at once and whole: nobody ever reads a part of it. From then on the file is
- * locked until the playlist is freed. */
-bool eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error);
+/* Replaces its file at once and whole: nobody ever reads a part of it. Returns what it says. From
+ * then on the file is locked until the playlist is freed. */
+GBytes *eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error);

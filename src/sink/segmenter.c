@@ -32,9 +32,10 @@ struct _EgSegmenter {
     gint64 origin_wall_ns;
     GstCaps *caps[EG_N_MEDIA];
     EgPlaylist *playlists[N_PLAYLISTS]; /* NULL: there is none */
-    EgMuxer *muxer;                     /* NULL before the first frame */
-    GQueue held[EG_N_MEDIA];            /* GstBuffer: not yet written */
-    GBytes *parameters;                 /* of the pictures so far */
+    EgSinkTeller *teller;
+    EgMuxer *muxer;          /* NULL before the first frame */
+    GQueue held[EG_N_MEDIA]; /* GstBuffer: not yet written */
+    GBytes *parameters;      /* of the pictures so far */
 
     /* The segment that is being written. */
     char *path; /* NULL: there is none */
@@ -55,6 +56,7 @@ EgSegmenter *eg_segmenter_new(const EgSegmenterParams *params)
     segmenter->series.prefix = segmenter->prefix = g_strdup(params->series.prefix);
     segmenter->duration_ns = params->duration_ns;
     segmenter->origin_wall_ns = params->origin_wall_ns;
+    segmenter->teller = eg_sink_teller_ref(params->teller);
     gst_caps_replace(&segmenter->caps[EG_MEDIA_AUDIO], params->audio);
     gst_caps_replace(&segmenter->caps[EG_MEDIA_VIDEO], params->video);
     EgPlaylistParams playlist = {.path = params->playlist, .target_ns = params->duration_ns};
@@ -82,6 +84,7 @@ void eg_segmenter_free(EgSegmenter *segmenter)
     for (guint i = 0; i < N_PLAYLISTS; i++)
         eg_playlist_free(segmenter->playlists[i]);
     g_clear_pointer(&segmenter->parameters, g_bytes_unref);
+    eg_sink_teller_unref(segmenter->teller);
     g_mutex_clear(&segmenter->lock);
     g_free(segmenter->prefix);
     g_free(segmenter->path);
@@ -93,8 +96,12 @@ static bool write_playlists(EgSegmenter *segmenter, bool is_ended, GError **erro
 {
     for (guint i = 0; i < N_PLAYLISTS; i++) {
         EgPlaylist *playlist = segmenter->playlists[i];
-        if (playlist != NULL && !eg_playlist_write(playlist, is_ended, error))
+        if (playlist == NULL)
+            continue;
+        g_autoptr(GBytes) content = eg_playlist_write(playlist, is_ended, error);
+        if (content == NULL)
             return false;
+        eg_sink_tell_completed(segmenter->teller, eg_playlist_path(playlist), content);
     }
     return true;
 }
@@ -142,6 +149,7 @@ static bool close_segment(EgSegmenter *segmenter, gint64 end_ns, bool is_last, G
         eg_error_set_errno(error, errno, "write", segmenter->path);
         return false;
     }
+    eg_sink_tell_completed(segmenter->teller, segmenter->path, NULL);
     const EgPlaylistSegment segment = {
         .path = segmenter->path,
         .duration_ns = end_ns - segmenter->start_ns,

@@ -5,6 +5,7 @@
 
 #include "request/codec.h"
 #include "sink/file-series.h"
+#include "sink/sink-class.h"
 
 /* Cuts coded frames into MPEG-TS files and keeps their playlists. Whoever calls waits for the disk.
  * One thread at a time, except for eg_segmenter_get_stats(). */
@@ -17,6 +18,7 @@ typedef struct {
     guint live_segments;       /* how many that names */
     gint64 duration_ns;        /* of a segment */
     gint64 origin_wall_ns;     /* the instant of PTS 0, since the Unix epoch */
+    EgSinkTeller *teller;      /* is told of files; NULL: nobody */
     GstCaps *audio;            /* NULL: none. Borrowed, like everything here */
     GstCaps *video;
 } EgSegmenterParams;

@@ -3,6 +3,7 @@
 #include "media/frame.h"
 #include "sink/file-name.h"
 #include "sink/segmenter.h"
+#include "sink/segments-recover.h"
 #include "sink/sink-class.h"
 #include "sink/worker.h"
 
@@ -80,6 +81,7 @@ static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
         .live_segments = params->segments.live_segments,
         .duration_ns = params->segments.duration_ns,
         .origin_wall_ns = params->origin_wall_ns,
+        .teller = base->teller,
         .audio = params->audio,
         .video = params->video,
     };
@@ -128,6 +130,12 @@ static void free_sink(EgSink *base)
     eg_worker_free(((SegmentSink *)base)->worker);
 }
 
+static void recover(const EgSinkParams *params, const gint *is_canceled, EgSinkRemains *remains)
+{
+    (void)is_canceled;
+    eg_segments_recover(params, remains);
+}
+
 const EgSinkClass eg_sink_segments = {
     .name = "segments",
     .instance_bytes = sizeof(SegmentSink),
@@ -136,4 +144,5 @@ const EgSinkClass eg_sink_segments = {
     .drain = drain,
     .get_stats = get_stats,
     .free = free_sink,
+    .recover = recover,
 };

@@ -2,6 +2,14 @@
 
 #include "sink/sink.h"
 
+/* What tells of files that are complete, from whichever thread completes them. */
+typedef struct _EgSinkTeller EgSinkTeller;
+
+/* Any thread; NULL (nobody wants to know) is fine. */
+void eg_sink_tell_completed(EgSinkTeller *teller, const char *path, GBytes *content);
+EgSinkTeller *eg_sink_teller_ref(EgSinkTeller *teller);
+void eg_sink_teller_unref(EgSinkTeller *teller);
+
 /* A kind of sink. Its instances begin with an EgSink, which sink.c fills in. */
 typedef struct {
     const char *name;
@@ -14,6 +22,8 @@ typedef struct {
     void (*drain)(EgSink *sink);
     void (*get_stats)(const EgSink *sink, EgSinkStats *stats); /* any thread */
     void (*free)(EgSink *sink); /* what the kind has; sink.c frees the instance */
+    /* NULL: it leaves nothing. The lists are there; any thread. */
+    void (*recover)(const EgSinkParams *params, const gint *is_canceled, EgSinkRemains *remains);
 } EgSinkClass;
 
 struct _EgSink {
@@ -22,6 +32,7 @@ struct _EgSink {
     const EgLog *log;
     EgSinkEvents events;
     gpointer user;
+    EgSinkTeller *teller; /* NULL: nobody wants to know of files */
 };
 
 extern const EgSinkClass eg_sink_file;

@@ -6,6 +6,59 @@ static const EgSinkClass *const classes[EG_N_SINKS] = {
     [EG_SINK_IMAGES] = &eg_sink_images, [EG_SINK_NULL] = &eg_sink_null,
 };
 
+struct _EgSinkTeller {
+    EgLoop *loop;
+    EgSink *sink; /* loop's thread only; NULL: it has gone */
+};
+
+typedef struct {
+    EgSinkTeller *teller;
+    char *path;
+    GBytes *content;
+} Message;
+
+static void free_message(gpointer data)
+{
+    Message *message = data;
+    eg_sink_teller_unref(message->teller);
+    g_free(message->path);
+    g_clear_pointer(&message->content, g_bytes_unref);
+    g_free(message);
+}
+
+static void on_completed(gpointer data)
+{
+    const Message *message = data;
+    const EgSink *sink = message->teller->sink;
+    const EgSinkFile file = {.path = message->path, .content = message->content};
+    if (sink != NULL)
+        sink->events.completed(sink->user, &file);
+}
+
+void eg_sink_tell_completed(EgSinkTeller *teller, const char *path, GBytes *content)
+{
+    if (teller == NULL)
+        return;
+    Message *message = g_new(Message, 1);
+    *message = (Message){
+        .teller = eg_sink_teller_ref(teller),
+        .path = g_strdup(path),
+        .content = content != NULL ? g_bytes_ref(content) : NULL,
+    };
+    eg_loop_post(teller->loop, on_completed, message, free_message);
+}
+
+EgSinkTeller *eg_sink_teller_ref(EgSinkTeller *teller)
+{
+    return teller != NULL ? g_atomic_rc_box_acquire(teller) : NULL;
+}
+
+void eg_sink_teller_unref(EgSinkTeller *teller)
+{
+    if (teller != NULL)
+        g_atomic_rc_box_release(teller);
+}
+
 EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
                     const EgSinkEvents *events, gpointer user, GError **error)
 {
@@ -19,6 +72,10 @@ EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
     sink->log = params->log;
     sink->events = *events;
     sink->user = user;
+    if (events->completed != NULL) {
+        sink->teller = g_atomic_rc_box_new0(EgSinkTeller);
+        *sink->teller = (EgSinkTeller){.loop = loop, .sink = sink};
+    }
     if (class->open(sink, params, error))
         return sink;
     eg_sink_free(sink);
@@ -31,6 +88,9 @@ void eg_sink_free(EgSink *sink)
         return;
     eg_loop_assert_owner(sink->loop);
     sink->class->free(sink);
+    if (sink->teller != NULL)
+        sink->teller->sink = NULL;
+    eg_sink_teller_unref(sink->teller);
     g_free(sink);
 }
 
@@ -64,4 +124,22 @@ void eg_sink_drain(EgSink *sink)
 void eg_sink_get_stats(const EgSink *sink, EgSinkStats *stats)
 {
     sink->class->get_stats(sink, stats);
+}
+
+void eg_sink_remains_clear(EgSinkRemains *remains)
+{
+    g_clear_pointer(&remains->files, g_ptr_array_unref);
+    g_clear_pointer(&remains->replaced, g_ptr_array_unref);
+}
+
+void eg_sink_recover(EgSinkKind kind, const EgSinkParams *params, const gint *is_canceled,
+                     EgSinkRemains *remains)
+{
+    g_assert(kind > EG_SINK_NONE && kind < EG_N_SINKS);
+    *remains = (EgSinkRemains){
+        .files = g_ptr_array_new_with_free_func(g_free),
+        .replaced = g_ptr_array_new_with_free_func(g_free),
+    };
+    if (classes[kind]->recover != NULL)
+        classes[kind]->recover(params, is_canceled, remains);
 }

@@ -66,6 +66,12 @@ typedef struct {
     guint64 dropped_frames; /* that the server was too slow for */
 } EgSinkStats;
 
+/* A file that is complete: others may read it. */
+typedef struct {
+    const char *path;
+    GBytes *content; /* of one that newer ones of its name replace (a playlist); NULL: it stays */
+} EgSinkFile;
+
 typedef struct {
     /* The output is finished and in its place. */
     void (*drained)(gpointer user);
@@ -74,6 +80,8 @@ typedef struct {
     void (*failed)(gpointer user, const GError *error);
     /* May be NULL. A stream was connected, or was lost and is tried again: see the statistics. */
     void (*changed)(gpointer user);
+    /* May be NULL. In the order in which they were completed, and before `drained`. */
+    void (*completed)(gpointer user, const EgSinkFile *file);
 } EgSinkEvents;
 
 /* Opens the destination: what is wrong with it is known here, at once. */
@@ -102,3 +110,20 @@ void eg_sink_set_muted(EgSink *sink, bool is_muted, gint64 from_ns);
 void eg_sink_drain(EgSink *sink);
 
 void eg_sink_get_stats(const EgSink *sink, EgSinkStats *stats); /* any thread */
+
+/* What a sink has left that was not drained: its process has died, or it has failed. */
+typedef struct {
+    GPtrArray *files;    /* char *, paths of all that are complete, in their order */
+    GPtrArray *replaced; /* char *, of those that newer ones would have replaced, now in their last
+                            form; they come after the others */
+    gint64 duration_ns;  /* of what was unfinished; 0: nothing was */
+} EgSinkRemains;
+
+void eg_sink_remains_clear(EgSinkRemains *remains);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(EgSinkRemains, eg_sink_remains_clear)
+
+/* Completes what can be, as the sink would have. Only the log, the format and the names count of
+ * the parameters; the sink must not be there any more. Takes as long as copying a file; ends early
+ * when `*is_canceled` (atomic). Any thread. */
+void eg_sink_recover(EgSinkKind kind, const EgSinkParams *params, const gint *is_canceled,
+                     EgSinkRemains *remains);

@@ -1,5 +1,7 @@
 #include "storage/http-error.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "storage/http.h"
@@ -88,7 +90,9 @@ void eg_http_set_error(GError **error, const char *doing, const EgHttpReply *rep
         g_string_append_printf(text, ": %s", said_message);
 
     GError *made = NULL;
-    EgErrorCode error_code = code_of_status(reply->status);
+    /* A success that turns out to be none is the store's own trouble. */
+    EgErrorCode error_code =
+        is_retryable && reply->status < 400 ? EG_ERROR_UNAVAILABLE : code_of_status(reply->status);
     if (is_retryable)
         eg_error_set_retryable(&made, error_code, EG_BLAME_DESTINATION, "%s", text->str);
     else
@@ -167,7 +171,9 @@ void eg_http_set_curl_error(GError **error, CURLcode code, const char *url, cons
         g_error("out of memory");
     CurlError found = find_curl_error(code, connect_status);
     g_autofree char *host = eg_http_host(url);
-    g_autofree char *said = clean_text(*detail != '\0' ? detail : curl_easy_strerror(code));
+    /* libcurl shows the whole URL of a proxy that it does not like, with the password. */
+    bool is_shown = *detail != '\0' && strchr(detail, '@') == NULL;
+    g_autofree char *said = clean_text(is_shown ? detail : curl_easy_strerror(code));
     if (found.is_retryable)
         eg_error_set_retryable(error, found.code, found.blame, "%s: %s (%s)", host, found.what,
                                said);

@@ -66,6 +66,32 @@ void eg_http_free(EgHttp *http)
     g_free(http);
 }
 
+bool eg_http_check_proxy(const EgStorageProxy *proxy, GError **error)
+{
+    static const char *const schemes[] = {"http",    "https",  "socks4",
+                                          "socks4a", "socks5", "socks5h"};
+    CURLU *parsed = curl_url();
+    char *scheme = NULL;
+    bool is_good = proxy->url == NULL;
+    if (!is_good &&
+        curl_url_set(parsed, CURLUPART_URL, proxy->url,
+                     CURLU_DEFAULT_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+        curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK) {
+        for (gsize i = 0; i < G_N_ELEMENTS(schemes); i++)
+            is_good = is_good || strcmp(scheme, schemes[i]) == 0;
+    }
+    curl_free(scheme);
+    curl_url_cleanup(parsed);
+    if (!is_good) {
+        /* Not shown: there may be a password in it. */
+        eg_error_set(
+            error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
+            "the url of the proxy is none; it is like http://proxy.example:3128, or https, "
+            "socks4, socks4a, socks5, socks5h");
+    }
+    return is_good;
+}
+
 void eg_http_set_rate_limit(guint64 bytes_per_s)
 {
     eg_rate_limit_set(&rate_limit, bytes_per_s);

@@ -13,6 +13,9 @@ EgHttp *eg_http_new(EgStorage *storage);
 void eg_http_free(EgHttp *http);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgHttp, eg_http_free)
 
+/* Whether requests can go by this proxy: what is wrong with its URL is an error that names it. */
+bool eg_http_check_proxy(const EgStorageProxy *proxy, GError **error);
+
 typedef struct {
     const char *method;
     const char *url;            /* escaped: it is sent as it is */

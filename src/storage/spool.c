@@ -357,6 +357,15 @@ static void remove_unfinished(const char *path)
     close(fd);
 }
 
+int eg_spool_lock_root(const char *root)
+{
+    g_autofree char *path = g_build_filename(root, LOCK_NAME, NULL);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    while (fd >= 0 && flock(fd, LOCK_EX) != 0 && errno == EINTR)
+        continue;
+    return fd;
+}
+
 GPtrArray *eg_spool_list(const char *root)
 {
     GPtrArray *folders = g_ptr_array_new_with_free_func(g_free);

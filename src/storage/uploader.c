@@ -7,9 +7,6 @@
 #include "base/time.h"
 #include "storage/upload.h"
 
-/* Calls at a time: each holds a part in memory. */
-#define MAX_CALLS 4
-
 /* As errors name the kinds of stores. */
 static const char *const labels[EG_N_STORES] = {
     [EG_STORE_NONE] = "",   [EG_STORE_LOCAL] = "Local", [EG_STORE_S3] = "S3",
@@ -512,7 +509,7 @@ static bool start_one(EgUploader *uploader, gint64 *wake_ns)
 static void go_on(EgUploader *uploader)
 {
     gint64 wake_ns = G_MAXINT64;
-    while (uploader->n_running < MAX_CALLS && start_one(uploader, &wake_ns))
+    while (uploader->n_running < uploader->params.max_calls && start_one(uploader, &wake_ns))
         continue;
     if (wake_ns != G_MAXINT64)
         eg_timer_set(uploader->timer, wake_ns);
@@ -596,6 +593,17 @@ static void drop_replaced(EgUploader *uploader, const EgUploadParams *params)
         g_ptr_array_remove(uploader->objects, (gpointer)newest);
 }
 
+static bool is_known(const EgUploader *uploader, guint output, const char *name)
+{
+    for (guint i = 0; i < uploader->objects->len; i++) {
+        const Object *object = uploader->objects->pdata[i];
+        const EgUploadParams *params = eg_upload_params(object->upload);
+        if (!object->is_snapshot && params->output == output && strcmp(params->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void keep_path(Output *output, const char *path)
 {
     for (guint i = 0; i < output->snapshots->len; i++) {
@@ -634,6 +642,8 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
     g_assert(output->targets.storage != NULL && name != NULL && !output->is_finishing);
     if (output->error != NULL)
         return;
+    if (added->content == NULL && is_known(uploader, added->output, name))
+        return;
     const EgUploadParams params = {
         .output = added->output,
         .order = uploader->order++,
@@ -654,7 +664,8 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
     resume(uploader, object);
     g_ptr_array_add(uploader->objects, object);
     if (uploader->calls == NULL)
-        uploader->calls = eg_upload_calls_new(uploader->loop, MAX_CALLS, on_call_done, uploader);
+        uploader->calls =
+            eg_upload_calls_new(uploader->loop, uploader->params.max_calls, on_call_done, uploader);
     eg_timer_set(uploader->timer, 0);
 }
 

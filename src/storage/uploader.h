@@ -22,6 +22,7 @@ typedef struct {
     const EgUploadTarget *targets; /* by output; copied */
     guint n_targets;
     gint64 patience_ns;   /* for how long a store that takes nothing is tried; 0: for ever */
+    guint max_calls;      /* at a time; each holds a part in memory */
     EgStoreOpener opener; /* eg_store_new() */
 } EgUploaderParams;
 
@@ -60,7 +61,8 @@ typedef struct {
     GBytes *content;
 } EgUploadObject;
 
-/* An upload in parts that the spool's journal knows goes on where it was. */
+/* A file that is on its way already is not added again. An upload in parts that the spool's journal
+ * knows goes on where it was. */
 void eg_uploader_add(EgUploader *uploader, const EgUploadObject *object);
 
 /* No more will be added of this output: `finished` comes when it is. */

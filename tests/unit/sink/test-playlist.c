@@ -130,17 +130,19 @@ static void test_write(void)
     g_autoptr(EgPlaylist) playlist = eg_playlist_new(&params);
     for (guint i = 0; i < 2; i++) {
         add(playlist, "x.ts", i, 1, false);
-        g_assert_true(eg_playlist_write(playlist, i == 1, &error));
+        g_autoptr(GBytes) content = eg_playlist_write(playlist, i == 1, &error);
         g_assert_no_error(error);
         g_autofree char *written = NULL;
         g_assert_true(g_file_get_contents(path, &written, NULL, NULL));
         g_autofree char *text = eg_playlist_text(playlist, i == 1);
         g_assert_cmpstr(written, ==, text);
+        g_autoptr(GBytes) expected = g_bytes_new(text, strlen(text));
+        g_assert_true(g_bytes_equal(content, expected));
     }
     g_assert_cmpint(g_unlink(path), ==, 0);
     g_assert_cmpint(g_rmdir(folder), ==, 0); /* nothing else was left in it */
 
-    g_assert_false(eg_playlist_write(playlist, true, &error));
+    g_assert_null(eg_playlist_write(playlist, true, &error));
     g_assert_cmpint(eg_error_code(error), ==, EG_ERROR_NOT_FOUND);
     g_assert_nonnull(strstr(error->message, path));
 }
@@ -163,7 +165,8 @@ static void test_recover(void)
     g_assert_true(g_file_set_contents(segment, "12345", 5, NULL));
     for (guint i = 0; i < 2; i++) {
         add(playlist, i == 0 ? segment : "gone.ts", i, 1.25, false);
-        g_assert_true(eg_playlist_write(playlist, false, &error));
+        g_bytes_unref(eg_playlist_write(playlist, false, &error));
+        g_assert_no_error(error);
         g_assert_true(eg_playlist_is_being_written(path));
     }
     for (guint round = 0; round < 3; round++) {
@@ -184,6 +187,40 @@ static void test_recover(void)
     g_unlink(path);
     g_unlink(segment);
     g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
+/* What another process has written is gone on with as if it were our own. */
+static void test_load(void)
+{
+    static const guint windows[] = {0, 3};
+    for (gsize w = 0; w < G_N_ELEMENTS(windows); w++) {
+        g_autofree char *folder = g_dir_make_tmp(NULL, NULL);
+        g_autofree char *path = g_build_filename(folder, "x.m3u8", NULL);
+        const EgPlaylistParams params = {
+            .path = path, .target_ns = EG_NS_PER_S, .window = windows[w]};
+        g_autoptr(EgPlaylist) whole = eg_playlist_new(&params);
+        g_autoptr(EgPlaylist) loaded = eg_playlist_new(&params);
+        g_autofree char *last = NULL;
+        for (guint i = 0; i < 8; i++) {
+            g_autofree char *name = g_strdup_printf("%s/a b_%u.ts", folder, i);
+            add(whole, name, 4 * i, i == 2 ? 5.25 : 4, i % 3 == 1);
+            if (i == 4)
+                g_bytes_unref(eg_playlist_write(whole, true, NULL));
+            if (i == 4)
+                eg_playlist_load(loaded);
+            if (i > 4)
+                add(loaded, name, 4 * i, 4, i % 3 == 1);
+            g_free(g_steal_pointer(&last));
+            last = g_steal_pointer(&name);
+        }
+        g_autofree char *text = eg_playlist_text(whole, true);
+        expect_text(loaded, true, text);
+        g_assert_true(eg_playlist_has(loaded, last));
+        g_assert_false(eg_playlist_has(loaded, "other.ts"));
+        g_assert_cmpint(eg_playlist_end_wall_ns(loaded), ==, WALL_NS + 32 * EG_NS_PER_S);
+        g_unlink(path);
+        g_rmdir(folder);
+    }
 }
 
 static void test_series(void)
@@ -214,6 +251,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sink/playlist/live", test_live);
     g_test_add_func("/sink/playlist/target", test_target);
     g_test_add_func("/sink/playlist/uris", test_uris);
+    g_test_add_func("/sink/playlist/load", test_load);
     g_test_add_func("/sink/playlist/write", test_write);
     g_test_add_func("/sink/playlist/recover", test_recover);
     g_test_add_func("/sink/playlist/series", test_series);

@@ -198,6 +198,24 @@ static void test_bad_header(Fixture *f, gconstpointer unused)
     g_assert_cmpuint(mock_http_connections(f->server), ==, 0);
 }
 
+/* What is wrong with a proxy is told without its password. */
+static void test_bad_proxy(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    static const char *const urls[] = {"gopher://user:secret@127.0.0.1:1",
+                                       "http://user:secret@:::", "http://user:secret@127.0.0.1:1"};
+    for (gsize i = 0; i < G_N_ELEMENTS(urls); i++) {
+        g_autoptr(EgStorage) storage = make_storage();
+        storage->proxy.url = g_strdup(urls[i]);
+        eg_http_free(f->http);
+        f->http = eg_http_new(storage);
+        g_assert_false(perform(f, "GET", "/", NULL, NULL, NULL));
+        g_assert_null(strstr(f->error->message, "secret"));
+        g_test_message("%s", f->error->message);
+    }
+    g_assert_cmpuint(mock_http_connections(f->server), ==, 0);
+}
+
 static gpointer cancel_when_asked(gpointer user)
 {
     Fixture *f = ((gpointer *)user)[0];
@@ -331,6 +349,7 @@ int main(int argc, char **argv)
     ADD(broken);
     ADD(no_server);
     ADD(bad_header);
+    ADD(bad_proxy);
     ADD(cancel);
     ADD(rate);
     g_test_add_func("/http/host", test_host);

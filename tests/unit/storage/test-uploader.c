@@ -57,6 +57,7 @@ static void open_uploader(Fixture *f)
         .targets = targets,
         .n_targets = N_OUTPUTS,
         .patience_ns = f->patience_ns,
+        .max_calls = 4,
         .opener = fake_store_open,
     };
     f->uploader = eg_uploader_new(f->loop, &params, &events, f);

@@ -1,0 +1,156 @@
+#include "session/resume.h"
+
+#include "base/error.h"
+#include "base/time.h"
+#include "proto/message.h"
+
+struct _EgResume {
+    EgLoop *loop;
+    EgResumeEvents events;
+    gpointer user;
+    const EgLog *log;
+    EgSpool *spool;
+    EgPlan *plan;
+    EgReport *report;
+    EgUploads *uploads;
+    bool is_told;    /* how it has ended */
+    bool has_failed; /* before */
+    guint n_open;    /* outputs that are not finished */
+    GError *error;   /* of the first that could not be uploaded */
+    EgTimer *end_timer;
+};
+
+/* The last word of the process that has died, if it had come so far. */
+static const Livekit__EgressInfo *find_ending(const EgSpoolPast *past,
+                                              const Livekit__EgressInfo *ending)
+{
+    if (past->final != NULL)
+        return past->final;
+    if (past->recorded != NULL)
+        return past->recorded;
+    return ending != NULL ? ending : past->info;
+}
+
+static void note_final(EgResume *resume)
+{
+    Egress__SpoolRecord record = EGRESS__SPOOL_RECORD__INIT;
+    g_autoptr(GError) error = NULL;
+    record.record_case = EGRESS__SPOOL_RECORD__RECORD_FINAL;
+    record.final = (Livekit__EgressInfo *)eg_report_info(resume->report);
+    if (!eg_spool_note(resume->spool, &record, true, &error))
+        eg_warn(resume->log, "state of the egress is not kept", EG_STR("error", error->message));
+}
+
+static void on_end_due(gpointer user)
+{
+    EgResume *resume = user;
+    const Livekit__EgressInfo *info = eg_report_info(resume->report);
+    bool has_news = resume->error != NULL && !resume->has_failed;
+    eg_report_set_ended(resume->report,
+                        has_news ? LIVEKIT__EGRESS_STATUS__EGRESS_FAILED : info->status,
+                        EG_END_NONE, has_news ? resume->error : NULL, eg_wall_now_ns());
+    if (!resume->is_told)
+        note_final(resume);
+    eg_info(resume->log, resume->error == NULL ? "left-overs uploaded" : "left-overs not uploaded",
+            EG_STR("folder", eg_spool_folder(resume->spool)),
+            EG_STR("error", resume->error != NULL ? resume->error->message : NULL));
+    resume->events.ended(resume->user, resume->is_told ? NULL : eg_report_info(resume->report));
+}
+
+static void end_if_over(EgResume *resume)
+{
+    if (resume->n_open == 0)
+        eg_timer_set(resume->end_timer, 0);
+}
+
+static void on_finished(gpointer user, guint output, const GError *error)
+{
+    EgResume *resume = user;
+    (void)output;
+    if (error != NULL && resume->error == NULL)
+        resume->error = g_error_copy(error);
+    resume->n_open--;
+    end_if_over(resume);
+}
+
+static bool is_open(const EgResume *resume, const Egress__SpoolOutput *noted)
+{
+    return noted->output < resume->plan->n_outputs &&
+           resume->plan->outputs[noted->output].storage != NULL;
+}
+
+static void begin(EgResume *resume)
+{
+    const EgSpoolPast *past = eg_spool_past(resume->spool);
+    eg_uploads_remember(resume->uploads);
+    for (guint i = 0; i < past->outputs->len; i++) {
+        const Egress__SpoolOutput *noted = past->outputs->pdata[i];
+        g_auto(EgOutputNames) keys = {0};
+        EgFormat format;
+        if (!is_open(resume, noted))
+            continue;
+        eg_output_names_read(noted, &keys, &format);
+        resume->n_open++;
+        eg_uploads_recover(resume->uploads, noted->output, &keys, format);
+    }
+    end_if_over(resume);
+}
+
+static bool open_all(EgResume *resume, const EgResumeParams *params, GError **error)
+{
+    static const EgUploadsEvents events = {.finished = on_finished};
+    resume->spool = eg_spool_open(params->folder, error);
+    if (resume->spool == NULL)
+        return false;
+    const EgSpoolPast *past = eg_spool_past(resume->spool);
+    const Livekit__EgressInfo *ending = find_ending(past, params->ending);
+    if (past->request == NULL || ending == NULL) {
+        eg_error_set(error, EG_ERROR_DATA_LOSS, EG_BLAME_SERVICE,
+                     "%s does not say what it is the rest of", params->folder);
+        return false;
+    }
+    resume->plan = eg_plan_new(past->request, params->config, error);
+    if (resume->plan == NULL)
+        return false;
+    resume->is_told = past->final != NULL && params->ending == NULL;
+    resume->has_failed = ending->status == LIVEKIT__EGRESS_STATUS__EGRESS_FAILED;
+    resume->report = eg_report_new_from_info(ending, resume->plan);
+    const EgUploadsParams uploads = {
+        .plan = resume->plan,
+        .spool = resume->spool,
+        .report = resume->report,
+        .config = params->config,
+        .log = params->log,
+        .is_resumed = past->final == NULL && past->recorded == NULL,
+    };
+    resume->uploads = eg_uploads_new(resume->loop, &uploads, &events, resume);
+    return true;
+}
+
+EgResume *eg_resume_new(EgLoop *loop, const EgResumeParams *params, const EgResumeEvents *events,
+                        gpointer user, GError **error)
+{
+    g_autoptr(EgResume) resume = g_new0(EgResume, 1);
+    resume->loop = loop;
+    resume->events = *events;
+    resume->user = user;
+    resume->log = params->log;
+    resume->end_timer = eg_timer_new(loop, on_end_due, resume);
+    if (!open_all(resume, params, error))
+        return NULL;
+    begin(resume);
+    return g_steal_pointer(&resume);
+}
+
+void eg_resume_free(EgResume *resume)
+{
+    if (resume == NULL)
+        return;
+    eg_uploads_free(resume->uploads);
+    eg_report_free(resume->report);
+    eg_plan_free(resume->plan);
+    eg_spool_free(resume->spool);
+    eg_timer_free(resume->end_timer);
+    g_clear_error(&resume->error);
+    g_free(resume);
+}

@@ -1,0 +1,93 @@
+#include "sink/segments-recover.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/time.h"
+#include "sink/av-util.h"
+#include "sink/file-name.h"
+#include "sink/playlist.h"
+
+/* Of MPEG-TS: what is less than that at the end is none. */
+#define PACKET_BYTES 188
+
+/* The one that was being written, if there is something to be played in it. */
+static void complete_last(const EgSinkParams *params)
+{
+    g_autofree char *ending = g_strconcat(".recording", params->series.ending, NULL);
+    const EgFileSeries unfinished = {
+        .prefix = params->series.prefix,
+        .ending = ending,
+        .suffix = params->series.suffix,
+    };
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+    eg_file_series_list(&unfinished, paths);
+    for (guint i = 0; i < paths->len; i++) {
+        const char *path = paths->pdata[i];
+        GStatBuf status;
+        g_autofree char *stem = g_strndup(path, strlen(path) - strlen(ending));
+        g_autofree char *complete = g_strconcat(stem, params->series.ending, NULL);
+        if (g_stat(path, &status) == 0 &&
+            truncate(path, status.st_size - status.st_size % PACKET_BYTES) == 0 &&
+            eg_av_duration_ns(path) > 0)
+            g_rename(path, complete);
+        else
+            g_unlink(path);
+    }
+}
+
+/* Where it begins, if nothing is in front of it: by when it was written last. */
+static gint64 begin_wall_ns(const char *path, gint64 duration_ns)
+{
+    GStatBuf status;
+    return g_stat(path, &status) == 0 ? status.st_mtime * EG_NS_PER_S - duration_ns : 0;
+}
+
+static void name_segments(EgPlaylist *playlist, const GPtrArray *paths)
+{
+    /* Of those that are there, all behind the last that it names. */
+    guint first = paths->len;
+    while (first > 0 && !eg_playlist_has(playlist, paths->pdata[first - 1]))
+        first--;
+    for (guint i = first; i < paths->len; i++) {
+        gint64 duration_ns = eg_av_duration_ns(paths->pdata[i]);
+        gint64 end_wall_ns = eg_playlist_end_wall_ns(playlist);
+        const EgPlaylistSegment segment = {
+            .path = paths->pdata[i],
+            .duration_ns = duration_ns,
+            .wall_ns = end_wall_ns != EG_TIME_NONE ? end_wall_ns
+                                                   : begin_wall_ns(paths->pdata[i], duration_ns),
+        };
+        eg_playlist_add(playlist, &segment);
+    }
+}
+
+static void end_playlist(const EgSinkParams *params, const char *path, guint window,
+                         EgSinkRemains *remains)
+{
+    const EgPlaylistParams playlist_params = {
+        .path = path, .target_ns = params->segments.duration_ns, .window = window};
+    g_autoptr(EgPlaylist) playlist = eg_playlist_new(&playlist_params);
+    g_autoptr(GError) error = NULL;
+    eg_playlist_load(playlist);
+    name_segments(playlist, remains->files);
+    if (eg_playlist_end_wall_ns(playlist) == EG_TIME_NONE)
+        return;
+    g_autoptr(GBytes) content = eg_playlist_write(playlist, true, &error);
+    if (content == NULL) {
+        eg_warn(params->log, "playlist not ended", EG_STR("error", error->message));
+        return;
+    }
+    g_ptr_array_add(remains->replaced, g_strdup(path));
+}
+
+void eg_segments_recover(const EgSinkParams *params, EgSinkRemains *remains)
+{
+    complete_last(params);
+    eg_file_series_list(&params->series, remains->files);
+    end_playlist(params, params->segments.playlist, 0, remains);
+    if (params->segments.live_playlist != NULL)
+        end_playlist(params, params->segments.live_playlist, params->segments.live_segments,
+                     remains);
+}
