@@ -161,11 +161,11 @@ static void on_failed(gpointer user, const GError *error)
         return;
     }
     member->state = MEMBER_FAILED;
+    eg_timer_set(outputs->rest_timer, 0);
     if (count(outputs, MEMBER_OPEN) > 0)
         outputs->events.changed(outputs->user);
     else
-        end_if_over(outputs);
-    eg_timer_set(outputs->rest_timer, 0);
+        end_if_over(outputs); /* which may be our end, too */
 }
 
 /* Uploads. */
