@@ -222,20 +222,20 @@ def _median(results: list, get) -> float:
 
 
 def _cell(results: list, get, form=".2f") -> str:
-    return table._number([get(result) for result in results], form)
+    return table.number([get(result) for result in results], form)
 
 
 def _offset_at(results: list, beep: int) -> str:
     found = [result.offsets_ms[beep] for result in results if result.offsets_ms]
-    return table._number(found, "+.1f") if found else "–"
+    return table.number(found, "+.1f") if found else "–"
 
 
 def cores_table(measured: list) -> list:
     head = ["cores", "all", *(NAMES.get(kind, kind) for kind in KINDS), "floor", "all / floor", "ours / floor",
             "others' cores"]
-    lines = [table._line(head), table._line(["---"] + ["--:"] * (len(head) - 1))]
+    lines = [table.line(head), table.line(["---"] + ["--:"] * (len(head) - 1))]
     for case, results in measured:
-        lines.append(table._line([
+        lines.append(table.line([
             case.title, _cell(results, lambda r: r.total),
             *(f"{_median(results, lambda r, kind=kind: r.cores[kind]):.3f}" for kind in KINDS),
             _cell(results, lambda r: r.floor_cores), _cell(results, lambda r: r.total / r.floor_cores),
@@ -246,10 +246,10 @@ def cores_table(measured: list) -> list:
 
 def memory_table(measured: list) -> list:
     head = ["PSS, MB", "all", "ours", "Chromium", "display", "sound"]
-    lines = [table._line(head), table._line(["---"] + ["--:"] * (len(head) - 1))]
+    lines = [table.line(head), table.line(["---"] + ["--:"] * (len(head) - 1))]
     for case, results in measured:
         sums = [KINDS, ["ours"], CHROMIUM, ["display"], ["sound"]]
-        lines.append(table._line([case.title, *(
+        lines.append(table.line([case.title, *(
             _cell(results, lambda r, kinds=kinds: sum(r.pss_mb[kind] for kind in kinds), ".0f")
             for kinds in sums)]))
     return lines
@@ -258,9 +258,9 @@ def memory_table(measured: list) -> list:
 def quality_table(measured: list) -> list:
     head = ["", "active s", "first picture s", "dropped %", "twice %", "A/V ms", "p5…p95", "worst",
             "first", "last"]
-    lines = [table._line(head), table._line(["---"] + ["--:"] * (len(head) - 1))]
+    lines = [table.line(head), table.line(["---"] + ["--:"] * (len(head) - 1))]
     for case, results in measured:
-        lines.append(table._line([
+        lines.append(table.line([
             case.title, _cell(results, lambda r: r.active_s), _cell(results, lambda r: r.picture_s),
             _cell(results, lambda r: 100 * r.dropped / r.frames, ".1f"),
             _cell(results, lambda r: 100 * r.duplicated / r.frames, ".1f"), *table._offsets(results),

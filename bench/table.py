@@ -11,7 +11,7 @@ START_AIM_S = 0.5
 QUIET_CORES = 0.1
 
 
-def _number(values, form) -> str:
+def number(values, form) -> str:
     """The median, and from where to where if there are several."""
     text = format(float(np.median(values)), form)
     low, high = format(min(values), form), format(max(values), form)
@@ -36,7 +36,7 @@ def _offsets(results: list) -> list:
             f"{np.quantile(offsets, 0.05):+.1f}…{np.quantile(offsets, 0.95):+.1f}", f"{worst:+.1f}"]
 
 
-def _line(cells) -> str:
+def line(cells) -> str:
     return f"| {' | '.join(cells)} |"
 
 
@@ -45,26 +45,26 @@ def results_table(measured: list) -> list:
     head = ["case", "cores", "CPU s per s", "floor", "ratio", "peak MB", "floor", "ratio", "own MB",
             "active s", "first content s", "exit s", "A/V ms", "p5…p95", "worst", "dropped", "twice",
             "others' cores"]
-    lines = [_line(head), _line(["---"] + ["--:"] * (len(head) - 1))]
+    lines = [line(head), line(["---"] + ["--:"] * (len(head) - 1))]
     for case, results in measured:
         video = bool(case.video)
-        lines.append(_line([
+        lines.append(line([
             case.title,
-            _number(_column(results, "cores"), ".3f"),
-            _number(_column(results, "cpu"), ".3f"),
-            _number(_column(results, "floor_cpu"), ".3f"),
-            _number(_ratios(results, "cpu", "floor_cpu"), ".2f"),
-            _number(_column(results, "memory_mb"), ".0f"),
-            _number(_column(results, "floor_memory_mb"), ".0f"),
-            _number(_ratios(results, "memory_mb", "floor_memory_mb"), ".2f"),
-            _number(_column(results, "own_mb"), ".1f"),
-            _number(_column(results, "active_s"), ".2f"),
-            _number(_column(results, "content_s"), ".2f"),
-            _number(_column(results, "finish_s"), ".2f"),
+            number(_column(results, "cores"), ".3f"),
+            number(_column(results, "cpu"), ".3f"),
+            number(_column(results, "floor_cpu"), ".3f"),
+            number(_ratios(results, "cpu", "floor_cpu"), ".2f"),
+            number(_column(results, "memory_mb"), ".0f"),
+            number(_column(results, "floor_memory_mb"), ".0f"),
+            number(_ratios(results, "memory_mb", "floor_memory_mb"), ".2f"),
+            number(_column(results, "own_mb"), ".1f"),
+            number(_column(results, "active_s"), ".2f"),
+            number(_column(results, "content_s"), ".2f"),
+            number(_column(results, "finish_s"), ".2f"),
             *_offsets(results),
-            _number(_column(results, "dropped"), ".0f") if video else "–",
-            _number(_column(results, "duplicated"), ".0f") if video else "–",
-            _number(_column(results, "neighbours"), ".2f")]))
+            number(_column(results, "dropped"), ".0f") if video else "–",
+            number(_column(results, "duplicated"), ".0f") if video else "–",
+            number(_column(results, "neighbours"), ".2f")]))
     return lines
 
 
@@ -99,11 +99,11 @@ def _aims(case: Case, results: list):
 
 
 def aims_table(measured: list) -> list:
-    lines = [_line(["case", "", "aim: at most", "found", ""]), _line(["---", "---", "--:", "--:", "---"])]
+    lines = [line(["case", "", "aim: at most", "found", ""]), line(["---", "---", "--:", "--:", "---"])]
     for case, results in measured:
         for what, aim, found, form in _aims(case, results):
             reached = "reached" if found <= aim else f"missed: {found / aim:.2f} times the aim"
-            lines.append(_line([case.title, what, f"{aim:g}", format(found, form), reached]))
+            lines.append(line([case.title, what, f"{aim:g}", format(found, form), reached]))
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The program store-tool, which does to stores what it is told."""
+"""The programs store-tool, which does to stores what it is told, and upload-tool, which is the uploader."""
 import contextlib
 import json
 import os
@@ -7,18 +7,36 @@ import subprocess
 
 BUILD = pathlib.Path(os.environ["EGRESS"]).parent
 TOOL = pathlib.Path(os.environ.get("STORE_TOOL", BUILD / "tests/store-tool"))
+UPLOAD_TOOL = BUILD / "tests/upload-tool"
+
+
+def environment_of_tools() -> dict:
+    """Without what it says of stores and proxies."""
+    kept = {name: value for name, value in os.environ.items()
+            if not name.startswith("AWS_") and not name.lower().endswith("_proxy")}
+    return kept | {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"}
+
+
+def upload_lines(storage: dict, **job) -> str:
+    """What upload-tool is told."""
+    return f"{json.dumps(storage)}\n{json.dumps(job, default=str)}\n"
+
+
+def upload(storage: dict, log, **job) -> dict:
+    """One file through the uploader: its answer."""
+    done = subprocess.run([UPLOAD_TOOL], input=upload_lines(storage, **job), text=True, stdout=subprocess.PIPE,
+                          stderr=log, env=environment_of_tools(), check=False)
+    assert done.stdout, f"upload-tool has ended with {done.returncode}"
+    return json.loads(done.stdout)
 
 
 class StoreTool:
-    """`opened` is the answer to the description: {"ok": True}, or what is wrong with it. What the
-    environment says of stores and proxies is not passed on."""
+    """`opened` is the answer to the description: {"ok": True}, or what is wrong with it."""
 
     def __init__(self, storage: dict, environment: dict, log):
-        kept = {name: value for name, value in os.environ.items()
-                if not name.startswith("AWS_") and not name.lower().endswith("_proxy")}
         self._popen = subprocess.Popen(
             [TOOL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-            env=kept | {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"} | environment)
+            env=environment_of_tools() | environment)
         self.opened = self.send(storage)
 
     def send(self, line: dict) -> dict:

@@ -1,0 +1,183 @@
+/* The uploader for tests and measurements in Python: a file on its way from a spool to a store, and
+ * what it took. Two lines of JSON in, one out:
+ *
+ *     a storage (description.h)
+ *     {"spool": …, "key": …, "file": …}    also "type" (of the content), "calls" (at a time; 4)
+ *
+ * The file is linked into a folder of the spool, which goes when the file is stored. With
+ * "recording" in place of "file", it is an unfinished one of ours, which is finished there first,
+ * and gone then. Answers: {"error": null or text, "location": …, "size": …, "finish_ms": …,
+ * "upload_ms": …, "peak_kb": …}, the memory that was resident at most. Ends with 1 if there was an
+ * error. */
+#include <errno.h>
+#include <glib/gstdio.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/time.h"
+#include "request/format.h"
+#include "sink/file-finalize.h"
+#include "storage/description.h"
+#include "storage/store.h"
+#include "storage/uploader.h"
+
+#define DEFAULT_CALLS 4 /* as upload_parallel */
+
+typedef struct {
+    EgLoop *loop;
+    char *location;
+    guint64 size_bytes;
+    char *error;
+    gint64 finish_ns;
+    gint64 upload_ns;
+} Outcome;
+
+static void on_stored(gpointer user, const EgUploaded *stored)
+{
+    Outcome *outcome = user;
+    g_free(outcome->location);
+    outcome->location = g_strdup(stored->location);
+    outcome->size_bytes = stored->size_bytes;
+}
+
+static void on_finished(gpointer user, guint output, const GError *error)
+{
+    Outcome *outcome = user;
+    (void)output;
+    outcome->error = error != NULL ? g_strdup(error->message) : NULL;
+    eg_loop_quit(outcome->loop);
+}
+
+static json_t *read_line(void)
+{
+    char *line = NULL;
+    size_t room = 0;
+    json_t *value = getline(&line, &room, stdin) > 0 ? json_loads(line, 0, NULL) : NULL;
+    free(line);
+    if (value == NULL)
+        g_error("no line of JSON");
+    return value;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+static EgSpool *make_spool(const char *root)
+{
+    Rpc__StartEgressRequest request = RPC__START_EGRESS_REQUEST__INIT;
+    request.egress_id = (char *)"EG_upload";
+    const EgSpoolParams params = {
+        .root = root,
+        .owner = "",
+        .request = &request,
+        .requested_ns = eg_wall_now_ns(),
+    };
+    g_autoptr(GError) error = NULL;
+    EgSpool *spool = eg_spool_new(&params, &error);
+    if (spool == NULL)
+        g_error("%s", error->message);
+    return spool;
+}
+
+/* As at the end of a recording. */
+static bool finish(const char *recording, const char *path, Outcome *outcome)
+{
+    const gint64 begin_ns = eg_now_ns();
+    const EgRemuxHints hints = {0};
+    const gint is_canceled = 0;
+    g_autoptr(GError) error = NULL;
+    if (!eg_file_finalize(recording, path, eg_format_from_filename(path), &hints, NULL,
+                          &is_canceled, &error))
+        outcome->error = g_strdup(error->message);
+    outcome->finish_ns = eg_now_ns() - begin_ns;
+    return outcome->error == NULL;
+}
+
+static bool place(const json_t *job, const char *path, Outcome *outcome)
+{
+    const char *recording = text_of(job, "recording");
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_mkdir_with_parents(folder, 0700);
+    if (recording != NULL)
+        return finish(recording, path, outcome);
+    if (link(text_of(job, "file"), path) != 0)
+        outcome->error = g_strdup_printf("%s: %s", path, g_strerror(errno));
+    return outcome->error == NULL;
+}
+
+static void upload(EgStorage *storage, EgSpool *spool, const json_t *job, Outcome *outcome)
+{
+    static const EgUploaderEvents events = {.stored = on_stored, .finished = on_finished};
+    const EgUploadTarget target = {.storage = storage};
+    const json_int_t n_calls = json_integer_value(json_object_get(job, "calls"));
+    const EgUploaderParams params = {
+        .spool = spool,
+        .targets = &target,
+        .n_targets = 1,
+        .patience_ns = EG_NS_PER_S,
+        .max_calls = n_calls > 0 ? (guint)n_calls : DEFAULT_CALLS,
+        .opener = eg_store_new,
+    };
+    g_autofree char *path = eg_spool_path(spool, 0, text_of(job, "key"));
+    if (!place(job, path, outcome))
+        return;
+    const gint64 begin_ns = eg_now_ns();
+    const EgUploadObject object = {.path = path, .content_type = text_of(job, "type")};
+    g_autoptr(EgUploader) uploader = eg_uploader_new(outcome->loop, &params, &events, outcome);
+    eg_uploader_add(uploader, &object);
+    eg_uploader_finish(uploader, 0);
+    eg_loop_run(outcome->loop);
+    outcome->upload_ns = eg_now_ns() - begin_ns;
+}
+
+/* Not ru_maxrss, which begins with that of the parent. */
+static json_int_t peak_kb(void)
+{
+    g_autofree char *status = NULL;
+    if (!g_file_get_contents("/proc/self/status", &status, NULL, NULL))
+        return 0;
+    return g_ascii_strtoll(strstr(status, "VmHWM:") + strlen("VmHWM:"), NULL, 10);
+}
+
+static void answer(const Outcome *outcome)
+{
+    json_t *line =
+        json_pack("{s:s?, s:s?, s:I, s:I, s:I, s:I}", "error", outcome->error, "location",
+                  outcome->location, "size", (json_int_t)outcome->size_bytes, "finish_ms",
+                  (json_int_t)(outcome->finish_ns / EG_NS_PER_MS), "upload_ms",
+                  (json_int_t)(outcome->upload_ns / EG_NS_PER_MS), "peak_kb", peak_kb());
+    json_dumpf(line, stdout, 0);
+    puts("");
+    json_decref(line);
+}
+
+int main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    eg_log_setup(EG_LOG_INFO, false);
+    json_t *description = read_line();
+    json_t *job = read_line();
+    g_autoptr(EgStorage) storage = description_read(description);
+    g_autoptr(EgLoop) loop = eg_loop_new();
+    Outcome outcome = {.loop = loop};
+    EgSpool *spool = make_spool(text_of(job, "spool"));
+    g_autofree char *folder = g_strdup(eg_spool_folder(spool));
+    upload(storage, spool, job, &outcome);
+    eg_spool_free(spool);
+    const bool is_stored = outcome.error == NULL;
+    if (is_stored)
+        eg_spool_remove(folder);
+    answer(&outcome);
+    g_free(outcome.location);
+    g_free(outcome.error);
+    json_decref(description);
+    json_decref(job);
+    return is_stored ? 0 : 1;
+}
