@@ -263,7 +263,7 @@ def quality_table(measured: list) -> list:
         lines.append(table.line([
             case.title, _cell(results, lambda r: r.active_s), _cell(results, lambda r: r.picture_s),
             _cell(results, lambda r: 100 * r.dropped / r.frames, ".1f"),
-            _cell(results, lambda r: 100 * r.duplicated / r.frames, ".1f"), *table._offsets(results),
+            _cell(results, lambda r: 100 * r.duplicated / r.frames, ".1f"), *table.offsets(results),
             _offset_at(results, 0), _offset_at(results, -1)]))
     return lines
 

@@ -26,7 +26,7 @@ def _ratios(results: list, name: str, below: str) -> list:
     return [getattr(result, name) / getattr(result, below) for result in results]
 
 
-def _offsets(results: list) -> list:
+def offsets(results: list) -> list:
     """Median, from p5 to p95, and worst of all rounds together."""
     offsets = np.array(sum(_column(results, "offsets_ms"), []))
     if not len(offsets):
@@ -61,7 +61,7 @@ def results_table(measured: list) -> list:
             number(_column(results, "active_s"), ".2f"),
             number(_column(results, "content_s"), ".2f"),
             number(_column(results, "finish_s"), ".2f"),
-            *_offsets(results),
+            *offsets(results),
             number(_column(results, "dropped"), ".0f") if video else "–",
             number(_column(results, "duplicated"), ".0f") if video else "–",
             number(_column(results, "neighbours"), ".2f")]))

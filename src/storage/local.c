@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -188,30 +189,44 @@ static char *local_put_part(EgStore *store, const EgStorePart *part, GBytes *con
     return is_written ? g_strdup_printf("%" G_GSIZE_FORMAT, g_bytes_get_size(content)) : NULL;
 }
 
-/* False if the parts are not what the file is made of. */
-static bool has_length(int fd, const char *const *tags)
+/* How long all parts are. False for a tag that is not ours. */
+static bool add_up(const char *const *tags, guint64 *length)
 {
-    guint64 wanted = 0;
+    *length = 0;
     for (; *tags != NULL; tags++) {
         guint64 n_bytes;
-        if (!g_ascii_string_to_unsigned(*tags, 10, 0, G_MAXINT64, &n_bytes, NULL))
+        if (!g_ascii_string_to_unsigned(*tags, 10, 0, G_MAXINT32, &n_bytes, NULL))
             return false;
-        wanted += n_bytes;
+        *length += n_bytes;
     }
-    const off_t length = lseek(fd, 0, SEEK_END);
-    return length >= 0 && (guint64)length == wanted;
+    return true;
 }
 
+static bool has_length(const char *path, guint64 length)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && (guint64)info.st_size == length;
+}
+
+/* An upload that is gone, and its file there, was completed by an attempt that nobody heard of. */
 static bool local_complete(EgStore *store, const char *key, const char *upload,
                            const char *const *tags, GCancellable *cancellable, GError **error)
 {
     (void)cancellable;
     g_autofree char *path = NULL;
     g_autofree char *hidden = NULL;
-    const int fd = open_upload(store, key, upload, &path, &hidden, error);
-    if (fd < 0)
+    g_autoptr(GError) refusal = NULL;
+    guint64 length;
+    const bool is_ours = add_up(tags, &length);
+    const int fd = open_upload(store, key, upload, &path, &hidden, &refusal);
+    if (fd < 0 && is_ours && eg_error_code(refusal) == EG_ERROR_NOT_FOUND &&
+        has_length(path, length))
+        return true;
+    if (fd < 0) {
+        g_propagate_error(error, g_steal_pointer(&refusal));
         return false;
-    bool is_complete = has_length(fd, tags);
+    }
+    bool is_complete = is_ours && has_length(hidden, length);
     if (is_complete)
         is_complete = publish(fd, hidden, path, error);
     else

@@ -35,8 +35,9 @@ const EgStoreLimits *eg_store_limits(const EgStore *store);
 bool eg_store_put(EgStore *store, const char *key, const char *content_type, GBytes *content,
                   GCancellable *cancellable, GError **error);
 
-/* An object in parts, which exists when it is completed and not before. The upload is named by what
- * the store calls it (a new string), so that another process can go on with it. */
+/* An object in parts, which exists when it is completed and not before (with Google, with its last
+ * part). The upload is named by what the store calls it (a new string, which may be a secret), so
+ * that another process can go on with it. */
 char *eg_store_begin(EgStore *store, const char *key, const char *content_type,
                      GCancellable *cancellable, GError **error);
 

@@ -11,6 +11,7 @@
 typedef struct {
     StoreFixture f; /* its server is store and token server */
     char *session;
+    GCancellable *cancellable; /* of one test */
 } Fixture;
 
 /* Google's own example, but for where tokens come from. */
@@ -350,6 +351,31 @@ static void test_begin_errors(Fixture *fixture, gconstpointer unused)
     }
 }
 
+/* While the token server says nothing. */
+static gpointer cancel_soon(gpointer user)
+{
+    Fixture *fixture = user;
+    g_autofree char *request = NULL;
+    while ((request = mock_http_take(fixture->f.server)) == NULL)
+        g_usleep(1000);
+    g_cancellable_cancel(fixture->cancellable);
+    return NULL;
+}
+
+static void test_canceled(Fixture *fixture, gconstpointer unused)
+{
+    (void)unused;
+    StoreFixture *f = &fixture->f;
+    fixture->cancellable = g_cancellable_new();
+    GThread *thread = g_thread_new("cancel", cancel_soon, fixture);
+    g_autoptr(GBytes) content = g_bytes_new("abc", 3);
+    g_assert_false(
+        eg_store_put(f->store, "a/b c.mp4", "video/mp4", content, fixture->cancellable, &f->error));
+    store_fixture_assert_error(f, EG_ERROR_CANCELED, false, "token", NULL);
+    g_thread_join(thread);
+    g_object_unref(fixture->cancellable);
+}
+
 static void test_location(Fixture *fixture, gconstpointer unused)
 {
     (void)unused;
@@ -489,6 +515,7 @@ int main(int argc, char **argv)
     ADD("session-errors", test_session_errors);
     ADD("foreign-session", test_foreign_session);
     ADD("begin-errors", test_begin_errors);
+    ADD("canceled", test_canceled);
     ADD("location", test_location);
     ADD("settings", test_settings);
     ADD("user", test_user);

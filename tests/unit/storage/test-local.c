@@ -161,6 +161,13 @@ static void test_parts(Fixture *f, gconstpointer unused)
     g_assert_true(eg_store_complete(f->store, "a/b.mp4", upload, tags, NULL, &f->error));
     assert_file(f, "a/b.mp4", "firstotherlast");
     assert_n_files(f, "a", 1);
+
+    /* Nobody heard of it; but a file of another length is another file. */
+    g_assert_true(eg_store_complete(f->store, "a/b.mp4", upload, tags, NULL, &f->error));
+    assert_file(f, "a/b.mp4", "firstotherlast");
+    g_assert_true(put(f, "a/b.mp4", "newer"));
+    g_assert_false(eg_store_complete(f->store, "a/b.mp4", upload, tags, NULL, &f->error));
+    g_assert_error(f->error, EG_ERROR, EG_ERROR_NOT_FOUND);
 }
 
 static void test_missing_part(Fixture *f, gconstpointer unused)
