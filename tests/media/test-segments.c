@@ -92,10 +92,9 @@ static GstCaps *caps_of(const Recording *recording, EgMedia media)
     return samples != NULL ? gst_sample_get_caps(g_ptr_array_index(samples, 0)) : NULL;
 }
 
-static bool open_recording(Recording *recording, gint64 duration_ns, GError **error)
+static EgSinkParams params_of(const Recording *recording, gint64 duration_ns)
 {
-    static const EgSinkEvents events = {.drained = on_drained, .failed = on_failed};
-    const EgSinkParams params = {
+    return (EgSinkParams){
         .format = EG_FORMAT_TS,
         .series = {.prefix = recording->prefix,      .ending = ".ts", .suffix = EG_SUFFIX_INDEX},
         .origin_wall_ns = WALL_NS,
@@ -106,6 +105,12 @@ static bool open_recording(Recording *recording, gint64 duration_ns, GError **er
         .audio = caps_of(recording, EG_MEDIA_AUDIO),
         .video = caps_of(recording, EG_MEDIA_VIDEO),
     };
+}
+
+static bool open_recording(Recording *recording, gint64 duration_ns, GError **error)
+{
+    static const EgSinkEvents events = {.drained = on_drained, .failed = on_failed};
+    const EgSinkParams params = params_of(recording, duration_ns);
     recording->sink =
         eg_sink_new(EG_SINK_SEGMENTS, recording->loop, &params, &events, recording, error);
     return recording->sink != NULL;
@@ -418,6 +423,63 @@ static void test_given_up(void)
     g_assert_cmpuint(media->pictures->len, ==, 30);
 }
 
+/* What the store has already is not here any more, but is still named; the last one breaks off in
+ * the middle of a packet; of the one before, the playlist does not know yet. */
+static void test_recovered(void)
+{
+    g_autoptr(Recording) recording = recording_new(VIDEO("150", SMALL_SIZE, "30"), NULL);
+    open_good(recording, EG_NS_PER_S);
+    for (guint i = 0; i < 150; i++)
+        push_frame(recording, EG_MEDIA_VIDEO, i, 0);
+    g_clear_pointer(&recording->sink, eg_sink_free);
+    g_autofree char *first = g_build_filename(recording->folder, "seg_00000.ts", NULL);
+    g_assert_cmpint(g_unlink(first), ==, 0);
+    g_autofree char *unfinished =
+        g_build_filename(recording->folder, "seg_00004.recording.ts", NULL);
+    GStatBuf status;
+    g_assert_cmpint(g_stat(unfinished, &status), ==, 0);
+    g_assert_cmpint(truncate(unfinished, status.st_size - 100), ==, 0);
+    g_autofree char *text = NULL;
+    g_assert_true(g_file_get_contents(recording->playlist, &text, NULL, NULL));
+    char *last = strstr(text, "#EXT-X-PROGRAM-DATE-TIME:2026-11-29T16:30:03");
+    g_assert_nonnull(last);
+    *last = '\0';
+    g_assert_true(g_file_set_contents(recording->playlist, text, -1, NULL));
+
+    const EgSinkParams params = params_of(recording, EG_NS_PER_S);
+    gint is_canceled = 0;
+    for (guint again = 0; again < 2; again++) {
+        g_auto(EgSinkRemains) remains = {0};
+        eg_sink_recover(EG_SINK_SEGMENTS, &params, &is_canceled, &remains);
+        g_assert_cmpuint(remains.files->len, ==, 4);
+        for (guint i = 0; i < remains.files->len; i++) {
+            g_autofree char *name = g_path_get_basename(remains.files->pdata[i]);
+            g_autofree char *expected = g_strdup_printf("seg_%05u.ts", i + 1);
+            g_assert_cmpstr(name, ==, expected);
+        }
+        g_assert_cmpuint(remains.replaced->len, ==, 2);
+        g_assert_cmpstr(remains.replaced->pdata[0], ==, recording->playlist);
+        g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, true);
+        g_autoptr(GArray) live = read_playlist(recording, recording->live, true);
+        g_assert_cmpuint(segments->len, ==, 5);
+        g_assert_cmpuint(live->len, ==, 3);
+        g_assert_cmpfloat_with_epsilon(g_array_index(segments, Segment, 3).duration_s, 1, 0.01);
+        g_assert_cmpfloat_with_epsilon(g_array_index(segments, Segment, 4).duration_s, 1, 0.1);
+    }
+    g_assert_false(g_file_test(unfinished, G_FILE_TEST_EXISTS));
+}
+
+/* Nothing at all is no error. */
+static void test_nothing_left(void)
+{
+    g_autoptr(Recording) recording = recording_new(NULL, NULL);
+    const EgSinkParams params = params_of(recording, EG_NS_PER_S);
+    gint is_canceled = 0;
+    g_auto(EgSinkRemains) remains = {0};
+    eg_sink_recover(EG_SINK_SEGMENTS, &params, &is_canceled, &remains);
+    g_assert_cmpuint(remains.files->len + remains.replaced->len, ==, 0);
+}
+
 static void test_empty(void)
 {
     g_autoptr(Recording) recording = recording_new(VIDEO("30", SMALL_SIZE, "30"), NULL);
@@ -447,6 +509,8 @@ int main(int argc, char **argv)
     g_test_add_func("/segments/new-size", test_new_size);
     g_test_add_func("/segments/full-disk", test_full_disk);
     g_test_add_func("/segments/given-up", test_given_up);
+    g_test_add_func("/segments/recovered", test_recovered);
+    g_test_add_func("/segments/nothing-left", test_nothing_left);
     g_test_add_func("/segments/empty", test_empty);
     g_test_add_func("/segments/nowhere", test_nowhere);
     return g_test_run();
