@@ -51,8 +51,10 @@ static void on_end_due(gpointer user)
                         EG_END_NONE, has_news ? resume->error : NULL, eg_wall_now_ns());
     if (!resume->is_told)
         note_final(resume);
-    eg_info(resume->log, resume->error == NULL ? "left-overs uploaded" : "left-overs not uploaded",
-            EG_STR("folder", eg_spool_folder(resume->spool)),
+    const char *folder = eg_spool_folder(resume->spool);
+    bool is_all = resume->error == NULL && !eg_spool_has_files(folder);
+    eg_info(resume->log, is_all ? "left-overs uploaded" : "left-overs not uploaded",
+            EG_STR("folder", folder),
             EG_STR("error", resume->error != NULL ? resume->error->message : NULL));
     resume->events.ended(resume->user, resume->is_told ? NULL : eg_report_info(resume->report));
 }
