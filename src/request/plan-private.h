@@ -12,6 +12,7 @@ typedef struct {
     Livekit__EncodedFileType file_type;
     const Livekit__SegmentedFileOutput *segments;
     const Livekit__ImageOutput *images;
+    bool has_no_manifest;
     const char *url;                  /* of a stream or WebSocket */
     Livekit__StreamProtocol protocol; /* that it must be of */
     const ProtobufCMessage *store;    /* one of those of stores; NULL: the configuration's */

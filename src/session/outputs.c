@@ -31,6 +31,7 @@ typedef struct {
     bool takes[EG_N_MEDIA];
     bool takes_pictures; /* raw ones */
     MemberState state;
+    char *folder; /* of its files, as they were asked for; NULL: it has none */
     bool is_removing;
     bool has_started;     /* of a stream: its server has taken it... */
     gint64 retry_told_ns; /* ...and was lost */
@@ -56,8 +57,10 @@ struct _EgOutputs {
     bool has_told_recorded;
     GError *upload_error; /* of the first that could not be uploaded */
     bool is_draining;
-    bool has_ended;   /* drained or failed, all of them */
-    GError *error;    /* of the first that has failed */
+    bool has_ended;    /* drained or failed, all of them */
+    GError *error;     /* of the first that has failed */
+    bool has_manifest; /* it is written, or tried to; nothing is waited for but its upload */
+    bool is_manifest_stored;
     bool tells_muted; /* one track alone is heard */
 };
 
@@ -69,10 +72,58 @@ static guint count(const EgOutputs *outputs, MemberState state)
     return n;
 }
 
+/* Whose folder has the manifest; the plan's, as streams may have been added. NULL: none is wanted.
+ * LiveKit's exception: who looks for files in the backup needs it. */
+static const Member *manifest_member(const EgOutputs *outputs)
+{
+    const Livekit__EgressInfo *info = eg_report_info(outputs->params.report);
+    const EgPlan *plan = outputs->params.plan;
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        const Member *member = outputs->members->pdata[i];
+        bool is_wanted =
+            plan->outputs[i].has_manifest || (member->is_stored && info->backup_storage_used);
+        if (is_wanted && member->folder != NULL && member->state == MEMBER_DRAINED)
+            return member;
+    }
+    return NULL;
+}
+
+/* Beside the files, in one step. It is worth less than these: that it cannot be written is no
+ * failure. False: its upload is waited for. */
+static bool write_manifest(EgOutputs *outputs)
+{
+    const EgOutputsParams *params = &outputs->params;
+    if (outputs->has_manifest)
+        return !outputs->is_manifest_stored;
+    const Member *member = manifest_member(outputs);
+    outputs->has_manifest = true;
+    if (member == NULL || params->manifest == NULL)
+        return true;
+    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
+    g_autofree char *json =
+        eg_manifest_to_json(params->manifest, eg_report_info(params->report), now);
+    g_autofree char *name = g_strconcat(params->plan->egress_id, ".json", NULL);
+    bool is_here = strcmp(member->folder, ".") == 0;
+    g_autofree char *path = is_here ? g_strdup(name) : g_build_filename(member->folder, name, NULL);
+    if (member->is_stored) {
+        g_autoptr(GBytes) content = g_bytes_new(json, strlen(json));
+        outputs->is_manifest_stored = true;
+        eg_uploads_add_manifest(outputs->uploads, member->output, path, content);
+        return false;
+    }
+    g_autoptr(GError) error = NULL;
+    if (g_file_set_contents_full(path, json, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, &error))
+        eg_report_set_manifest(params->report, path);
+    else
+        eg_warn(params->log, "manifest is not written", EG_STR("error", error->message));
+    return true;
+}
+
 /* When nothing is left to wait for. */
 static void end_if_over(EgOutputs *outputs)
 {
-    if (outputs->has_ended || count(outputs, MEMBER_OPEN) + count(outputs, MEMBER_UPLOADING) > 0)
+    if (outputs->has_ended || count(outputs, MEMBER_OPEN) + count(outputs, MEMBER_UPLOADING) > 0 ||
+        !write_manifest(outputs))
         return;
     outputs->has_ended = true;
     if (outputs->upload_error != NULL)
@@ -169,10 +220,27 @@ static void on_failed(gpointer user, const GError *error)
 
 /* Uploads. */
 
+/* What was written on this machine; a file's result says enough. */
+static void note_file(const Member *member, const char *path, bool is_replaced)
+{
+    const EgManifestFile file = {
+        .kind = member->kind,
+        .output = member->output,
+        .filename = path,
+        .location = path,
+    };
+    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
+    if (member->owner->params.manifest != NULL && member->kind != EG_OUTPUT_FILE && !is_replaced)
+        eg_manifest_add_file(member->owner->params.manifest, &file, now);
+}
+
 static void on_completed(gpointer user, const EgSinkFile *file)
 {
     const Member *member = user;
-    eg_uploads_add(member->owner->uploads, member->output, file);
+    if (member->is_stored)
+        eg_uploads_add(member->owner->uploads, member->output, file);
+    else
+        note_file(member, file->path, file->content != NULL);
 }
 
 static void recover(Member *member)
@@ -221,7 +289,21 @@ static void on_uploaded(gpointer user, guint output, const GError *error)
     end_if_over(outputs);
 }
 
-static const EgUploadsEvents upload_events = {.finished = on_uploaded};
+static void on_manifest_uploaded(gpointer user, const char *location, const GError *error)
+{
+    EgOutputs *outputs = user;
+    if (error != NULL)
+        eg_warn(outputs->params.log, "manifest is not uploaded", EG_STR("error", error->message));
+    else
+        eg_report_set_manifest(outputs->params.report, location);
+    outputs->is_manifest_stored = false;
+    end_if_over(outputs);
+}
+
+static const EgUploadsEvents upload_events = {
+    .finished = on_uploaded,
+    .manifest = on_manifest_uploaded,
+};
 
 /* Of a stream. */
 static void on_changed(gpointer user)
@@ -246,7 +328,7 @@ static void on_changed(gpointer user)
 static const EgSinkEvents member_events = {
     .drained = on_drained, .failed = on_failed, .changed = on_changed};
 
-static const EgSinkEvents stored_events = {
+static const EgSinkEvents file_events = {
     .drained = on_drained,
     .failed = on_failed,
     .changed = on_changed,
@@ -312,6 +394,12 @@ static void report_names(const Member *member, const EgOutputNames *names)
     eg_report_set_names(member->owner->params.report, member->output, &reported);
 }
 
+static char *folder_of(const EgOutputNames *names)
+{
+    const char *name = names->playlist != NULL ? names->playlist : names->prefix;
+    return g_path_get_dirname(names->path != NULL ? names->path : name);
+}
+
 /* A format without pictures takes the sound of what has both. */
 static bool takes_video(EgFormat format, const EgGraphOutput *output)
 {
@@ -344,15 +432,19 @@ static bool open_member(Member *member, const EgOutput *planned, GError **error)
     sink.ca_cert_file = params->config->stream_ca_cert_file;
     sink.takes_any_certificate = params->config->is_browser_insecure;
     member->sink = eg_sink_new(eg_output_sink_kind(planned->kind), member->owner->loop, &sink,
-                               member->is_stored ? &stored_events : &member_events, member, error);
+                               planned->storage != NULL || planned->has_manifest ? &file_events
+                                                                                 : &member_events,
+                               member, error);
     if (member->sink == NULL)
         return false;
     member->state = MEMBER_OPEN;
     member->takes[EG_MEDIA_AUDIO] = sink.audio != NULL;
     member->takes[EG_MEDIA_VIDEO] = sink.video != NULL;
     member->takes_pictures = pictures != NULL;
-    if (planned->path_template != NULL)
+    if (planned->path_template != NULL) {
         report_names(member, &names);
+        member->folder = folder_of(member->is_stored ? &member->keys : &names);
+    }
     member->name = eg_output_names_describe(planned, member->is_stored ? &member->keys : &names);
     return true;
 }
@@ -363,6 +455,7 @@ static void free_member(gpointer data)
     eg_sink_free(member->sink);
     g_free(member->url);
     g_free(member->name);
+    g_free(member->folder);
     eg_output_names_clear(&member->keys);
     g_clear_error(&member->error);
     g_free(member);
@@ -416,6 +509,7 @@ EgOutputs *eg_outputs_new(EgLoop *loop, const EgOutputsParams *params, const EgG
             .report = params->report,
             .config = params->config,
             .log = params->log,
+            .manifest = params->manifest,
         };
         outputs->uploads = eg_uploads_new(loop, &uploads, &upload_events, outputs);
     }

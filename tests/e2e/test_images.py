@@ -7,6 +7,8 @@ from test_segments import COMPLETE, lively, wait_for
 
 
 def start(egress, room, *images, advanced=None):
+    for image in images:
+        image.disable_manifest = True
     return egress.call("start_participant_egress", api.ParticipantEgressRequest(
         room_name=room, identity="alice", image_outputs=list(images), advanced=advanced))
 
