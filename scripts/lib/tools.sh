@@ -1,6 +1,6 @@
 # The tools that do not come from Debian, and where they are in the cache: a Python environment,
-# livekit-server, the tests' publisher, Go to build the two, what the page is built with, and LiveKit's
-# client for Node. Sourced by scripts/setup, scripts/env and scripts/page.
+# livekit-server, the tests' publisher, Go to build the two, what the page is built with, LiveKit's client
+# for Node, and Azurite. Sourced by scripts/setup, scripts/env and scripts/page.
 # shellcheck shell=bash
 
 # The oldest Go that builds livekit-server, and the one to take from PyPI where there is none.
@@ -29,16 +29,24 @@ if [ -f "$node_module/package.json" ]; then
     node_client=$cache/node-$(hash_of "$node_module"/{package.json,package-lock.json,record.mjs})
 fi
 
+# A stand-in for Azure Blob Storage.
+azurite_module=$root/tests/azurite
+azurite=
+if [ -f "$azurite_module/package.json" ]; then
+    azurite=$cache/azurite-$(hash_of "$azurite_module"/{package.json,package-lock.json})
+fi
+
 # What the page is built with; templates/node_modules leads there.
 page_module=$root/templates
 page_client=$cache/page-$(hash_of "$page_module"/{package.json,package-lock.json})
 
-# Templates that are not ours: one with LiveKit's SDK, in sdk/, and that of the documentation, in example/.
+# Templates that are not ours: with LiveKit's SDK, in sdk/, and also with its React components, in react/;
+# and that of the documentation, in example/.
 template_module=$root/tests/template
 templates_text=$root/docs/TEMPLATES.md
 templates=
 if [ -f "$template_module/package.json" ]; then
-    templates=$cache/templates-$(hash_of "$template_module"/* "$templates_text")
+    templates=$cache/templates-$(hash_of "$template_module"/*.json "$template_module"/*/* "$templates_text")
 fi
 
 python_packages=$root/tests/requirements.txt
@@ -127,20 +135,22 @@ code_block() {
         inside' "$1"
 }
 
-# bundle_page FOLDER: page.js and what it imports, as one script in place of it.
+# bundle_page FILE: a script and what it imports, as page.js beside it.
 bundle_page() {
     "$(node_program)" "$page_module/node_modules/esbuild/bin/esbuild" \
-        --bundle --outfile="$1/page.js" --allow-overwrite "$1/page.js"
+        --bundle --jsx=automatic --define:process.env.NODE_ENV='"production"' \
+        --outfile="$(dirname "$1")/page.js" --allow-overwrite "$1"
 }
 
 create_templates() {
     npm_install "$templates" "$template_module"/{package.json,package-lock.json} &&
-        mkdir "$templates"/{sdk,example} &&
-        cp "$template_module"/{index.html,page.js} "$templates/sdk" &&
+        cp -r "$template_module"/{sdk,react} "$templates" &&
+        mkdir "$templates/example" &&
         code_block "$templates_text" index.html > "$templates/example/index.html" &&
         code_block "$templates_text" page.js > "$templates/example/page.js" &&
-        bundle_page "$templates/sdk" &&
-        bundle_page "$templates/example" &&
+        bundle_page "$templates/sdk/page.js" &&
+        bundle_page "$templates/react/page.jsx" &&
+        bundle_page "$templates/example/page.js" &&
         touch "$templates/built"
 }
 
@@ -195,4 +205,11 @@ need_node_client() {
     need_node
     step "Installing LiveKit's client for Node" \
         npm_install "$node_client" "$node_module"/{package.json,package-lock.json,record.mjs}
+}
+
+need_azurite() {
+    [ -n "$azurite" ] && [ ! -e "$azurite/complete" ] || return 0
+    need_node
+    step 'Installing Azurite' \
+        npm_install "$azurite" "$azurite_module"/{package.json,package-lock.json}
 }

@@ -3,6 +3,7 @@
 #include <glib/gstdio.h>
 #include <jansson.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 
@@ -165,6 +166,17 @@ static bool check_extra_flags(const char *const *extra, GError **error)
     return true;
 }
 
+/* Chromium would end with a message of its own, which knows nothing of our configuration. */
+static bool check_sandbox(const EgBrowserParams *params, GError **error)
+{
+    if (!params->is_sandboxed || geteuid() != 0)
+        return true;
+    eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE,
+                 "chrome error: enable_chrome_sandbox needs a service that runs as an ordinary "
+                 "user, and this one runs as root");
+    return false;
+}
+
 static GHashTable *collect_flags(const EgBrowserParams *params)
 {
     GHashTable *table = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
@@ -184,7 +196,7 @@ static GHashTable *collect_flags(const EgBrowserParams *params)
 
 char **eg_browser_command_new(const EgBrowserParams *params, GError **error)
 {
-    if (!check_extra_flags(params->extra_flags, error))
+    if (!check_extra_flags(params->extra_flags, error) || !check_sandbox(params, error))
         return NULL;
     char *path = find_browser(error);
     if (path == NULL)
@@ -220,7 +232,8 @@ static bool write_settings(const char *folder, const char *name, json_t *setting
     return ok;
 }
 
-bool eg_browser_profile_write(const EgBrowserParams *params, GError **error)
+bool eg_browser_profile_write(const EgBrowserParams *params, const char *login_origin,
+                              GError **error)
 {
     g_autofree char *profile = g_build_filename(params->folder, PROFILE_FOLDER, NULL);
     g_autofree char *user = g_build_filename(profile, "Default", NULL);
@@ -230,6 +243,9 @@ bool eg_browser_profile_write(const EgBrowserParams *params, GError **error)
     }
     /* No dialog asks for a password: the page sees the 401. */
     json_t *state = json_pack("{s:{s:s}}", "auth", "schemes", "");
+    if (login_origin != NULL)
+        json_object_set_new(json_object_get(state, "auth"), "http_auth_allowed_for_origins",
+                            json_pack("[s]", login_origin));
     /* window.print() does nothing. */
     json_t *preferences =
         json_pack("{s:{s:b}, s:b}", "printing", "enabled", 0, "credentials_enable_service", 0);

@@ -8,5 +8,7 @@
  * of the configuration is one that cannot be chosen. */
 char **eg_browser_command_new(const EgBrowserParams *params, GError **error);
 
-/* Writes the settings for which there are neither flags nor DevTools calls. */
-bool eg_browser_profile_write(const EgBrowserParams *params, GError **error);
+/* Writes the settings for which there are neither flags nor DevTools calls. The server of
+ * `login_origin` (NULL: none) may ask for a password. */
+bool eg_browser_profile_write(const EgBrowserParams *params, const char *login_origin,
+                              GError **error);

@@ -1,5 +1,6 @@
 #include "browser/browser-page.h"
 
+#include <signal.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -461,15 +462,23 @@ static void on_dialog(EgBrowserPage *page, const json_t *params)
          json_pack("{s:b}", "accept", g_strv_contains(accepted, type)));
 }
 
+/* Chromium ends itself by SIGTRAP where it gives up: mostly since scripts have filled their heap.
+ */
+static char *describe_crash(const json_t *params)
+{
+    const int signal = (int)eg_devtools_get_integer(params, "errorCode");
+    if (strcmp(eg_devtools_get_string(params, "status"), "crashed") != 0)
+        return g_strdup_printf(
+            "the page's process was killed (signal %d); the machine may be out of memory", signal);
+    return g_strdup_printf("the page's process has crashed (signal %d)%s", signal,
+                           signal == SIGTRAP ? "; it may have used up the memory of its scripts"
+                                             : "");
+}
+
 /* An event of the browser: that of the session does not say how. */
 static void on_crashed(EgBrowserPage *page, const json_t *params)
 {
-    const char *status = eg_devtools_get_string(params, "status");
-    const gint64 code = eg_devtools_get_integer(params, "errorCode");
-    const bool has_crashed = strcmp(status, "crashed") == 0;
-    g_autofree char *reason = g_strdup_printf(
-        "the page's process %s (signal %d)%s", has_crashed ? "has crashed" : "was killed",
-        (int)code, has_crashed ? "" : "; the machine may be out of memory");
+    g_autofree char *reason = describe_crash(params);
     if (is_opening(page)) {
         if (page->state != PAGE_RETRYING)
             try_again_or_fail(page, reason);

@@ -11,6 +11,7 @@
 #include "base/helper.h"
 #include "base/time.h"
 #include "browser/browser-command.h"
+#include "browser/browser-login.h"
 #include "browser/browser-page.h"
 #include "browser/devtools.h"
 
@@ -61,9 +62,10 @@ struct _EgBrowser {
     gint64 started_ns;
     EgHelper *helper;
     EgDevtools *devtools;
-    EgBrowserPage *page; /* NULL until there is one */
-    EgTimer *timer;      /* of STARTING and ENDING */
-    GQueue unwanted;     /* names of pages that are to be closed */
+    EgBrowserLogin *login; /* NULL: nobody knows one */
+    EgBrowserPage *page;   /* NULL until there is one */
+    EgTimer *timer;        /* of STARTING and ENDING */
+    GQueue unwanted;       /* names of pages that are to be closed */
     GError *closed_error;
 };
 
@@ -212,6 +214,8 @@ static void set_up_page(EgBrowser *browser, const char *session)
         call_vital(browser, session, "Emulation.setDeviceMetricsOverride",
                    json_pack("{s:i, s:i, s:i, s:b}", "width", (int)browser->width, "height",
                              (int)browser->height, "deviceScaleFactor", 1, "mobile", 0));
+    if (browser->login != NULL)
+        call_vital(browser, session, "Fetch.enable", eg_browser_login_filter(browser->login));
     /* There is no keyboard that it could have: some pages rest without. */
     call(browser, session, "Emulation.setFocusEmulationEnabled", json_pack("{s:b}", "enabled", 1));
 }
@@ -273,6 +277,14 @@ static void on_target_crashed(EgBrowser *browser, const json_t *params)
         eg_browser_page_handle(browser->page, "Target.targetCrashed", params);
 }
 
+static void on_page_event(EgBrowser *browser, const char *session, const char *method,
+                          const json_t *params)
+{
+    if (browser->login == NULL ||
+        !eg_browser_login_handle(browser->login, browser->devtools, session, method, params))
+        eg_browser_page_handle(browser->page, method, params);
+}
+
 static void on_event(gpointer user, const char *session, const char *method, const json_t *params)
 {
     EgBrowser *browser = user;
@@ -280,7 +292,7 @@ static void on_event(gpointer user, const char *session, const char *method, con
         return;
     if (session != NULL) {
         if (browser->page != NULL && strcmp(session, eg_browser_page_session(browser->page)) == 0)
-            eg_browser_page_handle(browser->page, method, params);
+            on_page_event(browser, session, method, params);
     } else if (strcmp(method, "Target.attachedToTarget") == 0) {
         on_attached(browser, params);
     } else if (browser->page == NULL) {
@@ -297,7 +309,8 @@ static int start(EgBrowser *browser, const EgBrowserParams *params, GError **err
 {
     static const EgHelperEvents events = {.exited = on_exited};
     g_auto(GStrv) command = eg_browser_command_new(params, error);
-    if (command == NULL || !eg_browser_profile_write(params, error))
+    const char *origin = browser->login != NULL ? eg_browser_login_origin(browser->login) : NULL;
+    if (command == NULL || !eg_browser_profile_write(params, origin, error))
         return -1;
     int fds[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
@@ -339,6 +352,7 @@ EgBrowser *eg_browser_new(EgLoop *loop, const EgBrowserParams *params,
     browser->load_timeout_ns = params->load_timeout_ns;
     browser->awaits_signal = params->awaits_signal;
     browser->logs_console = params->logs_console;
+    browser->login = params->login_url != NULL ? eg_browser_login_new(params->login_url) : NULL;
     browser->width = params->width;
     browser->height = params->height;
     browser->state = BROWSER_STARTING;
@@ -361,6 +375,7 @@ void eg_browser_free(EgBrowser *browser)
     eg_helper_free(browser->helper);
     eg_devtools_free(browser->devtools);
     eg_browser_page_free(browser->page);
+    eg_browser_login_free(browser->login);
     eg_timer_free(browser->timer);
     g_queue_clear_full(&browser->unwanted, g_free);
     g_clear_error(&browser->closed_error);
@@ -371,8 +386,9 @@ void eg_browser_open(EgBrowser *browser, const char *url)
 {
     eg_loop_assert_owner(browser->loop);
     g_assert(browser->page != NULL);
+    g_autofree char *stripped = eg_browser_login_strip(url);
     if (browser->state == BROWSER_RUNNING)
-        eg_browser_page_open(browser->page, url);
+        eg_browser_page_open(browser->page, stripped);
 }
 
 void eg_browser_await_painted(EgBrowser *browser)

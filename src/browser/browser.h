@@ -17,6 +17,8 @@ typedef struct {
     const char *const *extra_flags;   /* of the configuration, without "--"; NULL: none */
     const char *proxy; /* "socks5://127.0.0.1:port": all that the page loads goes through it, and it
                           names no addresses itself; NULL: none */
+    const char *login_url; /* user and password in it are for the server that it leads to, if that
+                              asks; NULL: none */
     bool has_sound;
     bool is_sandboxed;      /* Chromium's own sandbox */
     bool is_insecure;       /* takes any certificate, mixes https with http */
@@ -56,7 +58,8 @@ EgBrowser *eg_browser_new(EgLoop *loop, const EgBrowserParams *params,
 void eg_browser_free(EgBrowser *browser);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgBrowser, eg_browser_free)
 
-/* Loads the page, which may have secrets in its URL; after `ready`. Again: loads it anew. */
+/* Loads the page, which may have secrets in its URL (of user and password, those of login_url
+ * count); after `ready`. Again: loads it anew. */
 void eg_browser_open(EgBrowser *browser, const char *url);
 
 /* After `loaded`. */

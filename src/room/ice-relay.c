@@ -2,6 +2,8 @@
 
 #include "room/ice-server.h"
 
+#include <string.h>
+
 #define MAX_TURN_SERVERS 8
 
 typedef struct {
@@ -114,4 +116,28 @@ void eg_ice_relays_use(const EgIceRelays *relays, NiceAgent *agent, guint stream
         nice_agent_set_relay_info(agent, stream, component, relay->host, relay->port,
                                   relay->username, relay->credential, relay->type);
     }
+}
+
+/* A pair is named by its foundations, which remote candidates of one address may share. */
+static bool is_only_one(NiceAgent *agent, guint stream, guint component,
+                        const NiceCandidate *remote)
+{
+    guint n = 0;
+    GSList *all = nice_agent_get_remote_candidates(agent, stream, component);
+    for (const GSList *item = all; item != NULL; item = item->next)
+        n += strcmp(((const NiceCandidate *)item->data)->foundation, remote->foundation) == 0;
+    g_slist_free_full(all, (GDestroyNotify)nice_candidate_free);
+    return n == 1;
+}
+
+bool eg_ice_relays_ask_again(NiceAgent *agent, guint stream, guint component)
+{
+    NiceCandidate *local;
+    NiceCandidate *remote;
+    /* It does so for each pair that is chosen, though it were the one that is in use. */
+    return nice_agent_get_selected_pair(agent, stream, component, &local, &remote) &&
+           local->type == NICE_CANDIDATE_TYPE_RELAYED &&
+           is_only_one(agent, stream, component, remote) &&
+           nice_agent_set_selected_pair(agent, stream, component, local->foundation,
+                                        remote->foundation);
 }

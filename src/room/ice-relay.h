@@ -23,3 +23,7 @@ bool eg_ice_relays_is_empty(const EgIceRelays *relays);
 
 /* Has a component gather candidates at each TURN server. */
 void eg_ice_relays_use(const EgIceRelays *relays, NiceAgent *agent, guint stream, guint component);
+
+/* Has libnice ask the TURN server anew for the channel of the pair of candidates that is in use;
+ * what is sent and received goes on. False: it leads over none. */
+bool eg_ice_relays_ask_again(NiceAgent *agent, guint stream, guint component);

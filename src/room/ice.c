@@ -31,6 +31,13 @@
 #define CONNECTING_IDLE_MS 5000
 #define READY_IDLE_MS      50
 
+/* libnice asks a TURN server for a channel three times, within two seconds, and then forgets it. A
+ * server whose answers were lost, or late, sends everything on that channel, and libnice drops it.
+ * So who hears nothing when that is over asks for it again, a few times. */
+#define CHANNEL_ASKED_NS   (2200 * EG_NS_PER_MS)
+#define CHANNEL_SILENCE_NS (600 * EG_NS_PER_MS)
+#define MAX_CHANNEL_CHECKS 3
+
 #define MAX_REMOTE_CANDIDATES 64
 
 typedef enum {
@@ -66,6 +73,9 @@ struct _EgIce {
     EgTimer *retire_timer;
     EgTimer *tcp_timer;
     bool may_use_tcp;
+    EgTimer *channel_timer;
+    guint n_channel_checks;
+    gint64 heard_ns; /* when the last datagram came */
 };
 
 /* libnice emits signals from inside calls; what they say is told later. */
@@ -97,8 +107,25 @@ static void allow_tcp(gpointer user)
     g_ptr_array_foreach(ice->remote_candidates, apply_text, ice);
 }
 
+static void check_channel(gpointer user)
+{
+    EgIce *ice = user;
+    if (ice->state != STATE_CONNECTED)
+        return;
+    if (eg_now_ns() - ice->heard_ns >= CHANNEL_SILENCE_NS &&
+        eg_ice_relays_ask_again(ice->agent, ice->sending, COMPONENT)) {
+        eg_debug(ice->log, "nothing comes from the turn server, asking for its channel again");
+        /* The pair is checked anew. */
+        g_object_set(ice->agent, "idle-timeout", CONNECTING_IDLE_MS, NULL);
+    }
+    ice->n_channel_checks++;
+    if (ice->n_channel_checks < MAX_CHANNEL_CHECKS)
+        eg_timer_set_after(ice->channel_timer, CHANNEL_ASKED_NS);
+}
+
 static void become_connected(EgIce *ice)
 {
+    eg_debug(ice->log, "network path found");
     eg_timer_clear(ice->connect_timer);
     eg_timer_clear(ice->tcp_timer);
     if (ice->sending != 0 && ice->sending != ice->stream) {
@@ -107,6 +134,9 @@ static void become_connected(EgIce *ice)
         eg_timer_set_after(ice->retire_timer, RETIRE_NS);
     }
     ice->sending = ice->stream;
+    ice->n_channel_checks = 0;
+    if (!eg_ice_relays_is_empty(ice->relays))
+        eg_timer_set_after(ice->channel_timer, CHANNEL_ASKED_NS);
     ice->events.connected(ice->user);
 }
 
@@ -201,6 +231,7 @@ static void on_receive(NiceAgent *agent, guint stream, guint component, guint si
     (void)component;
     EgIce *ice = user;
     spare_wakeups(ice);
+    ice->heard_ns = eg_now_ns();
     ice->events.datagram(ice->user, (guint8 *)data, size_bytes);
 }
 
@@ -256,6 +287,7 @@ EgIce *eg_ice_new(EgLoop *loop, const EgLog *log, const EgIceServer *servers, gs
     ice->connect_timer = eg_timer_new(loop, on_connect_timeout, ice);
     ice->retire_timer = eg_timer_new(loop, remove_retired, ice);
     ice->tcp_timer = eg_timer_new(loop, allow_tcp, ice);
+    ice->channel_timer = eg_timer_new(loop, check_channel, ice);
 
     ice->agent =
         nice_agent_new_full(ice->context, NICE_COMPATIBILITY_RFC5245,
@@ -302,6 +334,7 @@ void eg_ice_free(EgIce *ice)
     eg_timer_free(ice->connect_timer);
     eg_timer_free(ice->retire_timer);
     eg_timer_free(ice->tcp_timer);
+    eg_timer_free(ice->channel_timer);
     g_queue_free_full(ice->local_candidates, g_free);
     g_ptr_array_unref(ice->remote_candidates);
     eg_ice_relays_free(ice->relays);

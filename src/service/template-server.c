@@ -17,9 +17,10 @@ static const struct {
     const char *resource;
     const char *type;
 } files[] = {
-    {"/",         "/page/index.html", "text/html; charset=utf-8"      },
-    {"/page.css", "/page/page.css",   "text/css; charset=utf-8"       },
-    {"/page.js",  "/page/page.js",    "text/javascript; charset=utf-8"},
+    {"/",             "/page/index.html",   "text/html; charset=utf-8"      },
+    {"/page.css",     "/page/page.css",     "text/css; charset=utf-8"       },
+    {"/page.js",      "/page/page.js",      "text/javascript; charset=utf-8"},
+    {"/licenses.txt", "/page/licenses.txt", "text/plain; charset=utf-8"     },
 };
 
 /* Of all answers. The page talks to LiveKit servers, wherever they are, and shows what they send;

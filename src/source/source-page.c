@@ -194,9 +194,6 @@ static void open_browser(Page *page)
     add_all(builder, eg_display_environment(page->display));
     add_all(builder, page->sound != NULL ? eg_sound_environment(page->sound) : NULL);
     g_auto(GStrv) environment = g_strv_builder_end(builder);
-    g_autofree char *proxy = page->guard != NULL ? g_strdup_printf("socks5://127.0.0.1:%u",
-                                                                   eg_page_guard_port(page->guard))
-                                                 : NULL;
     const EgBrowserParams params = {
         .folder = eg_run_folder_path(page->folder),
         .width = page->plan->page.width,
@@ -205,6 +202,7 @@ static void open_browser(Page *page)
         .display_flags = eg_display_browser_flags(page->display),
         .extra_flags = (const char *const *)page->config->browser_flags,
         .proxy = page->guard != NULL ? eg_page_guard_proxy(page->guard) : NULL,
+        .login_url = page->url,
         .has_sound = page->sound != NULL,
         .is_sandboxed = page->config->is_browser_sandboxed,
         .is_insecure = page->config->is_browser_insecure,

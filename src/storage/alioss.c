@@ -243,13 +243,19 @@ static bool has_crc(const EgHttpReply *reply, const EgCrcSum *sum)
 }
 
 /* An upload that the store does not know any more may have been completed by an earlier attempt, of
- * which only the answer was lost. */
-static bool is_there(EgStoreAlioss *alioss, const char *key, const EgCrcSum *sum,
-                     GCancellable *cancellable)
+ * which only the answer was lost. Where that cannot be found out now, it may be by another one. */
+static bool find_completed(EgStoreAlioss *alioss, const char *key, const EgCrcSum *sum,
+                           GError *refusal, GCancellable *cancellable, GError **error)
 {
-    const Call call = {.what = "find", .method = "HEAD", .key = key};
+    const Call call = {.what = "complete", .method = "HEAD", .key = key};
     g_auto(EgHttpReply) reply = {0};
-    return send(alioss, &call, &reply, cancellable, NULL) && has_crc(&reply, sum);
+    g_autoptr(GError) failure = NULL;
+    if (send(alioss, &call, &reply, cancellable, &failure) && has_crc(&reply, sum))
+        return true;
+    const bool is_open =
+        eg_error_is_retryable(failure) || eg_error_code(failure) == EG_ERROR_CANCELED;
+    g_propagate_error(error, g_error_copy(is_open ? failure : refusal));
+    return false;
 }
 
 static bool check_completed(const Call *call, const EgHttpReply *reply, const EgCrcSum *sum,
@@ -293,8 +299,8 @@ static bool alioss_complete(EgStore *store, const char *key, const char *upload,
     g_autoptr(GError) refusal = NULL;
     if (send(alioss, &call, &reply, cancellable, &refusal))
         return check_completed(&call, &reply, &sum, error);
-    if (reply.status == 404 && is_there(alioss, key, &sum, cancellable))
-        return true;
+    if (reply.status == 404)
+        return find_completed(alioss, key, &sum, refusal, cancellable, error);
     g_propagate_error(error, g_steal_pointer(&refusal));
     return false;
 }

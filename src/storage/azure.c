@@ -58,17 +58,12 @@ static bool decode_key(EgStoreAzure *azure, const char *text, GError **error)
     return true;
 }
 
-static const char *setting(const char *value, const char *variable)
-{
-    return value != NULL ? value : g_getenv(variable);
-}
-
 static bool take_credentials(EgStoreAzure *azure, GError **error)
 {
     const EgStorageAzure *settings = &azure->store.storage->azure;
-    azure->account = g_strdup(setting(settings->account_name, "AZURE_STORAGE_ACCOUNT"));
+    azure->account = g_strdup(settings->account_name);
     if (azure->account == NULL)
-        return set_invalid(error, "account_name is missing, and so is AZURE_STORAGE_ACCOUNT");
+        return set_invalid(error, "account_name is missing");
     if (!is_account(azure->account))
         return set_invalid(error, "account_name has other characters than a-z, 0-9");
 
@@ -81,11 +76,9 @@ static bool take_credentials(EgStoreAzure *azure, GError **error)
                                       "cannot sign");
         return true;
     }
-    const char *key = setting(settings->account_key, "AZURE_STORAGE_KEY");
-    if (key == NULL)
-        return set_invalid(error, "account_key and sas_token are missing, and so is "
-                                  "AZURE_STORAGE_KEY");
-    return decode_key(azure, key, error);
+    if (settings->account_key == NULL)
+        return set_invalid(error, "account_key and sas_token are missing");
+    return decode_key(azure, settings->account_key, error);
 }
 
 /* A domain of Azure's own, also of other clouds, gets the account in front; one that somebody has

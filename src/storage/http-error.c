@@ -37,8 +37,7 @@ static EgErrorCode code_of_status(guint status)
         if (status_codes[i].status == status)
             return status_codes[i].code;
     }
-    /* A success that turns out to be none is the store's own trouble. */
-    return status >= 500 || status < 300 ? EG_ERROR_UNAVAILABLE : EG_ERROR_FAILED_PRECONDITION;
+    return status >= 500 ? EG_ERROR_UNAVAILABLE : EG_ERROR_FAILED_PRECONDITION;
 }
 
 bool eg_http_is_retryable(guint status)
@@ -91,7 +90,9 @@ void eg_http_set_error(GError **error, const char *doing, const EgHttpReply *rep
         g_string_append_printf(text, ": %s", said_message);
 
     GError *made = NULL;
-    EgErrorCode error_code = code_of_status(reply->status);
+    /* A success that turns out to be none is the store's own trouble. */
+    EgErrorCode error_code =
+        is_retryable && reply->status < 400 ? EG_ERROR_UNAVAILABLE : code_of_status(reply->status);
     if (is_retryable)
         eg_error_set_retryable(&made, error_code, EG_BLAME_DESTINATION, "%s", text->str);
     else

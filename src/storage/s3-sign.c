@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/time.h"
+#include "storage/headers.h"
 #include "storage/http.h"
 
 #define ALGORITHM    "AWS4-HMAC-SHA256"
@@ -25,8 +27,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Stamp, clear_stamp)
 static Stamp make_stamp(const EgS3Scope *scope)
 {
     Stamp stamp = {0};
-    g_autoptr(GDateTime) now = g_date_time_new_from_unix_utc(scope->now_s);
-    g_autofree char *time = g_date_time_format(now, "%Y%m%dT%H%M%SZ");
+    g_autofree char *time = eg_header_time(scope->now_s * EG_NS_PER_S, "%Y%m%dT%H%M%SZ");
     g_strlcpy(stamp.time, time, sizeof(stamp.time));
     g_strlcpy(stamp.date, time, sizeof(stamp.date));
     stamp.credential_scope =

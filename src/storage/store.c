@@ -6,20 +6,15 @@
 
 /* By EgStoreKind. */
 static const EgStoreClass *const classes[EG_N_STORES] = {
-    [EG_STORE_S3] = &eg_store_s3,       [EG_STORE_NONE] = NULL,
-    [EG_STORE_LOCAL] = &eg_store_local, [EG_STORE_GCS] = &eg_store_gcs,
-    [EG_STORE_AZURE] = &eg_store_azure, [EG_STORE_ALIOSS] = &eg_store_alioss,
+    [EG_STORE_LOCAL] = &eg_store_local,   [EG_STORE_S3] = &eg_store_s3,
+    [EG_STORE_GCS] = &eg_store_gcs,       [EG_STORE_AZURE] = &eg_store_azure,
+    [EG_STORE_ALIOSS] = &eg_store_alioss,
 };
 
 EgStore *eg_store_new(EgStorage *storage, const EgLog *log, GError **error)
 {
     g_assert(storage->kind > EG_STORE_NONE && storage->kind < EG_N_STORES);
     const EgStoreClass *class = classes[storage->kind];
-    if (class == NULL) {
-        eg_error_set(error, EG_ERROR_UNIMPLEMENTED, EG_BLAME_REQUEST, "there is no storage %s yet",
-                     eg_store_kind_name(storage->kind));
-        return NULL;
-    }
     if (!eg_http_check_proxy(&storage->proxy, error))
         return NULL;
     EgStore *store = g_malloc0(class->instance_bytes);

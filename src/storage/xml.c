@@ -99,7 +99,8 @@ void eg_xml_set_error(GError **error, const char *doing, const EgHttpReply *repl
     /* What comes in further lines is for the store's own people. */
     if (message != NULL)
         message[strcspn(message, "\r\n")] = '\0';
-    const bool is_retryable =
-        eg_http_is_retryable(reply->status) || (code != NULL && g_strv_contains(retryable, code));
+    /* A success that is none comes from something between us and the store. */
+    const bool is_retryable = reply->status < 300 || eg_http_is_retryable(reply->status) ||
+                              (code != NULL && g_strv_contains(retryable, code));
     eg_http_set_error(error, doing, reply, code, message, is_retryable);
 }

@@ -156,6 +156,16 @@ def pages(ports):
 
 
 @pytest.fixture
+def ordinary_user(tmp_path, monkeypatch):
+    """Services run as one, who may read root's files all the same. Before `runs`."""
+    path = tmp_path / "egress-as-user"
+    path.write_text("#!/bin/sh\nexec unshare --user --map-user=1000 --map-group=1000 "
+                    f"'{os.environ['EGRESS']}' \"$@\"\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("EGRESS", str(path))
+
+
+@pytest.fixture
 def runs(tmp_path, monkeypatch):
     """The folder in which services and recorders keep what their browsers need while they run. Its
     path is short, as those of sockets must be."""

@@ -8,7 +8,6 @@ published, and leaves when its input ends.
 import asyncio
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import time

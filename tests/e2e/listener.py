@@ -7,8 +7,8 @@ import wave
 
 from aiohttp import WSMsgType, web
 
-from process import Deadline
 from server import ADDRESS
+from waiting import Deadline
 
 RATE = 48000
 FRAME_BYTES = 4  # S16LE, stereo

@@ -1,4 +1,5 @@
 """Web pages for browsers to show (tests/pages), and what tests and pages tell each other."""
+import base64
 import http.server
 import pathlib
 import queue
@@ -8,9 +9,9 @@ import threading
 import time
 import urllib.parse
 
-from process import Deadline
 from server import ADDRESS
 from service import HttpServer
+from waiting import Deadline
 
 FOLDER = pathlib.Path(__file__).resolve().parent.parent / "pages"
 TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8",
@@ -26,8 +27,10 @@ class Pages:
     /wait/WORD      is answered when the test says that word
     """
 
-    def __init__(self, ports, *, certificate=None, folder=FOLDER, more=()):
+    def __init__(self, ports, *, certificate=None, folder=FOLDER, more=(), login=None):
+        """With a login (user:password), it answers nobody else."""
         self._folder = pathlib.Path(folder)
+        self._authorization = login and "Basic " + base64.b64encode(login.encode()).decode()
         self._told = queue.Queue()
         self._heard = []
         self._said = set()
@@ -98,6 +101,9 @@ class Pages:
         self._server.server_close()
 
     def _answer(self, handler):
+        if self._authorization not in (None, handler.headers["Authorization"]):
+            self._send(handler, 401, WWW_Authenticate='Basic realm="pages"')
+            return
         address = urllib.parse.urlsplit(handler.path)
         query = dict(urllib.parse.parse_qsl(address.query))
         self.requests.append(address.path)

@@ -6,9 +6,7 @@ import subprocess
 import threading
 import time
 
-
-class Deadline(AssertionError):
-    """Something did not happen in time."""
+from waiting import Deadline
 
 
 class Process:

@@ -67,3 +67,11 @@ def page_of(running: list) -> Running:
 def one_of(running: list, kind: str) -> Running:
     [found] = [one for one in running if one.kind == kind]
     return found
+
+
+def is_sandboxed(pid: int, than: int) -> bool:
+    """Whether it sees less of the machine than another process, and may make but few system calls."""
+    filters = re.search(r"^Seccomp:\s+(\d)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]
+    return filters == "2" and all(
+        os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/{than}/ns/{kind}")
+        for kind in ("user", "pid", "net"))

@@ -3,8 +3,8 @@ import secrets
 import socket
 import time
 
-from process import Deadline
 from server import ADDRESS
+from waiting import Deadline
 
 
 def _varint(n: int) -> bytes:

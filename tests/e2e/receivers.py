@@ -10,20 +10,11 @@ import threading
 import time
 import urllib.parse
 
-from process import Deadline, Process
 from server import ADDRESS
 from service import HttpServer
+from waiting import Deadline, wait_until
 
 MODULES = pathlib.Path("/usr/lib/nginx/modules")
-
-
-def wait_until(what: str, condition, timeout=60):
-    """For what nobody tells of: a file that grows, a port that answers."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Deadline(f"{what} did not happen in {timeout} s")
-        time.sleep(0.02)
 
 
 class Publications:
@@ -123,7 +114,7 @@ class RtmpServer:
                 ["nginx", "-p", self.folder, "-e", self.folder / "error.log",
                  "-c", self.folder / "nginx.conf"],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_until("the start of nginx", self._answers, 30)
+        wait_until(self._answers, "nginx has started", 30)
 
     def _answers(self) -> bool:
         if self._popen.poll() is not None:
@@ -141,8 +132,8 @@ class RtmpServer:
 
     def wait_bytes(self, key: str, size: int, index=0):
         """Until so much of its recording is there."""
-        wait_until(f"{size} bytes of {key}", lambda: len(self.recordings(key)) > index and
-                   self.recordings(key)[index].stat().st_size >= size)
+        wait_until(lambda: len(self.recordings(key)) > index and
+                   self.recordings(key)[index].stat().st_size >= size, f"{size} bytes of {key}")
 
     def freeze(self):
         self._popen.send_signal(signal.SIGSTOP)
@@ -172,7 +163,7 @@ class SrtReceiver:
                 stdout=self._file, stderr=log, stdin=subprocess.DEVNULL)
 
     def wait_bytes(self, size: int):
-        wait_until(f"{size} bytes by SRT", lambda: self.path.stat().st_size >= size)
+        wait_until(lambda: self.path.stat().st_size >= size, f"{size} bytes by SRT")
 
     def kill(self):
         if self._popen.poll() is None:

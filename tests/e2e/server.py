@@ -7,11 +7,10 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 
 from livekit import api
 
-from process import Deadline
+from waiting import Deadline, wait_until
 
 ADDRESS = "10.99.0.1"
 API_KEY = "devkey"
@@ -67,13 +66,11 @@ class Server:
             self._popen = subprocess.Popen(
                 [os.environ["LIVEKIT_SERVER"], "--config-body", as_yaml(self.config)],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while not self._answers():
-            if self._popen.poll() is not None or time.monotonic() > deadline:
-                raise Deadline(f"livekit-server did not start:\n{self.log_path.read_text()[-2000:]}")
-            time.sleep(0.02)
+        wait_until(self._answers, "livekit-server has started", 30)
 
     def _answers(self) -> bool:
+        if self._popen.poll() is not None:
+            raise Deadline(f"livekit-server ended:\n{self.log_path.read_text()[-2000:]}")
         try:
             connection = http.client.HTTPConnection(ADDRESS, self.port, timeout=1)
             connection.request("GET", "/")

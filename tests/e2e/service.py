@@ -20,8 +20,9 @@ import urllib.request
 import jwt
 from livekit import api
 
-from process import Deadline, Logging, Process
+from process import Logging, Process
 from server import ADDRESS, API_KEY, API_SECRET
+from waiting import Deadline, wait_until
 
 # Small enough for two cores that carry several tests: what it costs is measured in bench/.
 CHEAP = {"max_cpu_utilization": 10, "participant_cpu_cost": 0.01, "track_composite_cpu_cost": 0.01,
@@ -46,13 +47,11 @@ class Redis:
                 ["redis-server", "--port", str(self.port), "--bind", ADDRESS, "--save", "",
                  "--appendonly", "no", "--protected-mode", "no", *self._options],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while not self._answers():
-            if self._popen.poll() is not None or time.monotonic() > deadline:
-                raise Deadline(f"redis-server did not start:\n{self._log.read_text()[-2000:]}")
-            time.sleep(0.02)
+        wait_until(self._answers, "redis-server has started", 30)
 
     def _answers(self) -> bool:
+        if self._popen.poll() is not None:
+            raise Deadline(f"redis-server ended:\n{self._log.read_text()[-2000:]}")
         try:
             with socket.create_connection((ADDRESS, self.port), 1) as connection:
                 connection.sendall(b"PING\r\n")

@@ -1,14 +1,13 @@
 """A service that records pages, and what it leaves behind."""
 import os
 import pathlib
-import time
 
 from livekit import api
 
 from pages import Pages
-from process import Deadline
 from processes import below
 from server import ADDRESS
+from waiting import wait_until
 
 # A name that leads into a private network, wherever the service looks names up.
 PRIVATE_NAME = "public.example"
@@ -18,15 +17,6 @@ WRAPPER = """#!/bin/sh
 exec unshare --mount sh -ec 'mount -t tmpfs tmpfs /dev/shm; mount --bind "$1" /etc/hosts; shift; exec "$@"' \\
     sh '{hosts}' '{egress}' "$@"
 """
-
-
-def wait_until(condition, what: str, timeout=30):
-    """For what nobody tells of."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Deadline(f"{what}: not within {timeout} s")
-        time.sleep(0.02)
 
 
 def wrap_egress(folder: pathlib.Path) -> str:

@@ -1,8 +1,4 @@
 """What goes wrong while recording: the network, the server, the recorder, the disk."""
-import os
-import pathlib
-import subprocess
-
 from analyser import analyse
 from link import Link
 

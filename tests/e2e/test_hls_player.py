@@ -12,7 +12,8 @@ from livekit import api
 
 from server import ADDRESS
 from service import SMALL
-from test_segments import lively, playlist_with, start, wait_for
+from test_segments import lively, playlist_with, start
+from waiting import wait_until
 
 # A browser needs as much as those of other tests that encode.
 pytestmark = pytest.mark.xdist_group("libwebrtc")
@@ -87,12 +88,12 @@ def test_player(fleet, publish, room, tmp_path, ports):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         # Five seconds of what did not exist when it began.
-        first = wait_for(lambda: next((t for t in site.told if t["event"] == "playing"), None), "picture")
-        wait_for(lambda: [t for t in site.told if t["event"] == "timeupdate" and t["at"] > first["at"] + 5],
+        first = wait_until(lambda: next((t for t in site.told if t["event"] == "playing"), None), "picture")
+        wait_until(lambda: [t for t in site.told if t["event"] == "timeupdate" and t["at"] > first["at"] + 5],
                  "going on")
         fleet.egress.stop(info.egress_id)
         # The playlist says that it is the end, and the player has all of it.
-        wait_for(lambda: [t for t in site.told if t["event"] == "complete"], "end")
+        wait_until(lambda: [t for t in site.told if t["event"] == "complete"], "end")
     finally:
         browser.kill()
         browser.wait()

@@ -3,7 +3,8 @@ from livekit import api
 
 from analyser import decode
 from analyser.video import read_video
-from test_segments import COMPLETE, lively, wait_for
+from test_segments import COMPLETE, lively
+from waiting import wait_until
 
 
 def start(egress, room, *images, advanced=None):
@@ -38,7 +39,7 @@ def test_images_alone(fleet, publish, room, tmp_path):
         height=360))
     assert info.image_results[0].filename_prefix == f"{folder}/{{publisher_identity}}"
     fleet.hooks.wait_active(info.egress_id)
-    wait_for(lambda: len(files(folder)) >= 5, "5 images")
+    wait_until(lambda: len(files(folder)) >= 5, "5 images")
     fleet.egress.stop(info.egress_id)
     ended = fleet.hooks.wait_ended(info.egress_id)
     assert ended["status"] == COMPLETE and "error" not in ended, ended
@@ -61,7 +62,7 @@ def test_names_by_time(fleet, publish, room, tmp_path):
     info = start(fleet.egress, room, api.ImageOutput(
         filename_prefix=str(tmp_path / "shots" / "shot.png"), capture_interval=1,
         filename_suffix=api.ImageFileSuffix.IMAGE_SUFFIX_TIMESTAMP, height=90))
-    wait_for(lambda: len(files(tmp_path / "shots")) >= 3, "3 images")
+    wait_until(lambda: len(files(tmp_path / "shots")) >= 3, "3 images")
     fleet.egress.stop(info.egress_id)
     assert fleet.hooks.wait_ended(info.egress_id)["status"] == COMPLETE
     names = files(tmp_path / "shots")
@@ -79,7 +80,7 @@ def test_one_that_is_replaced(fleet, publish, room, tmp_path):
     info = start(fleet.egress, room, api.ImageOutput(
         filename_prefix=str(path.with_suffix("")), capture_interval=1,
         filename_suffix=api.ImageFileSuffix.IMAGE_SUFFIX_NONE_OVERWRITE))
-    wait_for(path.exists, "image")
+    wait_until(path.exists, "image")
     seen = set()
     while len(seen) < 4:
         image = path.read_bytes()
@@ -131,6 +132,6 @@ def test_command_line(shared_server, publish, record, room, tmp_path):
     recorder = record(shared_server, "--participant", "alice", "--image-interval", "1s", room=room,
                       output="now.jpg")
     recorder.wait_active()
-    wait_for(recorder.path.exists, "image")
+    wait_until(recorder.path.exists, "image")
     assert recorder.stop() == 0
     assert size_of(recorder.path) == ("mjpeg", 1280, 720)

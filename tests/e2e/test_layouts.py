@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from layouts import CAMERA, CANVAS, Tile
+from layouts import CANVAS, Tile
 from pages import Pages
-from rooms import NAMES, last_of
+from rooms import NAMES
 from service import MEDIUM
 
 pytestmark = pytest.mark.xdist_group("heavy")
@@ -55,11 +55,11 @@ def test_every_layout_looks_as_it_should(rooms):
         assert any(is_like(picture, golden) for picture in pictures), f"{layout} never comes in {room.path}"
 
 
-@pytest.fixture
-def template(ports):
-    """A template as people have written them with LiveKit's SDK; tests/template/page.js has what its
-    layouts are."""
-    with contextlib.closing(Pages(ports, folder=f"{os.environ['TEMPLATES']}/sdk")) as server:
+@pytest.fixture(params=["sdk", "react"])
+def template(ports, request):
+    """Templates as people have written them with LiveKit's SDK; tests/template/sdk/page.js has what
+    their layouts are."""
+    with contextlib.closing(Pages(ports, folder=f"{os.environ['TEMPLATES']}/{request.param}")) as server:
         yield server
 
 

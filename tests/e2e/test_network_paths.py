@@ -77,6 +77,30 @@ def test_turn_over_udp(own_server, publish, record, room, ports):
     check(path)
 
 
+def test_turn_whose_answers_are_lost(own_server, publish, record, room, ports):
+    """A TURN server sends on a channel as soon as it was asked for one. That its answers did not arrive
+    must not cost what is on the channel."""
+    turn_port = ports.take()
+    server = own_server(turn=turn(ports, udp_port=turn_port))
+    rtc = server.config["rtc"]
+    publisher = publish(server)
+    publisher.join("alice", room, tag=3)
+    publisher.camera("alice")
+    publisher.microphone("alice", tone_hz=550)
+    with Link(first=[f"loss 1 udp:{rtc['udp_port']}", f"loss 1 tcp:{rtc['tcp_port']}", "delay 200"]) as link:
+        recorder = record(server, "--participant", "alice", "--duration", "5s", "--log-level", "debug", *SMALL,
+                          room=room, wrapper=link.wrapper)
+        recorder.wait_log("network path found")
+        # The channel has been asked for, and will be until two seconds have passed.
+        link.loss(1, f"udp:{turn_port}", "down")
+        recorder.wait_log("nothing comes from the turn server, asking for its channel again")
+        link.loss(0, f"udp:{turn_port}", "down")
+        recorder.wait_log("active")
+        assert recorder.wait() == 0, recorder.error_lines
+    assert not [line for line in recorder.process.lines if "connection to room lost" in line]
+    check(recorder.path)
+
+
 def test_turn_over_tls(own_server, publish, record, room, ports, tmp_path):
     """Nothing but HTTPS gets out. livekit-server says that its TURN server is at port 443 of its
     domain, whatever the configuration has; so there can be but one such test at a time."""

@@ -6,7 +6,8 @@ from judge import expect_bt709
 from layouts import CAMERA, CANVAS, SQUARE, grid, single_speaker, speaker
 from rooms import NAMES, Room, last_of, tone_of
 from service import MEDIUM
-from stage import Watched, wait_until
+from stage import Watched
+from waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("heavy")
 

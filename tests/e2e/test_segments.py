@@ -1,7 +1,6 @@
 """HLS: files of some seconds each, and playlists of them."""
 import os
 import signal
-import time
 
 import pytest
 from livekit import api
@@ -9,6 +8,7 @@ from livekit import api
 import hls
 from analyser import analyse
 from service import SMALL
+from waiting import wait_until
 
 COMPLETE = "EGRESS_COMPLETE"
 
@@ -108,17 +108,6 @@ def test_file_segments_and_images_of_one_encode(fleet, publish, room, tmp_path):
     assert int(images["startedAt"]) < int(images["endedAt"])
 
 
-def wait_for(check, what):
-    """Until check() is true; returns what it has said."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = check()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"no {what} within a minute")
-
-
 def playlist_with(path, n, event=True):
     """A playlist that is being written, as soon as it has come to its n-th segment."""
     def look():
@@ -126,7 +115,7 @@ def playlist_with(path, n, event=True):
             return None
         playlist = hls.read(path, event)
         return playlist if playlist.sequence + len(playlist.segments) >= n else None
-    return wait_for(look, f"{n}th segment")
+    return wait_until(look, f"{n}th segment")
 
 
 def test_live_playlist_while_it_runs(fleet, publish, room, tmp_path):

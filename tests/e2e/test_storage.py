@@ -90,3 +90,274 @@ def test_file(fleet, lively, room, moto, key, tmp_path):
     recording.expect_av_offset()
     wait_until(lambda: not spool(fleet.service), "the spool is empty")
     assert moto.s3.head_object(Bucket="recordings", Key=f"{key}/out.mp4")["ContentType"] == "video/mp4"
+
+
+class Watch:
+    """Looks at a playlist in the store, over and over: whatever it names is stored by then."""
+
+    def __init__(self, moto, folder: str, name: str):
+        self.seen = []        # how many segments each of its forms has named
+        self.missing = []
+        self._moto, self._folder, self._name = moto, folder, name
+        self._is_over = threading.Event()
+        self._client = moto.client("s3")
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        last = None
+        while not self._is_over.wait(0.05):
+            try:
+                text = self._client.get_object(
+                    Bucket="recordings", Key=f"{self._folder}/{self._name}")["Body"].read().decode()
+            except self._client.exceptions.NoSuchKey:
+                continue
+            if text == last:
+                continue
+            last = text
+            names = [line for line in text.splitlines() if not line.startswith("#")]
+            stored = [entry["Key"] for entry in self._client.list_objects_v2(
+                Bucket="recordings", Prefix=self._folder)["Contents"]]
+            self.missing += [name for name in names if f"{self._folder}/{name}" not in stored]
+            self.seen.append(len(names))
+
+    def close(self):
+        self._is_over.set()
+        self._thread.join()
+
+
+def segments_of(moto, folder: str, playlist: str) -> list:
+    """The keys that a playlist names; it is ended."""
+    text = moto.content(f"{folder}/{playlist}").decode()
+    assert text.endswith("#EXT-X-ENDLIST\n"), text
+    return [f"{folder}/{line}" for line in text.splitlines() if not line.startswith("#")]
+
+
+def joined(moto, keys, path):
+    path.write_bytes(b"".join(moto.content(key) for key in keys))
+    return analyse(path)
+
+
+def hls(key: str, store, **options) -> api.SegmentedFileOutput:
+    return api.SegmentedFileOutput(**{"filename_prefix": f"{key}/seg", "playlist_name": "list.m3u8",
+                                      "live_playlist_name": "live.m3u8", "segment_duration": 1,
+                                      "s3": store} | options)
+
+
+def test_segments_and_images(fleet, lively, room, moto, key, tmp_path):
+    """Segments are there before any playlist that names them; what is stored does not stay on the
+    disk."""
+    fleet = fleet()
+    publisher = lively(fleet.server)
+    with contextlib.closing(Watch(moto, key, "list.m3u8")) as watch:
+        egress_id = start(fleet, room, segments=[hls(key, s3(moto))], images=[
+            api.ImageOutput(filename_prefix=f"{key}/image", capture_interval=1, s3=s3(moto))])
+        fleet.hooks.wait_active(egress_id)
+        publisher.wait_media(5)
+        assert len(spooled_files(fleet.service, egress_id)) < 10
+        ended = stop(fleet, egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE", ended
+    assert not watch.missing and len(set(watch.seen)) > 3, watch.seen
+    [segments] = ended["segmentResults"]
+    assert segments["playlistLocation"] == location(moto, f"{key}/list.m3u8")
+    assert segments["livePlaylistLocation"] == location(moto, f"{key}/live.m3u8")
+    keys = segments_of(moto, key, "list.m3u8")
+    assert len(keys) == int(segments["segmentCount"]) == len(
+        [name for name in moto.keys(key) if name.endswith(".ts")])
+    assert int(segments["size"]) == sum(len(moto.content(name)) for name in keys)
+    joined(moto, keys, tmp_path / "all.ts").expect_kinds("shown")
+    images = [name for name in moto.keys(key) if "image_" in name]
+    assert len(images) == int(ended["imageResults"][0]["imageCount"]) >= 5
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+
+
+def test_store_is_down(fleet, lively, room, moto, faults, key, tmp_path):
+    """For a while, with everything that can go wrong: it is tried until it works."""
+    fleet = fleet(storage=s3_config(moto, faults.url))
+    publisher = lively(fleet.server)
+    faults.fail(503, times=8)
+    faults.cut_request(1000, times=2, skip=2)
+    faults.cut_answer(0, times=2, skip=3)
+    egress_id = start(fleet, room, segments=[hls(key, None)], files=[
+        api.EncodedFileOutput(filepath=f"{key}/out.mp4")], images=[
+        api.ImageOutput(filename_prefix=f"{key}/newest", capture_interval=1,
+                        filename_suffix=api.ImageFileSuffix.IMAGE_SUFFIX_NONE_OVERWRITE)])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(3)
+    fleet.service.wait_log("storage does not take what is uploaded, trying again")
+    ended = stop(fleet, egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE" and not ended.get("backupStorageUsed"), ended
+    assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4", faults.url)
+    analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
+    joined(moto, segments_of(moto, key, "list.m3u8"), tmp_path / "all.ts").expect_kinds("shown")
+    assert moto.content(f"{key}/newest.jpeg").startswith(b"\xff\xd8")
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+
+
+def test_backup_takes_over(fleet, lively, room, moto, faults, key, tmp_path):
+    faults.fail(503, times=None)
+    fleet = fleet(storage=s3_config(moto, faults.url, max_retries=2),
+                  backup=s3_config(moto))
+    publisher = lively(fleet.server)
+    egress_id = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/out.mp4")])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(1)
+    ended = stop(fleet, egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE" and ended["backupStorageUsed"], ended
+    assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4")
+    analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
+
+
+def test_refused_and_repaired(fleet, lively, room, moto, key, tmp_path):
+    """Wrong keys: it fails, and says so; the file is kept, and uploaded when the service is started with
+    better ones. It has ended once."""
+    fleet = fleet(storage=s3_config(moto, secret="wrong"))
+    publisher = lively(fleet.server)
+    egress_id = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/out.mp4")])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(1)
+    ended = stop(fleet, egress_id)
+    assert ended["status"] == "EGRESS_FAILED" and ended["errorCode"] == 400, ended
+    assert ended["error"].startswith("S3 upload failed: "), ended["error"]
+    assert ended["details"] == "End reason: StopEgress API"
+    assert ended["fileResults"][0].get("location", "") == ""
+    line = fleet.service.wait_log("upload failed; the next start of the service tries again")
+    assert line["folder"].endswith(f"spool/{egress_id}")
+    assert spooled_files(fleet.service, egress_id) == [f"0/{key}/out.mp4"]
+    fleet.service.signal(signal.SIGTERM)
+    fleet.service.process.wait()
+    fleet.service.config["storage"] = s3_config(moto)
+    fleet.service.start()
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+    analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
+    assert one_end(fleet, egress_id)
+
+
+# Something dies.
+
+def test_process_killed_while_recording(fleet, lively, room, moto, key, tmp_path):
+    """What it has left is finished, uploaded, and reported where it is."""
+    fleet = fleet(storage=s3_config(moto))
+    publisher = lively(fleet.server)
+    egress_id = start(fleet, room, segments=[hls(key, None)], files=[
+        api.EncodedFileOutput(filepath=f"{key}/out.mp4")])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(4)
+    os.kill(fleet.service.egress_pid(egress_id), signal.SIGKILL)
+    ended = fleet.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_FAILED" and ended["errorCode"] == 500, ended
+    assert ended["error"] == "egress process was killed by signal 9 (Killed)"
+    file, segments = ended["fileResults"][0], ended["segmentResults"][0]
+    assert file["location"] == location(moto, f"{key}/out.mp4")
+    recording = analyse(fetch(moto, f"{key}/out.mp4", tmp_path))
+    recording.expect_finished_mp4()
+    recording.expect_kinds("shown")
+    assert recording.duration > 3, recording.report()
+    assert int(file["duration"]) / 1e9 == pytest.approx(recording.duration, abs=0.1)
+    assert int(file["size"]) == len(moto.content(f"{key}/out.mp4"))
+    keys = segments_of(moto, key, "list.m3u8")
+    assert len(keys) == int(segments["segmentCount"]) >= 3
+    joined(moto, keys, tmp_path / "all.ts").expect_kinds("shown")
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+    assert one_end(fleet, egress_id)
+
+
+def test_process_killed_while_uploading(fleet, lively, room, moto, faults, key, tmp_path):
+    """Then all was recorded: the egress is complete when it is uploaded."""
+    fleet = fleet(storage=s3_config(moto, faults.url))
+    publisher = lively(fleet.server)
+    faults.hang(times=1)
+    egress_id = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/out.mp4")])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(2)
+    fleet.egress.stop(egress_id)
+    wait_until(lambda: spooled_files(fleet.service, egress_id) == [f"0/{key}/out.mp4"], "recorded")
+    time.sleep(0.2)    # until it is being uploaded, or not: it must not matter
+    os.kill(fleet.service.egress_pid(egress_id), signal.SIGKILL)
+    ended = fleet.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE", ended
+    assert ended["details"] == "End reason: StopEgress API"
+    assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4", faults.url)
+    analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+    assert one_end(fleet, egress_id)
+
+
+def test_service_killed(fleet, lively, room, moto, key, tmp_path):
+    """Its processes go on by themselves; one that dies too is gone on with by the next service. Each is
+    reported once."""
+    fleet = fleet(storage=s3_config(moto))
+    publisher = lively(fleet.server)
+    names = ("alone", "dead")
+    ids = {name: start(fleet, room, files=[
+        api.EncodedFileOutput(filepath=f"{key}/{name}.mp4")]) for name in names}
+    for egress_id in ids.values():
+        fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(2)
+    dead = fleet.service.egress_pid(ids["dead"])
+    os.kill(dead, signal.SIGSTOP)
+    fleet.service.kill()
+    os.kill(dead, signal.SIGKILL)
+    wait_until(lambda: f"{key}/alone.mp4" in moto.keys(key), "it is uploaded without a service")
+    assert f"{key}/dead.mp4" not in moto.keys(key)
+    fleet.service.start()
+    ends = {name: fleet.hooks.wait_ended(egress_id) for name, egress_id in ids.items()}
+    for name in names:
+        assert ends[name]["status"] == "EGRESS_FAILED", ends[name]
+        assert ends[name]["fileResults"][0]["location"] == location(moto, f"{key}/{name}.mp4")
+        recording = analyse(fetch(moto, f"{key}/{name}.mp4", tmp_path))
+        recording.expect_finished_mp4()
+        recording.expect_kinds("shown")
+    assert ends["dead"]["error"] == "egress service died while this egress was running"
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+    fleet.service.kill()
+    fleet.service.start()
+    for egress_id in ids.values():
+        assert one_end(fleet, egress_id)
+
+
+def test_service_killed_while_uploading(fleet, lively, room, moto, faults, key, tmp_path):
+    """Both are killed with the store away: the egress had been recorded, and ends so."""
+    fleet = fleet(storage=s3_config(moto, faults.url))
+    publisher = lively(fleet.server)
+    faults.fail(503, times=3)
+    faults.hang(times=1)
+    egress_id = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/out.mp4")])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(2)
+    fleet.egress.stop(egress_id)
+    fleet.service.wait_log("storage does not take what is uploaded, trying again")
+    pid = fleet.service.egress_pid(egress_id)
+    fleet.service.kill()
+    os.kill(pid, signal.SIGKILL)
+    fleet.service.start()
+    ended = fleet.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE", ended
+    analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+    assert one_end(fleet, egress_id)
+
+
+def test_two_services_share_a_spool(fleet, lively, room, moto, key, tmp_path):
+    """The second, started while an egress of the first runs, leaves it alone; when the first has died for
+    good, it takes over."""
+    shared = {"storage": s3_config(moto), "spool_dir": str(tmp_path / "state" / "spool")}
+    fleet = fleet(**shared)
+    publisher = lively(fleet.server)
+    egress_id = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/out.mp4")])
+    fleet.hooks.wait_active(egress_id)
+    other = fleet.add_service(name="other", **shared)
+    publisher.wait_media(2)
+    pid = fleet.service.egress_pid(egress_id)
+    assert spool(fleet.service) == [egress_id]
+    os.kill(pid, signal.SIGSTOP)
+    fleet.service.kill()
+    os.kill(pid, signal.SIGKILL)
+    assert spool(fleet.service) == [egress_id]
+    other.kill()
+    other.start()
+    ended = fleet.hooks.wait_ended(egress_id)
+    assert ended["error"] == "egress service died while this egress was running"
+    assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4")
+    fleet.service.start()
+    assert not spool(fleet.service) and one_end(fleet, egress_id)

@@ -2,6 +2,7 @@
 tests/README.md says."""
 import contextlib
 import os
+import pathlib
 import subprocess
 
 import numpy as np
@@ -12,6 +13,7 @@ from analyser import analyse
 from judge import (CALM, Clock, bounds_of, expect_bt709, expect_filled, expect_heard, expect_in_step,
                    expect_lively, last_clock_s)
 from pages import Pages
+from processes import below, is_sandboxed, page_of
 from service import MEDIUM
 from stage import web_source
 
@@ -120,18 +122,20 @@ def test_second_generation(web, tmp_path):
     expect_filled(path, 360, 640)
 
 
-def test_odd_size(web, tmp_path):
-    """Is made even, and said so."""
-    stage = web("x11")
+@pytest.mark.parametrize("display", ["wayland", "x11"])
+def test_odd_size(web, tmp_path, display):
+    """Is made even, and said so; and the page has all of it, to the last line."""
+    stage = web(display)
     path = tmp_path / "out.mp4"
-    egress_id = stage.start(stage.pages.url("lively", tag=7), path, advanced=encoding(639, 359))
-    stage.pages.wait("playing")
+    egress_id = stage.start(stage.pages.url("lively", tag=7, fps=10), path,
+                            advanced=encoding(1279, 719, framerate=10))
+    assert stage.pages.wait("playing") == {"width": "1280", "height": "720", "ratio": "1"}
     stage.pages.wait_seconds(3, tag=7)
     stage.stop(egress_id)
-    expect_lively(path, stage.pages, 7)
-    expect_filled(path, 640, 360)
-    stage.service.wait_log("width must be even: 640 instead of 639", egressID=egress_id)
-    stage.service.wait_log("height must be even: 360 instead of 359", egressID=egress_id)
+    expect_lively(path, stage.pages, 7, size=(1280, 720), fps=10)
+    expect_filled(path, 1280, 720)
+    stage.service.wait_log("width must be even: 1280 instead of 1279", egressID=egress_id)
+    stage.service.wait_log("height must be even: 720 instead of 719", egressID=egress_id)
 
 
 def test_sixty_pictures_a_second(web, tmp_path):
@@ -207,6 +211,46 @@ def test_page_where_nothing_moves_or_sounds(web, tmp_path):
     recording.expect_silent(recording.sound.start + 0.1, recording.sound.end - 0.1)
     recording.expect_ends_together(within=0.1)
     assert recording.duration > 3
+
+
+def test_login(web, ports, tmp_path):
+    """User and password in the URL are for the page's server, and for nobody else to see."""
+    with contextlib.closing(Pages(ports, login="visitor:open-sesame")) as private:
+        stage = web(also=[private], logging={"json": True, "level": "debug"})
+        path = tmp_path / "out.mp4"
+        url = private.url("lively", tag=13)
+        egress_id = stage.start(url.replace("//", "//visitor:open-sesame@"), path, advanced=MEDIUM)
+        private.wait("playing")
+        private.wait_seconds(3, tag=13)
+        commands = [pathlib.Path(f"/proc/{one.pid}/cmdline").read_text() for one in stage.watch(egress_id).running]
+        assert commands and not [command for command in commands if "open-sesame" in command]
+        ended = stage.stop(egress_id)
+        assert ended["web"]["url"] == url.replace("//", "//{...}@")
+        expect_lively(path, private, 13)
+        assert not [line for line in stage.service.process.lines if "open-sesame" in line]
+        ended = stage.refuse(url.replace("//", "//visitor:open-door@"), path.with_stem("other"))
+        assert "HTTP status 401" in ended["error"] and "open-door" not in ended["error"], ended
+
+
+def test_sandbox(ordinary_user, web, tmp_path):
+    """Chromium's own, which an ordinary user can have. What runs in it ends with all else."""
+    stage = web(enable_chrome_sandbox=True)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=10), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=10)
+    assert is_sandboxed(page_of(below(watched.pid)).pid, watched.pid)
+    stage.stop(egress_id)
+    expect_lively(path, stage.pages, 10)
+    stage.expect_nothing_left(watched)
+
+
+def test_sandbox_as_root(web, tmp_path):
+    """Chromium refuses."""
+    stage = web(enable_chrome_sandbox=True)
+    ended = stage.refuse(stage.pages.url("still"), tmp_path / "out.mp4")
+    assert "enable_chrome_sandbox" in ended["error"] and ended["errorCode"] == 500, ended
 
 
 def test_command_line(shared_server, runs, pages, record, tmp_path):

@@ -12,8 +12,9 @@ from judge import bounds_of, expect_lively
 from pages import Pages, make_certificate
 from processes import below, one_of, page_of
 from server import ADDRESS
-from service import MEDIUM, SMALL
-from stage import PRIVATE_NAME, wait_until
+from service import CHEAP, MEDIUM, SMALL
+from stage import PRIVATE_NAME
+from waiting import wait_until
 
 pytestmark = pytest.mark.xdist_group("heavy")
 
@@ -133,6 +134,14 @@ def kill_page(stage, egress_id: str):
     os.kill(page_of(below(stage.service.egress_pid(egress_id))).pid, signal.SIGKILL)
 
 
+def expect_cut_short(ended: dict, tag: int):
+    """The file has what was recorded until then."""
+    recording = analyse(ended["fileResults"][0]["location"])
+    recording.expect_tags(tag)
+    recording.expect_in_order()
+    assert recording.duration > 2, recording.report()
+
+
 def test_page_that_crashes(web, tmp_path):
     stage = web()
     path = tmp_path / "out.mp4"
@@ -144,10 +153,7 @@ def test_page_that_crashes(web, tmp_path):
     ended = stage.wait_failed(egress_id)
     assert "the page's process" in ended["error"], ended
     assert ended["errorCode"] == 500, ended
-    recording = analyse(ended["fileResults"][0]["location"])
-    recording.expect_tags(4)
-    recording.expect_in_order()
-    assert recording.duration > 2, recording.report()
+    expect_cut_short(ended, 4)
     stage.expect_nothing_left(watched)
 
 
@@ -169,6 +175,36 @@ def test_page_that_crashes_and_comes_back(web, tmp_path):
     assert len(recording.sound.beeps) >= 5, recording.report()
 
 
+def test_page_that_fills_its_heap(web, tmp_path):
+    """Chromium ends it; by default that is at some GB."""
+    stage = web(chrome_flags={"js-flags": "--max-old-space-size=64"})
+    egress_id = stage.start(stage.pages.url("lively", tag=5, do="heap"), tmp_path / "out.mp4", advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=5)
+    stage.pages.say("heap")
+    ended = stage.wait_failed(egress_id)
+    assert "memory of its scripts" in ended["error"], ended
+    assert ended["errorCode"] == 500, ended
+    expect_cut_short(ended, 5)
+    stage.expect_nothing_left(watched)
+
+
+def test_page_that_fills_the_memory(web, tmp_path):
+    """The service ends it before the machine is full."""
+    stage = web(cpu_cost=CHEAP | {"max_memory": 2})
+    egress_id = stage.start(stage.pages.url("lively", tag=6, do="buffers"), tmp_path / "out.mp4", advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(3, tag=6)
+    stage.pages.say("buffers")
+    ended = stage.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_FAILED", ended
+    assert ended["error"].startswith("OOM: ") and ended["errorCode"] == 403, ended
+    expect_cut_short(ended, 6)
+    watched.wait_gone()
+
+
 @pytest.mark.parametrize("kind, display, text", [
     ("browser", "wayland", "chrome error: "), ("pulseaudio", "wayland", "PulseAudio"),
     ("Xvfb", "x11", "Xvfb")])
@@ -184,9 +220,7 @@ def test_helper_killed(web, tmp_path, kind, display, text):
     ended = stage.wait_failed(egress_id)
     assert text in ended["error"] and ended["errorCode"] == 500, ended
     assert len([status for status in stage.hooks.statuses(egress_id) if status[0] == "egress_ended"]) == 1
-    recording = analyse(ended["fileResults"][0]["location"])
-    recording.expect_tags(6)
-    assert recording.duration > 2, recording.report()
+    expect_cut_short(ended, 6)
     stage.expect_nothing_left(watched)
 
 

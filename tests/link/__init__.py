@@ -16,7 +16,8 @@ import shutil
 import socket
 import sys
 import tempfile
-import time
+
+from waiting import wait_until
 
 
 class Link:
@@ -38,10 +39,7 @@ class Link:
 
     def wait_up(self, timeout=10):
         """Until the program is being started. Commands need not wait for it."""
-        deadline = time.monotonic() + timeout
-        while not os.path.exists(self._control):
-            assert time.monotonic() < deadline, "the link has not come up"
-            time.sleep(0.01)
+        wait_until(lambda: os.path.exists(self._control), "the link is up", timeout)
 
     def tell(self, *words) -> dict:
         """Sends a command; when it returns, the command holds. Returns what stats returns."""

@@ -5,9 +5,10 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
+
+from waiting import wait_until
 
 from . import Link
 
@@ -15,28 +16,21 @@ SERVER = "10.99.0.1"
 
 # Behind the link: sends that many datagrams, at some distance, and says how many came back.
 PINGER = """
-import socket, sys, time
+import select, socket, sys, time
 count, gap, wait = int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.connect(("10.99.0.1", int(sys.argv[1])))
-s.setblocking(False)
 back = []
-def read():
-    try:
-        while True:
-            back.append(int.from_bytes(s.recv(100), "big"))
-    except BlockingIOError:
-        pass
+def read_for(seconds):
+    end = time.monotonic() + seconds
+    while len(back) < count and select.select([s], [], [], max(0, end - time.monotonic()))[0]:
+        back.append(int.from_bytes(s.recv(100), "big"))
 print("started", flush=True)
 sys.stdin.readline()
 for n in range(count):
     s.send(n.to_bytes(4, "big"))
-    time.sleep(gap)
-    read()
-end = time.monotonic() + wait
-while len(back) < count and time.monotonic() < end:
-    time.sleep(0.01)
-    read()
+    read_for(gap)
+read_for(wait)
 print(len(back), back != sorted(back), flush=True)
 """
 
@@ -116,11 +110,14 @@ def test_loss_of_a_port(link, echo):
 def test_loss_from_the_start(echo):
     with Link(first=["loss 1 udp", "delay 1"]) as link:
         assert ping(link, echo, count=20, wait=0.3)[0] == 0
-        program = start(link, "import sys; sys.stdin.readline()")
-        link.wait_up()
-        with pytest.raises(ValueError):
-            link.loss(1, "udp:x")
-        program.communicate("\n", timeout=10)
+
+
+def test_wrong_command(link):
+    program = start(link, "import sys; sys.stdin.readline()")
+    link.wait_up()
+    with pytest.raises(ValueError):
+        link.loss(1, "udp:x")
+    program.communicate("\n", timeout=10)
 
 
 def test_wrong_first_command():
@@ -152,7 +149,7 @@ def test_cut_and_heal(link, echo):
 
 def test_delay_and_jitter(link, echo):
     program = start(link, """
-import socket, sys, time
+import select, socket, sys, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 s.settimeout(5)
 s.connect(("10.99.0.1", int(sys.argv[1])))
@@ -204,10 +201,7 @@ def test_link_ends_with_the_program(link):
     assert _has_interface(name)
     program.communicate("\n", timeout=10)
     assert program.returncode == 0
-    deadline = time.monotonic() + 10
-    while _has_interface(name):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not _has_interface(name), "its interface is gone", 10)
 
 
 def _has_interface(name):

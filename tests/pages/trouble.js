@@ -1,5 +1,6 @@
 // What pages do that nobody is there to answer. In the query: do=WORD,WORD…, of those below, one after
 // the other. Each waits for /wait/WORD, and tells /tell/WORD with what came of it.
+const HOARD = [];
 const TROUBLE = {
   alert: () => alert("Good morning"),
   confirm: () => confirm("Are you there?"),
@@ -25,6 +26,16 @@ const TROUBLE = {
     location.href = "/lively.html?tag=9&next";
   },
   reload: () => location.reload(),
+  // Memory of the script and memory beside it, until somebody ends this. Bounded, should nobody.
+  heap: () => {
+    for (let n = 0; n < 5e7; n++) HOARD.push({ n });
+  },
+  buffers: async () => {
+    while (HOARD.length < 100) {
+      HOARD.push(new Uint8Array(2 ** 25).fill(1));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  },
 };
 
 async function outcomeOf(word) {

@@ -21,7 +21,7 @@ DENIED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Er
 class Metadata:
     """Lends `keys` (access_key, secret, session_token), for `seconds`. `requests` are the paths."""
 
-    def __init__(self, keys: tuple, seconds=3600):
+    def __init__(self, keys: tuple, seconds=3600, address=("127.0.0.1", 0)):
         self.keys = keys
         self.seconds = seconds
         self.requests = []
@@ -71,7 +71,7 @@ class Metadata:
             def log_message(self, *_args):
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = http.server.ThreadingHTTPServer(address, Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 

@@ -6,6 +6,10 @@
  *     {"do": "upload", "key": …, "file": …}        in parts; also "part_bytes", "type", "attempts"
  * (of each call), "keep": not given up on an error
  *     {"do": "complete", "key": …, "upload": …, "tags": […]}   also "attempts"
+ *     {"do": "begin", "key": …}                    also "type"; for what "upload" does at once
+ *     {"do": "put_part", "key": …, "upload": …, "file": …, "index": …, "offset": …, "length": …,
+ *      "is_last": …}
+ *     {"do": "abort", "key": …, "upload": …}
  *     {"do": "location", "key": …}
  *     {"do": "set_rate_limit", "bytes_per_s": …}
  *
@@ -205,6 +209,46 @@ static void upload(Caller *caller, const json_t *command, json_t *result, GError
         eg_store_abort(caller->store, caller->key, upload_id);
 }
 
+static const char *text_of(const json_t *command, const char *name)
+{
+    return json_string_value(json_object_get(command, name));
+}
+
+static void begin(Caller *caller, const json_t *command, json_t *result, GError **error)
+{
+    (void)command;
+    g_autofree char *upload_id = NULL;
+    TRY(caller, (upload_id = eg_store_begin(caller->store, caller->key, caller->type, NULL,
+                                            error)) != NULL);
+    if (upload_id != NULL)
+        json_object_set_new(result, "upload", json_string(upload_id));
+}
+
+static void put_part(Caller *caller, const json_t *command, json_t *result, GError **error)
+{
+    g_autoptr(GBytes) content = read_file(command);
+    EgStorePart part = {
+        .key = caller->key,
+        .upload = text_of(command, "upload"),
+        .index = (guint)json_integer_value(json_object_get(command, "index")),
+        .offset = (guint64)json_integer_value(json_object_get(command, "offset")),
+        .is_last = json_is_true(json_object_get(command, "is_last")),
+    };
+    gsize length = (gsize)json_integer_value(json_object_get(command, "length"));
+    g_autoptr(GBytes) piece = g_bytes_new_from_bytes(content, part.offset, length);
+    g_autofree char *tag = NULL;
+    TRY(caller, (tag = eg_store_put_part(caller->store, &part, piece, NULL, error)) != NULL);
+    if (tag != NULL)
+        json_object_set_new(result, "tag", json_string(tag));
+}
+
+static void abort_upload(Caller *caller, const json_t *command, json_t *result, GError **error)
+{
+    (void)result;
+    (void)error;
+    eg_store_abort(caller->store, caller->key, text_of(command, "upload"));
+}
+
 static void complete(Caller *caller, const json_t *command, json_t *result, GError **error)
 {
     (void)result;
@@ -214,7 +258,7 @@ static void complete(Caller *caller, const json_t *command, json_t *result, GErr
     json_array_foreach(json_object_get(command, "tags"), i, tag)
         g_ptr_array_add(tags, (gpointer)json_string_value(tag));
     g_ptr_array_add(tags, NULL);
-    const char *upload_id = json_string_value(json_object_get(command, "upload"));
+    const char *upload_id = text_of(command, "upload");
     TRY(caller, eg_store_complete(caller->store, caller->key, upload_id,
                                   (const char *const *)tags->pdata, NULL, error));
 }
@@ -242,7 +286,10 @@ static const struct {
 } commands[] = {
     {"put",            put           },
     {"upload",         upload        },
+    {"begin",          begin         },
+    {"put_part",       put_part      },
     {"complete",       complete      },
+    {"abort",          abort_upload  },
     {"location",       location      },
     {"set_rate_limit", set_rate_limit},
 };

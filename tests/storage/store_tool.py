@@ -41,4 +41,5 @@ class StoreTool:
     def close(self):
         with contextlib.suppress(BrokenPipeError):
             self._popen.stdin.close()
-        self._popen.wait(60)
+        code = self._popen.wait(60)
+        assert code == (0 if self.opened["ok"] else 1), f"store-tool has ended with {code}"

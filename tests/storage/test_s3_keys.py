@@ -1,5 +1,6 @@
 """Where keys come from."""
 import contextlib
+import subprocess
 
 import pytest
 from metadata import AUTHORIZATION, EXTERNAL_ID, WEB_TOKEN, Metadata
@@ -119,6 +120,20 @@ def test_instance(store, moto, small, lender):
     asked = len(lender.requests)
     check(moto, tool, small, "keys/instance-again")
     assert len(lender.requests) == asked
+
+
+@pytest.mark.parametrize(("host", "environment"), [
+    ("169.254.169.254", {"AWS_EC2_METADATA_DISABLED": ""}),
+    ("169.254.170.2", {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/container",
+                       "AWS_CONTAINER_AUTHORIZATION_TOKEN": AUTHORIZATION}),
+])
+def test_well_known_addresses(store, moto, small, host, environment):
+    """Where nothing else is said. Nobody else has them in the tests' network."""
+    subprocess.run(["ip", "address", "add", f"{host}/32", "dev", "lo"], check=True)
+    with contextlib.closing(Metadata(moto.lend(), address=(host, 80))) as lender:
+        check(moto, store(without_keys(moto), environment), small, f"keys/{host}")
+        assert lender.requests
+    subprocess.run(["ip", "address", "delete", f"{host}/32", "dev", "lo"], check=True)
 
 
 def test_nowhere(store, moto):

@@ -25,6 +25,12 @@ static const struct {
     {"/missing",             404, "nobody here"                                                              },
     {"/missing-empty",       404, NULL                                                                       },
     {"/broken",              503, "broken"                                                                   },
+    {"/private/late",        200,
+     "<script>const also = host => fetch(`http://${host}:${location.port}/private/also`, "
+     "{mode: 'no-cors'});"
+     "onload = async () => { await also('127.0.0.1'); await also('localhost'); "
+     "console.log('START_RECORDING') }</script>"                                                             },
+    {"/private/also",        200, "and you"                                                                  },
     {"/password",            401, "who are you"                                                              },
     {"/template-error",      200, "<div class=error>\n  could not   connect\xe2\x80\xa6 </div>"              },
     {"/template-error-late", 200,
@@ -167,11 +173,30 @@ static char *url_of(SoupServer *server, const char *path)
     return g_strconcat(base, path + 1, NULL);
 }
 
+static gboolean on_login(SoupAuthDomain *domain, SoupServerMessage *message, const char *user,
+                         const char *password, gpointer data)
+{
+    (void)domain;
+    (void)message;
+    (void)data;
+    return strcmp(user, "j\xc3\xb6rg") == 0 && strcmp(password, "very@secret:word") == 0;
+}
+
+static void add_private_part(SoupServer *server)
+{
+    SoupAuthDomain *domain =
+        soup_auth_domain_basic_new("realm", "private", "auth-callback", on_login, NULL);
+    soup_auth_domain_add_path(domain, "/private");
+    soup_server_add_auth_domain(server, domain);
+    g_object_unref(domain);
+}
+
 static SoupServer *new_server(Fixture *f, GTlsCertificate *certificate)
 {
     g_autoptr(GError) error = NULL;
     SoupServer *server = soup_server_new("tls-certificate", certificate, NULL);
     soup_server_add_handler(server, NULL, on_request, f, NULL);
+    add_private_part(server);
     soup_server_listen_local(server, 0,
                              SOUP_SERVER_LISTEN_IPV4_ONLY |
                                  (certificate != NULL ? SOUP_SERVER_LISTEN_HTTPS : 0),

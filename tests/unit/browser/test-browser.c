@@ -396,6 +396,43 @@ static void test_secrets(Fixture *f, gconstpointer data)
     g_assert_null(strstr(f->lines->str, "very-secret-token"));
 }
 
+/* http://LOGIN@127.0.0.1:PORT/private/late */
+static char *login_url(Fixture *f, const char *login)
+{
+    g_autofree char *url = fixture_url(f, "/private/late");
+    return g_strdup_printf("http://%s@%s", login, url + strlen("http://"));
+}
+
+/* For the page's server, and no other. */
+static void test_login(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    g_autofree char *url = login_url(f, "j%C3%B6rg:very%40secret:word");
+    f->params.login_url = url;
+    fixture_start(f);
+    eg_browser_open(f->browser, url);
+    fixture_wait(f, "ready loaded START ");
+    g_assert_cmpuint(count(f->requests->str, "/private/also "), ==, 1);
+    g_autoptr(GArray) telling = fixture_processes("secret", NULL);
+    g_assert_cmpuint(telling->len, ==, 0);
+    g_assert_null(strstr(f->lines->str, "secret"));
+}
+
+static void test_wrong_login(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    g_autofree char *url = login_url(f, "joe:secret");
+    f->params.login_url = url;
+    fixture_start(f);
+    eg_browser_open(f->browser, url);
+    fixture_wait(f, "ready failed ");
+    g_autofree char *shown = fixture_url(f, "/private/late");
+    g_autofree char *text =
+        g_strdup_printf("page load error: HTTP status 401 Unauthorized at %s", shown);
+    g_assert_cmpstr(f->error->message, ==, text);
+    g_assert_null(strstr(f->lines->str, "secret"));
+}
+
 static void test_several(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -483,6 +520,8 @@ int main(int argc, char **argv)
     ADD("/browser/does-not-start", test_does_not_start);
     ADD("/browser/free-early", test_free_early);
     ADD("/browser/secrets", test_secrets);
+    ADD("/browser/login", test_login);
+    ADD("/browser/wrong-login", test_wrong_login);
     ADD("/browser/several", test_several);
     ADD("/browser/flags", test_flags);
     ADD("/browser/own-flags", test_own_flags);

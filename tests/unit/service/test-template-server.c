@@ -79,6 +79,7 @@ static void test_page(Fixture *f, gconstpointer unused)
          "<main id=\"stage\">"                                                                               },
         {"/page.css",                             "text/css; charset=utf-8",        ".tile"                  },
         {"/page.js",                              "text/javascript; charset=utf-8", "START_RECORDING"        },
+        {"/licenses.txt",                         "text/plain; charset=utf-8",      "Apache License"         },
     };
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autoptr(SoupMessage) message = ask(f, "GET", rows[i].path);

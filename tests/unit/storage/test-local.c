@@ -1,6 +1,8 @@
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -208,6 +210,29 @@ static void test_canceled(Fixture *f, gconstpointer unused)
     assert_n_files(f, "a", 0);
 }
 
+/* What was there before stays, and nothing else. */
+static void test_full_disk(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    g_assert_true(put(f, "a/b.mp4", "before"));
+    g_autofree char *upload = eg_store_begin(f->store, "a/b.mp4", "video/mp4", NULL, &f->error);
+    struct rlimit before;
+    getrlimit(RLIMIT_FSIZE, &before);
+    const struct rlimit few = {.rlim_cur = 8, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &few);
+    const bool is_put = put(f, "a/b.mp4", "more than that");
+    const EgErrorCode code = eg_error_code(f->error);
+    g_autofree char *tag = put_part(f, upload, 0, 0, "more than that");
+    setrlimit(RLIMIT_FSIZE, &before);
+    g_assert_false(is_put);
+    g_assert_cmpint(code, ==, EG_ERROR_RESOURCE_EXHAUSTED);
+    g_assert_null(tag);
+    g_assert_error(f->error, EG_ERROR, EG_ERROR_RESOURCE_EXHAUSTED);
+    eg_store_abort(f->store, "a/b.mp4", upload);
+    assert_file(f, "a/b.mp4", "before");
+    assert_n_files(f, "a", 1);
+}
+
 /* What is asked for is seen at the start, not when the first file is there. */
 static void test_open(Fixture *f, gconstpointer unused)
 {
@@ -229,6 +254,7 @@ static void test_open(Fixture *f, gconstpointer unused)
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    signal(SIGXFSZ, SIG_IGN);
 #define ADD(name, function) g_test_add("/storage/local/" name, Fixture, NULL, make, function, clear)
     ADD("put", test_put);
     ADD("mode", test_mode);
@@ -238,6 +264,7 @@ int main(int argc, char **argv)
     ADD("abort", test_abort);
     ADD("foreign-upload", test_foreign_upload);
     ADD("canceled", test_canceled);
+    ADD("full-disk", test_full_disk);
     ADD("open", test_open);
     return g_test_run();
 }
