@@ -19,7 +19,7 @@ typedef enum {
     EG_MANIFEST_NONE,
     EG_MANIFEST_RECONNECTING, /* the connection to the room is lost… */
     EG_MANIFEST_RECONNECTED,  /* …and back */
-    EG_MANIFEST_ENDING, /* the output ends here: what comes later is no part of it */
+    EG_MANIFEST_ENDING,       /* the output ends here: what comes later is no part of it */
     EG_N_MANIFEST_EVENTS,
 } EgManifestEvent;
 
