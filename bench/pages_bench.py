@@ -50,7 +50,8 @@ set the same, and nothing else, right after it. Memory is PSS: what is shared co
 *active* counts from the call of StartEgress, with nothing running, until the service says that it records; *first picture*
 until the instant that the first recorded picture shows. *dropped* and *twice* are of the frames that the page, or the
 first participant, shows, in a hundred; a room's go through a network and a player before. A/V is
-picture less sound at each beep. *others' cores* is how many processors were busy with what does not belong to the
+picture less sound at each beep, *first* and *last* at the first and the last one; a picture lasts 33 ms, so that even
+without any error these are up to 17 ms off. *others' cores* is how many processors were busy with what does not belong to the
 measurement."""
 
 
@@ -224,6 +225,11 @@ def _cell(results: list, get, form=".2f") -> str:
     return table._number([get(result) for result in results], form)
 
 
+def _offset_at(results: list, beep: int) -> str:
+    found = [result.offsets_ms[beep] for result in results if result.offsets_ms]
+    return table._number(found, "+.1f") if found else "–"
+
+
 def cores_table(measured: list) -> list:
     head = ["cores", "all", *(NAMES.get(kind, kind) for kind in KINDS), "floor", "all / floor", "ours / floor",
             "others' cores"]
@@ -250,13 +256,15 @@ def memory_table(measured: list) -> list:
 
 
 def quality_table(measured: list) -> list:
-    head = ["", "active s", "first picture s", "dropped %", "twice %", "A/V ms", "p5…p95", "worst"]
+    head = ["", "active s", "first picture s", "dropped %", "twice %", "A/V ms", "p5…p95", "worst",
+            "first", "last"]
     lines = [table._line(head), table._line(["---"] + ["--:"] * (len(head) - 1))]
     for case, results in measured:
         lines.append(table._line([
             case.title, _cell(results, lambda r: r.active_s), _cell(results, lambda r: r.picture_s),
             _cell(results, lambda r: 100 * r.dropped / r.frames, ".1f"),
-            _cell(results, lambda r: 100 * r.duplicated / r.frames, ".1f"), *table._offsets(results)]))
+            _cell(results, lambda r: 100 * r.duplicated / r.frames, ".1f"), *table._offsets(results),
+            _offset_at(results, 0), _offset_at(results, -1)]))
     return lines
 
 

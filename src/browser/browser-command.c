@@ -70,7 +70,8 @@ static const struct {
     {ALWAYS,          "disable-gpu",                            NULL                      },
     {ALWAYS,          "disable-quic",                           NULL                      },
     {ALWAYS,          "disk-cache-size",                        "67108864"                },
- /* Unlike --mute-audio it needs no device, and keeps the clock of sound running. */
+ /* As cheap as --mute-audio (measured), and unlike it, it needs no device. Sound keeps its
+  clock. */
     {WITHOUT_SOUND,   "disable-audio-output",                   NULL                      },
     {WITHOUT_SANDBOX, "no-sandbox",                             NULL                      },
     {INSECURE,        "disable-web-security",                   NULL                      },

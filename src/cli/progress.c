@@ -185,6 +185,9 @@ char *eg_progress_format(const EgSessionProgress *status, guint64 bitrate_bps, g
         g_autofree char *clock = eg_format_clock(status->recorded_ns);
         g_autofree char *size = eg_format_size(status->size_bytes);
         g_string_append_printf(line, "%s  %s", clock, size);
+    } else if (status->state == EG_SESSION_ENDING && status->upload_bytes > 0) {
+        g_string_append_printf(line, "uploading %d %%",
+                               (int)(100 * status->uploaded_bytes / status->upload_bytes));
     } else {
         g_string_append(line, state_texts[status->state]);
     }

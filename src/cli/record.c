@@ -11,10 +11,12 @@
 #include "cli/options.h"
 #include "cli/outcome.h"
 #include "cli/progress.h"
+#include "cli/rest.h"
 #include "cli/result.h"
 #include "request/destination.h"
 #include "service/template-server.h"
 #include "session/session.h"
+#include "storage/spool.h"
 
 #define SHOW_INTERVAL_NS (500 * EG_NS_PER_MS)
 
@@ -111,6 +113,15 @@ static EgExit exit_for_aborted(const Recording *recording)
     return recording->is_stopping ? EG_EXIT_GIVEN_UP : EG_EXIT_FAILED;
 }
 
+static bool is_stored(const EgPlan *plan)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].storage != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* What goes to standard output, or NULL. */
 static char *make_result(const Recording *recording, const EgPlan *plan)
 {
@@ -119,8 +130,10 @@ static char *make_result(const Recording *recording, const EgPlan *plan)
         return eg_result_json(info);
     EgSessionProgress status;
     eg_session_get_progress(recording->session, &status);
-    /* What was not finished has another name. */
-    bool has_file = status.path != NULL && g_file_test(status.path, G_FILE_TEST_EXISTS);
+    /* What was not finished has another name; what is in a store is there, or there was an error.
+     */
+    bool has_file =
+        status.path != NULL && (g_file_test(status.path, G_FILE_TEST_EXISTS) || is_stored(plan));
     bool has_others = (info->n_stream_results > 0 || info->n_image_results > 0) &&
                       eg_session_error(recording->session) == NULL;
     bool has_result = recording->has_recorded && (has_file || has_others);
@@ -155,8 +168,23 @@ static EgExit report(const Recording *recording, const EgPlan *plan)
     return eg_exit_for_error(error, recording->has_recorded);
 }
 
+/* What could not be uploaded. */
+static void tell_rest(const char *root, const EgPlan *plan)
+{
+    g_autofree char *folder = eg_spool_folder_of(root, plan->egress_id);
+    if (eg_spool_exists(folder) && !eg_spool_remove_if_empty(folder))
+        fprintf(stderr,
+                "egress: what is not uploaded is kept in %s; the next egress record tries again\n",
+                folder);
+}
+
 static EgExit run(EgLoop *loop, const EgRecordOptions *options, const EgPlan *plan)
 {
+    g_auto(GStrv) environment = g_get_environ();
+    /* Nobody else is on this disk whom it has to leave something. */
+    options->config->min_free_disk_bytes = 0;
+    g_autofree char *spool_root =
+        eg_config_spool_dir(options->config, (const char *const *)environment);
     g_autoptr(EgLog) log = eg_log_new(NULL, "egressID", plan->egress_id);
     const EgProgressParams params = {
         .stream = stderr,
@@ -174,6 +202,8 @@ static EgExit run(EgLoop *loop, const EgRecordOptions *options, const EgPlan *pl
         .config = options->config,
         .log = log,
         .requested_ns = eg_wall_now_ns(),
+        .spool_root = spool_root,
+        .spool_owner = "",
     };
     g_autoptr(EgSession) session =
         eg_session_new(loop, &session_params, &session_events, &recording);
@@ -186,6 +216,7 @@ static EgExit run(EgLoop *loop, const EgRecordOptions *options, const EgPlan *pl
         g_free(recording.description);
         return fail(error);
     }
+    g_autoptr(EgRest) rest = eg_rest_new(loop, spool_root, options->config, log);
     eg_timer_set_after(show_timer, SHOW_INTERVAL_NS);
     const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     GSource *sources[G_N_ELEMENTS(signals)];
@@ -200,6 +231,8 @@ static EgExit run(EgLoop *loop, const EgRecordOptions *options, const EgPlan *pl
     g_clear_pointer(&progress, eg_progress_free);
     EgExit status = report(&recording, plan);
     g_free(recording.description);
+    g_clear_pointer(&session, eg_session_free);
+    tell_rest(spool_root, plan);
     return status;
 }
 

@@ -1,5 +1,7 @@
 #include "cli/result.h"
 
+#include <string.h>
+
 #include "base/time.h"
 #include "cli/outcome.h"
 #include "cli/progress.h"
@@ -34,6 +36,12 @@ static void add_file(GPtrArray *lines, const char *path, gint64 duration_ns, gin
                                            (double)duration_ns / (double)EG_NS_PER_S, size));
 }
 
+/* In a store it has a URL; on this machine it is where it was to be. */
+static const char *place_of(const char *name, const char *location)
+{
+    return strstr(location, "://") != NULL ? location : name;
+}
+
 static void add_images(GPtrArray *lines, const Livekit__ImagesInfo *images)
 {
     g_autofree char *shown = eg_printable(images->filename_prefix);
@@ -60,11 +68,12 @@ char *eg_result_summary(const Livekit__EgressInfo *info, const EgPlan *plan,
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
     for (gsize i = 0; i < info->n_file_results; i++) {
         const Livekit__FileInfo *file = info->file_results[i];
-        add_file(lines, file->filename, file->duration, file->size);
+        add_file(lines, place_of(file->filename, file->location), file->duration, file->size);
     }
     for (gsize i = 0; i < info->n_segment_results; i++) {
         const Livekit__SegmentsInfo *segments = info->segment_results[i];
-        add_file(lines, segments->playlist_name, segments->duration, segments->size);
+        add_file(lines, place_of(segments->playlist_name, segments->playlist_location),
+                 segments->duration, segments->size);
     }
     for (gsize i = 0; i < info->n_stream_results; i++)
         add_stream(lines, info->stream_results[i]);

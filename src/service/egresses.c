@@ -8,6 +8,7 @@
 #include "request/plan.h"
 #include "service/callers.h"
 #include "service/egress.h"
+#include "session/disk.h"
 
 struct _EgEgresses {
     EgLoop *loop;
@@ -140,6 +141,7 @@ static EgPlan *plan_if_possible(EgEgresses *egresses, const Rpc__StartEgressRequ
         return NULL;
     g_autoptr(EgPlan) plan = eg_plan_new(request, params->config, error);
     if (plan == NULL || !eg_destination_check(plan, EG_DESTINATION_MAY_MAKE_FOLDERS, error) ||
+        !eg_disk_check_plan(plan, params->config, params->spool_root, error) ||
         !eg_admission_check(params->admission, plan->cpu_cost, plan->memory_cost_bytes, eg_now_ns(),
                             error))
         return NULL;

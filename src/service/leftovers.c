@@ -71,12 +71,6 @@ static EgReport *make_ending(const Leftover *leftover)
     return report;
 }
 
-static void remove_if_empty(const char *folder)
-{
-    if (!eg_spool_is_in_use(folder) && !eg_spool_has_files(folder))
-        eg_spool_remove(folder);
-}
-
 /* The report is kept by others before the folder goes. */
 static void end(EgLeftovers *leftovers, Leftover *leftover)
 {
@@ -88,7 +82,7 @@ static void end(EgLeftovers *leftovers, Leftover *leftover)
         params->ended(params->user, eg_report_info(ending));
     }
     if (leftover->is_resumed)
-        remove_if_empty(leftover->folder);
+        eg_spool_remove_if_empty(leftover->folder);
     g_ptr_array_remove(leftovers->all, leftover);
 }
 
@@ -246,7 +240,7 @@ void eg_leftovers_clean(EgLeftovers *leftovers, const char *egress_id)
         return;
     g_autoptr(EgSpoolPast) past = eg_spool_read(folder);
     if (!eg_spool_has_files(folder))
-        remove_if_empty(folder);
+        eg_spool_remove_if_empty(folder);
     else if (!past->has_given_up)
         add(leftovers, egress_id);
 }

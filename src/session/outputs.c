@@ -1,4 +1,4 @@
-#include "session/outputs.h"
+#include "session/outputs-private.h"
 
 #include <string.h>
 
@@ -7,129 +7,31 @@
 #include "media/picture.h"
 #include "proto/redact.h"
 #include "request/stream-url.h"
+#include "session/disk.h"
 
 /* How often it is told that streams are tried again. */
 #define RETRIES_TOLD_NS (60 * EG_NS_PER_S)
 
-typedef enum {
-    MEMBER_NONE,
-    MEMBER_OPEN,
-    MEMBER_UPLOADING, /* recorded, or failed, and not all in its store */
-    MEMBER_DRAINED,
-    MEMBER_FAILED,
-    MEMBER_REMOVED, /* drained alone */
-} MemberState;
-
-typedef struct {
-    EgOutputs *owner;
-    EgOutputKind kind;
-    guint output;     /* in the report */
-    char *url;        /* of a stream, as it was given; NULL: none */
-    char *name;       /* of it for people, or the path */
-    bool is_listener; /* of a stream: who wants it comes by themselves */
-    EgSink *sink;
-    bool takes[EG_N_MEDIA];
-    bool takes_pictures; /* raw ones */
-    MemberState state;
-    char *folder; /* of its files, as they were asked for; NULL: it has none */
-    bool is_removing;
-    bool has_started;     /* of a stream: its server has taken it... */
-    gint64 retry_told_ns; /* ...and was lost */
-
-    /* Of one that goes to a store. */
-    bool is_stored;
-    EgFormat format;
-    EgOutputNames keys;
-    GError *error;     /* why its sink has failed: what it has left is uploaded */
-    EgSinkStats stats; /* of a sink that is not there any more */
-} Member;
-
-struct _EgOutputs {
-    EgOutputsParams params;
-    EgOutputsEvents events;
-    gpointer user;
-    EgLoop *loop;
-    EgGraphOutput output; /* with references to the caps */
-    GPtrArray *members;   /* Member */
-    EgUploads *uploads;   /* NULL: nothing goes to a store */
-    EgTimer *end_timer;   /* tells the end if nothing is left to wait for */
-    EgTimer *rest_timer; /* completes what sinks that have failed have left, and tells `recorded` */
-    bool has_told_recorded;
-    GError *upload_error; /* of the first that could not be uploaded */
-    bool is_draining;
-    bool has_ended;    /* drained or failed, all of them */
-    GError *error;     /* of the first that has failed */
-    bool has_manifest; /* it is written, or tried to; nothing is waited for but its upload */
-    bool is_manifest_stored;
-    bool tells_muted; /* one track alone is heard */
-};
-
-static guint count(const EgOutputs *outputs, MemberState state)
+static guint count(const EgOutputs *outputs, EgMemberState state)
 {
     guint n = 0;
     for (guint i = 0; i < outputs->members->len; i++)
-        n += ((const Member *)outputs->members->pdata[i])->state == state;
+        n += ((const EgMember *)outputs->members->pdata[i])->state == state;
     return n;
-}
-
-/* Whose folder has the manifest; the plan's, as streams may have been added. NULL: none is wanted.
- * LiveKit's exception: who looks for files in the backup needs it. */
-static const Member *manifest_member(const EgOutputs *outputs)
-{
-    const Livekit__EgressInfo *info = eg_report_info(outputs->params.report);
-    const EgPlan *plan = outputs->params.plan;
-    for (guint i = 0; i < plan->n_outputs; i++) {
-        const Member *member = outputs->members->pdata[i];
-        bool is_wanted =
-            plan->outputs[i].has_manifest || (member->is_stored && info->backup_storage_used);
-        if (is_wanted && member->folder != NULL && member->state == MEMBER_DRAINED)
-            return member;
-    }
-    return NULL;
-}
-
-/* Beside the files, in one step. It is worth less than these: that it cannot be written is no
- * failure. False: its upload is waited for. */
-static bool write_manifest(EgOutputs *outputs)
-{
-    const EgOutputsParams *params = &outputs->params;
-    if (outputs->has_manifest)
-        return !outputs->is_manifest_stored;
-    const Member *member = manifest_member(outputs);
-    outputs->has_manifest = true;
-    if (member == NULL || params->manifest == NULL)
-        return true;
-    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
-    g_autofree char *json =
-        eg_manifest_to_json(params->manifest, eg_report_info(params->report), now);
-    g_autofree char *name = g_strconcat(params->plan->egress_id, ".json", NULL);
-    bool is_here = strcmp(member->folder, ".") == 0;
-    g_autofree char *path = is_here ? g_strdup(name) : g_build_filename(member->folder, name, NULL);
-    if (member->is_stored) {
-        g_autoptr(GBytes) content = g_bytes_new(json, strlen(json));
-        outputs->is_manifest_stored = true;
-        eg_uploads_add_manifest(outputs->uploads, member->output, path, content);
-        return false;
-    }
-    g_autoptr(GError) error = NULL;
-    if (g_file_set_contents_full(path, json, -1, G_FILE_SET_CONTENTS_CONSISTENT, 0644, &error))
-        eg_report_set_manifest(params->report, path);
-    else
-        eg_warn(params->log, "manifest is not written", EG_STR("error", error->message));
-    return true;
 }
 
 /* When nothing is left to wait for. */
 static void end_if_over(EgOutputs *outputs)
 {
-    if (outputs->has_ended || count(outputs, MEMBER_OPEN) + count(outputs, MEMBER_UPLOADING) > 0 ||
-        !write_manifest(outputs))
+    if (outputs->has_ended ||
+        count(outputs, EG_MEMBER_OPEN) + count(outputs, EG_MEMBER_UPLOADING) > 0 ||
+        !eg_outputs_write_manifest(outputs))
         return;
     outputs->has_ended = true;
     if (outputs->upload_error != NULL)
         outputs->events.failed(outputs->user, outputs->upload_error);
     else if (outputs->is_draining &&
-             count(outputs, MEMBER_DRAINED) + count(outputs, MEMBER_REMOVED) > 0)
+             count(outputs, EG_MEMBER_DRAINED) + count(outputs, EG_MEMBER_REMOVED) > 0)
         outputs->events.drained(outputs->user);
     else
         outputs->events.failed(outputs->user, outputs->error);
@@ -140,7 +42,7 @@ static void on_end_due(gpointer user)
     end_if_over(user);
 }
 
-static void get_stats(const Member *member, EgSinkStats *stats)
+static void get_stats(const EgMember *member, EgSinkStats *stats)
 {
     if (member->sink != NULL)
         eg_sink_get_stats(member->sink, stats);
@@ -148,44 +50,44 @@ static void get_stats(const Member *member, EgSinkStats *stats)
         *stats = member->stats;
 }
 
-static void update_progress(const Member *member)
+static void update_progress(const EgMember *member)
 {
     EgSinkStats stats;
     get_stats(member, &stats);
     eg_report_set_progress(member->owner->params.report, member->output, &stats);
 }
 
-static void on_removed(Member *member)
+static void on_removed(EgMember *member)
 {
     EgOutputs *outputs = member->owner;
-    member->state = MEMBER_REMOVED;
+    member->state = EG_MEMBER_REMOVED;
     update_progress(member);
     eg_report_set_finished(outputs->params.report, member->output, eg_wall_now_ns());
     outputs->events.changed(outputs->user);
-    if (!outputs->is_draining && count(outputs, MEMBER_OPEN) == 0)
+    if (!outputs->is_draining && count(outputs, EG_MEMBER_OPEN) == 0)
         outputs->events.emptied(outputs->user);
 }
 
 static void on_drained(gpointer user)
 {
-    Member *member = user;
+    EgMember *member = user;
     EgOutputs *outputs = member->owner;
-    if (member->state != MEMBER_OPEN)
+    if (member->state != EG_MEMBER_OPEN)
         return;
     if (member->is_removing) {
         on_removed(member);
     } else if (member->is_stored) {
-        member->state = MEMBER_UPLOADING;
+        member->state = EG_MEMBER_UPLOADING;
         eg_uploads_finish(outputs->uploads, member->output);
         eg_timer_set(outputs->rest_timer, 0);
     } else {
-        member->state = MEMBER_DRAINED;
+        member->state = EG_MEMBER_DRAINED;
     }
     if (outputs->is_draining)
         end_if_over(outputs);
 }
 
-static void set_failed(Member *member, const GError *error)
+static void set_failed(EgMember *member, const GError *error)
 {
     EgOutputs *outputs = member->owner;
     const EgOutputsParams *params = &outputs->params;
@@ -198,52 +100,39 @@ static void set_failed(Member *member, const GError *error)
 
 static void on_failed(gpointer user, const GError *error)
 {
-    Member *member = user;
+    EgMember *member = user;
     EgOutputs *outputs = member->owner;
-    if (member->state != MEMBER_OPEN)
+    if (member->state != EG_MEMBER_OPEN)
         return;
     set_failed(member, error);
     if (member->is_stored) {
         /* Its sink goes first: we are in the middle of it. */
-        member->state = MEMBER_UPLOADING;
+        member->state = EG_MEMBER_UPLOADING;
         member->error = g_error_copy(error);
         eg_timer_set(outputs->rest_timer, 0);
         return;
     }
-    member->state = MEMBER_FAILED;
-    if (count(outputs, MEMBER_OPEN) > 0)
+    member->state = EG_MEMBER_FAILED;
+    /* The others may have nothing left but to be uploaded. */
+    eg_timer_set(outputs->rest_timer, 0);
+    if (count(outputs, EG_MEMBER_OPEN) > 0)
         outputs->events.changed(outputs->user);
     else
         end_if_over(outputs);
-    eg_timer_set(outputs->rest_timer, 0);
 }
 
 /* Uploads. */
 
-/* What was written on this machine; a file's result says enough. */
-static void note_file(const Member *member, const char *path, bool is_replaced)
-{
-    const EgManifestFile file = {
-        .kind = member->kind,
-        .output = member->output,
-        .filename = path,
-        .location = path,
-    };
-    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
-    if (member->owner->params.manifest != NULL && member->kind != EG_OUTPUT_FILE && !is_replaced)
-        eg_manifest_add_file(member->owner->params.manifest, &file, now);
-}
-
 static void on_completed(gpointer user, const EgSinkFile *file)
 {
-    const Member *member = user;
+    const EgMember *member = user;
     if (member->is_stored)
         eg_uploads_add(member->owner->uploads, member->output, file);
     else
-        note_file(member, file->path, file->content != NULL);
+        eg_member_note_file(member, file);
 }
 
-static void recover(Member *member)
+static void recover(EgMember *member)
 {
     EgOutputs *outputs = member->owner;
     get_stats(member, &member->stats);
@@ -256,19 +145,19 @@ static void on_rest_due(gpointer user)
 {
     EgOutputs *outputs = user;
     for (guint i = 0; i < outputs->members->len; i++) {
-        Member *member = outputs->members->pdata[i];
-        if (member->state == MEMBER_UPLOADING && member->error != NULL && member->sink != NULL)
+        EgMember *member = outputs->members->pdata[i];
+        if (member->state == EG_MEMBER_UPLOADING && member->error != NULL && member->sink != NULL)
             recover(member);
     }
-    bool is_waiting = count(outputs, MEMBER_UPLOADING) > 0;
+    bool is_waiting = count(outputs, EG_MEMBER_UPLOADING) > 0;
     if (outputs->has_ended || outputs->has_told_recorded || !is_waiting ||
-        count(outputs, MEMBER_OPEN) > 0)
+        count(outputs, EG_MEMBER_OPEN) > 0)
         return;
     outputs->has_told_recorded = true;
-    bool is_well = count(outputs, MEMBER_DRAINED) + count(outputs, MEMBER_REMOVED) > 0;
+    bool is_well = count(outputs, EG_MEMBER_DRAINED) + count(outputs, EG_MEMBER_REMOVED) > 0;
     for (guint i = 0; i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
-        is_well = is_well || (member->state == MEMBER_UPLOADING && member->error == NULL);
+        const EgMember *member = outputs->members->pdata[i];
+        is_well = is_well || (member->state == EG_MEMBER_UPLOADING && member->error == NULL);
     }
     outputs->events.recorded(outputs->user, is_well ? NULL : outputs->error);
 }
@@ -276,28 +165,23 @@ static void on_rest_due(gpointer user)
 static void on_uploaded(gpointer user, guint output, const GError *error)
 {
     EgOutputs *outputs = user;
-    Member *member = outputs->members->pdata[output];
-    bool is_recording = member->state == MEMBER_OPEN;
+    EgMember *member = outputs->members->pdata[output];
+    bool is_recording = member->state == EG_MEMBER_OPEN;
     if (error != NULL) {
         set_failed(member, error);
         if (outputs->upload_error == NULL)
             outputs->upload_error = g_error_copy(error);
     }
-    member->state = error != NULL || member->error != NULL ? MEMBER_FAILED : MEMBER_DRAINED;
-    if (is_recording && count(outputs, MEMBER_OPEN) > 0)
+    member->state = error != NULL || member->error != NULL ? EG_MEMBER_FAILED : EG_MEMBER_DRAINED;
+    if (is_recording && count(outputs, EG_MEMBER_OPEN) > 0)
         outputs->events.changed(outputs->user);
     end_if_over(outputs);
 }
 
 static void on_manifest_uploaded(gpointer user, const char *location, const GError *error)
 {
-    EgOutputs *outputs = user;
-    if (error != NULL)
-        eg_warn(outputs->params.log, "manifest is not uploaded", EG_STR("error", error->message));
-    else
-        eg_report_set_manifest(outputs->params.report, location);
-    outputs->is_manifest_stored = false;
-    end_if_over(outputs);
+    eg_outputs_note_manifest(user, location, error);
+    end_if_over(user);
 }
 
 static const EgUploadsEvents upload_events = {
@@ -308,7 +192,7 @@ static const EgUploadsEvents upload_events = {
 /* Of a stream. */
 static void on_changed(gpointer user)
 {
-    Member *member = user;
+    EgMember *member = user;
     EgOutputs *outputs = member->owner;
     EgSinkStats stats;
     eg_sink_get_stats(member->sink, &stats);
@@ -370,18 +254,17 @@ static bool expand_names(const EgOutputsParams *params, const EgOutput *planned,
 }
 
 /* Where it is written: in the spool if it goes to a store. */
-static bool place(Member *member, EgFormat format, EgOutputNames *names, GError **error)
+static bool place(EgMember *member, EgFormat format, EgOutputNames *names, GError **error)
 {
     EgSpool *spool = member->owner->params.spool;
     if (!member->is_stored)
         return true;
-    member->format = format;
     member->keys = *names;
     eg_output_names_in_spool(&member->keys, spool, member->output, names);
     return eg_output_names_note(&member->keys, format, spool, member->output, error);
 }
 
-static void report_names(const Member *member, const EgOutputNames *names)
+static void report_names(const EgMember *member, const EgOutputNames *names)
 {
     const EgOutputNames *told = member->is_stored ? &member->keys : names;
     const EgReportNames reported = {
@@ -407,7 +290,7 @@ static bool takes_video(EgFormat format, const EgGraphOutput *output)
            eg_format_default_codec(format, EG_MEDIA_VIDEO) != EG_CODEC_NONE;
 }
 
-static bool open_member(Member *member, const EgOutput *planned, GError **error)
+static bool open_member(EgMember *member, const EgOutput *planned, GError **error)
 {
     const EgOutputsParams *params = &member->owner->params;
     const EgGraphOutput *output = &member->owner->output;
@@ -437,10 +320,12 @@ static bool open_member(Member *member, const EgOutput *planned, GError **error)
                                member, error);
     if (member->sink == NULL)
         return false;
-    member->state = MEMBER_OPEN;
+    member->state = EG_MEMBER_OPEN;
     member->takes[EG_MEDIA_AUDIO] = sink.audio != NULL;
     member->takes[EG_MEDIA_VIDEO] = sink.video != NULL;
     member->takes_pictures = pictures != NULL;
+    member->format = format;
+    member->written = g_strdup(names.path != NULL ? names.path : names.prefix);
     if (planned->path_template != NULL) {
         report_names(member, &names);
         member->folder = folder_of(member->is_stored ? &member->keys : &names);
@@ -451,20 +336,20 @@ static bool open_member(Member *member, const EgOutput *planned, GError **error)
 
 static void free_member(gpointer data)
 {
-    Member *member = data;
+    EgMember *member = data;
     eg_sink_free(member->sink);
     g_free(member->url);
     g_free(member->name);
+    g_free(member->written);
     g_free(member->folder);
     eg_output_names_clear(&member->keys);
     g_clear_error(&member->error);
     g_free(member);
 }
 
-/* In the list only when it is open. */
-static Member *add_member(EgOutputs *outputs, const EgOutput *planned, GError **error)
+EgMember *eg_outputs_add(EgOutputs *outputs, const EgOutput *planned, GError **error)
 {
-    Member *member = g_new0(Member, 1);
+    EgMember *member = g_new0(EgMember, 1);
     member->owner = outputs;
     member->kind = planned->kind;
     member->output = outputs->members->len;
@@ -517,7 +402,7 @@ EgOutputs *eg_outputs_new(EgLoop *loop, const EgOutputsParams *params, const EgG
     outputs->tells_muted =
         !eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO) && plan->selection.audio->len == 1;
     for (guint i = 0; i < plan->n_outputs; i++) {
-        if (add_member(outputs, &plan->outputs[i], error) == NULL)
+        if (eg_outputs_add(outputs, &plan->outputs[i], error) == NULL)
             return NULL;
     }
     return g_steal_pointer(&outputs);
@@ -541,8 +426,8 @@ void eg_outputs_free(EgOutputs *outputs)
 void eg_outputs_push(EgOutputs *outputs, EgMedia media, GstBuffer *frame)
 {
     for (guint i = 0; i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
-        if (member->state == MEMBER_OPEN && member->takes[media])
+        const EgMember *member = outputs->members->pdata[i];
+        if (member->state == EG_MEMBER_OPEN && member->takes[media])
             eg_sink_push(member->sink, media, gst_buffer_ref(frame));
     }
     gst_buffer_unref(frame);
@@ -551,8 +436,8 @@ void eg_outputs_push(EgOutputs *outputs, EgMedia media, GstBuffer *frame)
 void eg_outputs_push_picture(EgOutputs *outputs, GstBuffer *picture)
 {
     for (guint i = 0; i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
-        if (member->state == MEMBER_OPEN && member->takes_pictures)
+        const EgMember *member = outputs->members->pdata[i];
+        if (member->state == EG_MEMBER_OPEN && member->takes_pictures)
             eg_sink_push_picture(member->sink, gst_buffer_ref(picture));
     }
     gst_buffer_unref(picture);
@@ -561,115 +446,39 @@ void eg_outputs_push_picture(EgOutputs *outputs, GstBuffer *picture)
 void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted)
 {
     for (guint i = 0; outputs->tells_muted && i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
+        const EgMember *member = outputs->members->pdata[i];
         if (member->sink == NULL)
             continue;
         eg_sink_set_muted(member->sink, is_muted, eg_now_ns() - outputs->output.origin_ns);
     }
 }
 
-/* Of those that have not ended; by its URL as it was given, or as it is shown. */
-static Member *find_stream(const EgOutputs *outputs, const char *url)
-{
-    for (guint i = 0; i < outputs->members->len; i++) {
-        Member *member = outputs->members->pdata[i];
-        if (member->url != NULL && member->state == MEMBER_OPEN && !member->is_removing &&
-            (strcmp(member->url, url) == 0 || strcmp(member->name, url) == 0))
-            return member;
-    }
-    return NULL;
-}
-
-bool eg_outputs_add_stream(EgOutputs *outputs, const char *url, GError **error)
-{
-    eg_loop_assert_owner(outputs->loop);
-    g_autoptr(EgStreamUrl) parsed = eg_stream_url_parse(url, error);
-    if (parsed == NULL)
-        return false;
-    const EgOutput planned = {
-        .kind = EG_OUTPUT_STREAM, .format = parsed->format, .url = (char *)url};
-    if (find_stream(outputs, url) != NULL) {
-        g_autofree char *shown = eg_redact_url(url);
-        eg_error_set(error, EG_ERROR_ALREADY_EXISTS, EG_BLAME_REQUEST, "stream %s is there already",
-                     shown);
-        return false;
-    }
-    if (add_member(outputs, &planned, error) == NULL)
-        return false;
-    eg_report_add_stream(outputs->params.report, &planned, eg_wall_now_ns());
-    return true;
-}
-
-bool eg_outputs_remove_stream(EgOutputs *outputs, const char *url, GError **error)
-{
-    eg_loop_assert_owner(outputs->loop);
-    Member *member = find_stream(outputs, url);
-    if (member == NULL) {
-        g_autofree char *shown = eg_redact_url(url);
-        eg_error_set(error, EG_ERROR_NOT_FOUND, EG_BLAME_REQUEST, "stream %s not found", shown);
-        return false;
-    }
-    member->is_removing = true;
-    eg_sink_drain(member->sink);
-    return true;
-}
-
-bool eg_outputs_are_connecting(const EgOutputs *outputs)
-{
-    for (guint i = 0; i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
-        if (member->kind == EG_OUTPUT_STREAM && member->state == MEMBER_OPEN &&
-            !member->has_started && !member->is_listener)
-            return true;
-    }
-    return false;
-}
-
-static char *describe_stream(const Member *member)
-{
-    EgSinkStats stats;
-    if (member->state != MEMBER_OPEN)
-        return g_strdup(member->state == MEMBER_FAILED ? "failed" : "ended");
-    eg_sink_get_stats(member->sink, &stats);
-    GString *text = g_string_new("connecting");
-    if (stats.is_connected)
-        g_string_assign(text, "live");
-    else if (stats.started_ns != 0)
-        g_string_assign(text, "lost, trying again");
-    if (stats.dropped_frames > 0)
-        g_string_append_printf(text, ", %" G_GUINT64_FORMAT " frames left out",
-                               stats.dropped_frames);
-    return g_string_free(text, FALSE);
-}
-
-GPtrArray *eg_outputs_describe(const EgOutputs *outputs)
-{
-    bool has_streams = false;
-    GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
-    for (guint i = 0; i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
-        g_autofree char *state =
-            member->kind == EG_OUTPUT_STREAM
-                ? describe_stream(member)
-                : g_strdup(member->state == MEMBER_FAILED ? "failed" : "recording");
-        has_streams = has_streams || member->kind == EG_OUTPUT_STREAM;
-        g_ptr_array_add(lines, g_strdup_printf("%s: %s", member->name, state));
-    }
-    if (!has_streams)
-        g_clear_pointer(&lines, g_ptr_array_unref);
-    return lines;
-}
-
 void eg_outputs_drain(EgOutputs *outputs)
 {
     outputs->is_draining = true;
     for (guint i = 0; i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
-        if (member->state == MEMBER_OPEN)
+        const EgMember *member = outputs->members->pdata[i];
+        if (member->state == EG_MEMBER_OPEN)
             eg_sink_drain(member->sink);
     }
-    if (count(outputs, MEMBER_OPEN) == 0)
+    if (count(outputs, EG_MEMBER_OPEN) == 0)
         eg_timer_set(outputs->end_timer, 0);
+}
+
+bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error)
+{
+    for (guint i = 0; i < outputs->members->len; i++) {
+        const EgMember *member = outputs->members->pdata[i];
+        EgSinkStats stats;
+        if (member->state != EG_MEMBER_OPEN || member->written == NULL)
+            continue;
+        get_stats(member, &stats);
+        /* An MP4 is copied when it is finished. */
+        guint64 copy_bytes = member->format == EG_FORMAT_MP4 ? stats.size_bytes : 0;
+        if (!eg_disk_check(member->written, outputs->params.config, copy_bytes, error))
+            return false;
+    }
+    return true;
 }
 
 void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats)
@@ -683,7 +492,7 @@ void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats)
 {
     *stats = (EgSinkStats){0};
     for (guint i = 0; i < outputs->members->len; i++) {
-        const Member *member = outputs->members->pdata[i];
+        const EgMember *member = outputs->members->pdata[i];
         EgSinkStats one;
         get_stats(member, &one);
         eg_report_set_progress(outputs->params.report, member->output, &one);

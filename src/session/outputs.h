@@ -68,6 +68,9 @@ GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
 /* Then `drained` or `failed`. One that fails ends alone, and is reported. */
 void eg_outputs_drain(EgOutputs *outputs);
 
+/* Whether the disks that are recorded to have room to go on, and to finish what there is. */
+bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error);
+
 /* Of what is uploaded; nothing without a spool. */
 void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats);
 

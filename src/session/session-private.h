@@ -37,7 +37,7 @@ struct _EgSession {
     gint64 origin_ns; /* monotonic; of the recording's first media */
     EgTimer *limit_timer;
     EgTimer *watch_timer; /* looks how much is skipped */
-    EgTimer *size_timer;  /* looks whether the file has become too large */
+    EgTimer *size_timer;  /* looks whether the file has become too large, or the disk is full */
     EgTimer *end_timer;   /* carries an end out of the callback that told it */
     EgTimer *drain_timer; /* the deadline of ENDING */
     EgTimer *ended_timer; /* tells `ended` */
@@ -61,5 +61,15 @@ void eg_session_end_soon(EgSession *session, EgEndReason reason, const GError *e
 /* Something has changed that the report says of an output; `user` is the session. */
 void eg_session_outputs_changed(gpointer user);
 
-/* When the source has been found. */
+/* In session-spool.c. Makes the spool if something goes to a store. */
+bool eg_session_open_spool(EgSession *session, GError **error);
+
+/* Keeps how the egress is, or will have ended, in the spool. */
+void eg_session_note(EgSession *session, const Livekit__EgressInfo *info,
+                     Egress__SpoolRecord__RecordCase kind);
+
+/* In session.c. */
+extern const EgGraphEvents eg_session_graph_events;
+
+/* In session-graph.c: when the source has been found. */
 bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error);

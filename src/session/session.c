@@ -1,8 +1,6 @@
 /* One egress: the state machine and what hangs on its transitions. */
 #include "session/session-private.h"
 
-#include <math.h>
-
 #include "base/error.h"
 #include "base/time.h"
 #include "media/gst-util.h"
@@ -12,15 +10,11 @@
  * time to finish an MP4 (a copy of the file) is not counted. */
 #define DRAIN_NS (30 * EG_NS_PER_S)
 
-/* How often the size of the file is looked at, if it is limited. */
+/* How often the size of the file is looked at, if it is limited, and the room that there is. */
 #define SIZE_INTERVAL_NS EG_NS_PER_S
 
 /* How often it is looked how much is skipped. */
 #define WATCH_INTERVAL_NS EG_NS_PER_S
-
-/* Of the Opus that sound becomes which no container takes as it is. */
-#define SPEECH_BITRATE_BPS 64000
-#define OPUS_RATE_HZ       48000
 
 static const struct {
     const char *name;
@@ -67,18 +61,6 @@ static const char *path_of(const EgSession *session, bool as_it_is)
     return NULL;
 }
 
-/* For whoever has to go on when this process dies. */
-static void note_info(EgSession *session, const Livekit__EgressInfo *info,
-                      Egress__SpoolRecord__RecordCase kind)
-{
-    g_autoptr(GError) error = NULL;
-    Egress__SpoolRecord record = EGRESS__SPOOL_RECORD__INIT;
-    record.record_case = kind;
-    record.info = (Livekit__EgressInfo *)info; /* the others are the same type, in a union */
-    if (!eg_spool_note(session->spool, &record, false, &error))
-        eg_warn(session->log, "state of the egress is not kept", EG_STR("error", error->message));
-}
-
 /* The one place where the state changes. */
 static void advance(EgSession *session, EgSessionState next)
 {
@@ -90,9 +72,9 @@ static void advance(EgSession *session, EgSessionState next)
     if (states[next].is_final)
         eg_timer_set(session->ended_timer, 0);
     if (session->spool != NULL)
-        note_info(session, eg_report_info(session->report),
-                  states[next].is_final ? EGRESS__SPOOL_RECORD__RECORD_FINAL
-                                        : EGRESS__SPOOL_RECORD__RECORD_INFO);
+        eg_session_note(session, eg_report_info(session->report),
+                        states[next].is_final ? EGRESS__SPOOL_RECORD__RECORD_FINAL
+                                              : EGRESS__SPOOL_RECORD__RECORD_INFO);
     session->events.changed(session->user, next);
 }
 
@@ -232,13 +214,32 @@ static void on_limit_due(gpointer user)
     begin_ending(session, session->limit_reason, session->origin_ns + session->limit_ns);
 }
 
+static bool is_too_large(EgSession *session)
+{
+    EgSinkStats stats;
+    if (session->plan->limit_size_bytes == 0)
+        return false;
+    eg_outputs_get_stats(session->outputs, &stats);
+    return stats.size_bytes >= (guint64)session->plan->limit_size_bytes;
+}
+
+/* Before the disk is full, while everything can still be finished in order. */
+static void end_for_disk(EgSession *session, const GError *error)
+{
+    eg_warn(session->log, "recording ends", EG_STR("error", error->message));
+    if (session->config->fails_on_full_disk && session->error == NULL)
+        session->error = g_error_copy(error);
+    begin_ending(session, session->error != NULL ? EG_END_FAILURE : EG_END_LIMIT, eg_now_ns());
+}
+
 static void on_size_due(gpointer user)
 {
     EgSession *session = user;
-    EgSinkStats stats;
-    eg_outputs_get_stats(session->outputs, &stats);
-    if (stats.size_bytes >= (guint64)session->plan->limit_size_bytes)
+    g_autoptr(GError) error = NULL;
+    if (is_too_large(session))
         begin_ending(session, EG_END_LIMIT, eg_now_ns());
+    else if (!eg_outputs_check_disks(session->outputs, &error))
+        end_for_disk(session, error);
     else
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
 }
@@ -305,7 +306,7 @@ static void on_outputs_recorded(gpointer user, const GError *error)
         eg_report_new_from_info(eg_report_info(session->report), session->plan);
     eg_report_set_ended(recorded, states[final_state(session)].status, session->end_reason,
                         session->error, eg_wall_now_ns());
-    note_info(session, eg_report_info(recorded), EGRESS__SPOOL_RECORD__RECORD_RECORDED);
+    eg_session_note(session, eg_report_info(recorded), EGRESS__SPOOL_RECORD__RECORD_RECORDED);
 }
 
 static void on_outputs_emptied(gpointer user)
@@ -368,7 +369,7 @@ static void on_ready(gpointer user, const EgGraphOutput *output)
         eg_graph_set_end(session->graph, session->origin_ns + session->limit_ns);
         eg_timer_set(session->limit_timer, session->origin_ns + session->limit_ns);
     }
-    if (session->plan->limit_size_bytes > 0)
+    if (session->plan->limit_size_bytes > 0 || session->config->min_free_disk_bytes > 0)
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
     advance(session, EG_SESSION_ACTIVE);
 }
@@ -421,7 +422,7 @@ static void on_graph_failed(gpointer user, const GError *error)
         begin_ending(session, EG_END_FAILURE, eg_now_ns());
 }
 
-static const EgGraphEvents graph_events = {
+const EgGraphEvents eg_session_graph_events = {
     .ready = on_ready,
     .frame = on_frame,
     .picture = on_picture,
@@ -429,51 +430,6 @@ static const EgGraphEvents graph_events = {
     .drained = on_graph_drained,
     .failed = on_graph_failed,
 };
-
-/* What no container takes as it is (telephone codecs) is encoded after all. */
-static void adapt(EgGraphParams *params, const EgPublication *publication)
-{
-    if (params->processing != EG_PROCESSING_PASSTHROUGH || publication == NULL ||
-        publication->media != EG_MEDIA_AUDIO || publication->codec == EG_CODEC_NONE ||
-        eg_format_for_codecs(publication->codec, EG_CODEC_NONE) != EG_FORMAT_NONE)
-        return;
-    params->processing = EG_PROCESSING_ENCODE;
-    params->audio = (EgAudioEncoding){
-        .codec = EG_CODEC_OPUS,
-        .bitrate_bps = SPEECH_BITRATE_BPS,
-        .rate_hz = OPUS_RATE_HZ,
-        .channels = 2,
-    };
-}
-
-static bool wants_pictures(const EgPlan *plan)
-{
-    for (guint i = 0; i < plan->n_outputs; i++) {
-        if (plan->outputs[i].kind == EG_OUTPUT_IMAGES)
-            return true;
-    }
-    return false;
-}
-
-bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GError **error)
-{
-    const EgPlan *plan = session->plan;
-    EgGraphParams params = {
-        .processing = plan->processing,
-        .video = plan->video,
-        .audio = plan->audio,
-        .wants_pictures = wants_pictures(plan),
-        .video_threads = session->config->video_encoder_threads,
-        .key_frame_interval_ns = llrint(plan->video.key_frame_interval_s * (double)EG_NS_PER_S),
-        .latency_ns = plan->latency_ns,
-        .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),
-        .may_have_video = eg_selection_is_open(&plan->selection, EG_MEDIA_VIDEO),
-    };
-    adapt(&params, facts->publication);
-    session->graph =
-        eg_graph_new(session->loop, &params, session->log, &graph_events, session, error);
-    return session->graph != NULL;
-}
 
 EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
                           const EgSessionEvents *events, gpointer user)
@@ -536,23 +492,6 @@ static bool make_token(const EgSession *session, char **token, GError **error)
     return *token != NULL;
 }
 
-static bool open_spool(EgSession *session, GError **error)
-{
-    bool is_needed = false;
-    for (guint i = 0; i < session->plan->n_outputs; i++)
-        is_needed = is_needed || session->plan->outputs[i].storage != NULL;
-    if (!is_needed)
-        return true;
-    const EgSpoolParams params = {
-        .root = session->spool_root,
-        .owner = session->spool_owner,
-        .request = session->request,
-        .requested_ns = session->requested_ns,
-    };
-    session->spool = eg_spool_new(&params, error);
-    return session->spool != NULL;
-}
-
 bool eg_session_start(EgSession *session, GError **error)
 {
     eg_loop_assert_owner(session->loop);
@@ -561,7 +500,7 @@ bool eg_session_start(EgSession *session, GError **error)
     for (guint i = 0; i < plan->warnings->len; i++)
         eg_warn(session->log, plan->warnings->pdata[i]);
     if ((plan->room_name != NULL && !make_token(session, &token, error)) ||
-        !open_spool(session, error))
+        !eg_session_open_spool(session, error))
         return false;
     const EgSourceParams source = {
         .loop = session->loop,

@@ -344,6 +344,14 @@ void eg_spool_remove(const char *folder)
     eg_folder_remove(folder);
 }
 
+bool eg_spool_remove_if_empty(const char *folder)
+{
+    if (eg_spool_is_in_use(folder) || eg_spool_has_files(folder))
+        return false;
+    eg_spool_remove(folder);
+    return true;
+}
+
 static void remove_unfinished(const char *path)
 {
     GStatBuf status;

@@ -79,6 +79,9 @@ char *eg_spool_owner(const char *folder);    /* a new string; NULL: nobody knows
 bool eg_spool_set_owner(const char *folder, const char *owner, GError **error);
 void eg_spool_remove(const char *folder);
 
+/* If nobody has it, and nothing in it is left to be uploaded. */
+bool eg_spool_remove_if_empty(const char *folder);
+
 /* Held by whoever looks for folders to take over; waits for others, who do not take long. A
  * descriptor, or -1: there is no such root. */
 int eg_spool_lock_root(const char *root);

@@ -1,69 +1,16 @@
-#include "storage/uploader.h"
+#include "storage/uploader-private.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/time.h"
-#include "storage/upload.h"
-
-/* As errors name the kinds of stores. */
-static const char *const labels[EG_N_STORES] = {
-    [EG_STORE_NONE] = "",   [EG_STORE_LOCAL] = "Local", [EG_STORE_S3] = "S3",
-    [EG_STORE_GCS] = "GCP", [EG_STORE_AZURE] = "Azure", [EG_STORE_ALIOSS] = "AliOSS",
-};
-
-/* One store, of whichever outputs use it. */
-typedef struct {
-    EgStorage *storage;
-    EgStore *store; /* NULL until it is opened */
-    bool is_opening;
-    bool is_down; /* the last call has failed */
-    EgUploadRetry open_retry;
-    gint64 not_before_ns;
-    GError *open_error; /* for good */
-    GError *failure;    /* why whoever has a backup uses that; NULL: it has not come to that */
-} Target;
-
-typedef struct {
-    EgUploadTarget targets;
-    bool is_finishing;
-    bool is_finished;
-    GError *error;
-    GPtrArray *snapshots; /* char *: paths of what is replaced, which goes at the end */
-} Output;
-
-typedef struct {
-    EgUpload *upload;
-    bool is_snapshot;
-    bool uses_backup;
-    gint64 first_ns; /* when it was tried first; EG_TIME_NONE: not yet */
-    gint64 next_ns;
-    EgUploadRetry retry;
-    GError *primary_error; /* why it uses the backup */
-} Object;
-
-struct _EgUploader {
-    EgLoop *loop;
-    EgUploaderParams params;
-    EgUploaderEvents events;
-    gpointer user;
-    EgUploadCalls *calls; /* NULL until there is one */
-    guint n_running;
-    GArray *outputs;    /* Output */
-    GPtrArray *targets; /* Target */
-    GPtrArray *objects; /* Object, in the order of their coming */
-    guint64 order;
-    EgTimer *timer;
-    guint64 stored_bytes; /* of objects that are gone from the list */
-    bool has_used_backup;
-};
 
 /* Parts. */
 
 static void free_target(gpointer data)
 {
-    Target *target = data;
+    EgUploaderTarget *target = data;
     eg_store_free(target->store);
     eg_storage_unref(target->storage);
     g_clear_error(&target->open_error);
@@ -73,7 +20,7 @@ static void free_target(gpointer data)
 
 static void free_object(gpointer data)
 {
-    Object *object = data;
+    EgUploaderObject *object = data;
     eg_upload_free(object->upload);
     g_clear_error(&object->primary_error);
     g_free(object);
@@ -81,101 +28,26 @@ static void free_object(gpointer data)
 
 static void clear_output(gpointer data)
 {
-    Output *output = data;
+    EgUploaderOutput *output = data;
     eg_storage_unref(output->targets.storage);
     eg_storage_unref(output->targets.backup);
     g_clear_error(&output->error);
     g_ptr_array_unref(output->snapshots);
 }
 
-static Output *output_of(const EgUploader *uploader, guint output)
-{
-    g_assert(output < uploader->outputs->len);
-    return &g_array_index(uploader->outputs, Output, output);
-}
-
-static Target *target_for(EgUploader *uploader, EgStorage *storage)
-{
-    for (guint i = 0; i < uploader->targets->len; i++) {
-        Target *target = uploader->targets->pdata[i];
-        if (target->storage == storage)
-            return target;
-    }
-    Target *target = g_new0(Target, 1);
-    target->storage = eg_storage_ref(storage);
-    g_ptr_array_add(uploader->targets, target);
-    return target;
-}
-
-static Target *target_of(EgUploader *uploader, const Object *object)
-{
-    const EgUploadTarget *targets =
-        &output_of(uploader, eg_upload_params(object->upload)->output)->targets;
-    return target_for(uploader, object->uses_backup ? targets->backup : targets->storage);
-}
-
-/* The prefix of the local disk is the folder itself, and the store's matter. */
-static char *key_in_store(const EgStorage *storage, const char *name)
-{
-    const char *prefix = storage->prefix != NULL ? storage->prefix : "";
-    prefix += strspn(prefix, "/");
-    gsize length = strlen(prefix);
-    while (length > 0 && prefix[length - 1] == '/')
-        length--;
-    if (storage->kind == EG_STORE_LOCAL || length == 0)
-        return g_strdup(name);
-    return g_strdup_printf("%.*s/%s", (int)length, prefix, name);
-}
-
 /* Ends. */
-
-static void drop_objects(EgUploader *uploader, guint output)
-{
-    for (guint i = uploader->objects->len; i > 0; i--) {
-        const Object *object = uploader->objects->pdata[i - 1];
-        if (eg_upload_params(object->upload)->output == output)
-            g_ptr_array_remove_index(uploader->objects, i - 1);
-    }
-}
-
-static void note_given_up(EgUploader *uploader, guint output, const GError *error)
-{
-    Egress__SpoolGivenUp given_up = EGRESS__SPOOL_GIVEN_UP__INIT;
-    Egress__SpoolRecord record = EGRESS__SPOOL_RECORD__INIT;
-    given_up.output = output;
-    given_up.error = error->message;
-    record.record_case = EGRESS__SPOOL_RECORD__RECORD_GIVEN_UP;
-    record.given_up = &given_up;
-    eg_spool_note(uploader->params.spool, &record, false, NULL);
-    eg_error_log(uploader->params.log, "upload failed; the next start of the service tries again",
-                 EG_INT("output", output), EG_STR("error", error->message),
-                 EG_STR("folder", eg_spool_folder(uploader->params.spool)));
-}
-
-/* Takes the error. */
-static void fail_output(EgUploader *uploader, guint index, GError *error)
-{
-    Output *output = output_of(uploader, index);
-    drop_objects(uploader, index);
-    if (output->error != NULL) {
-        g_error_free(error);
-        return;
-    }
-    output->error = error;
-    note_given_up(uploader, index, error);
-}
 
 static bool has_objects(const EgUploader *uploader, guint output)
 {
     for (guint i = 0; i < uploader->objects->len; i++) {
-        const Object *object = uploader->objects->pdata[i];
+        const EgUploaderObject *object = uploader->objects->pdata[i];
         if (eg_upload_params(object->upload)->output == output)
             return true;
     }
     return false;
 }
 
-static void remove_snapshots(Output *output)
+static void remove_snapshots(EgUploaderOutput *output)
 {
     for (guint i = 0; i < output->snapshots->len; i++)
         g_unlink(output->snapshots->pdata[i]);
@@ -186,7 +58,7 @@ static void remove_snapshots(Output *output)
 static void tell_finished(EgUploader *uploader)
 {
     for (guint i = 0; i < uploader->outputs->len; i++) {
-        Output *output = output_of(uploader, i);
+        EgUploaderOutput *output = eg_uploader_output(uploader, i);
         if (output->is_finished ||
             (output->error == NULL && (!output->is_finishing || has_objects(uploader, i))))
             continue;
@@ -199,127 +71,7 @@ static void tell_finished(EgUploader *uploader)
     }
 }
 
-/* What becomes of a failure. */
-
-static EgUploadPolicy policy_of(const EgUploader *uploader, const EgStorage *storage,
-                                bool has_backup)
-{
-    return (EgUploadPolicy){
-        .max_attempts = storage->max_attempts,
-        .min_delay_ns = storage->min_retry_delay_ns,
-        .max_delay_ns = storage->max_retry_delay_ns,
-        .patience_ns = uploader->params.patience_ns,
-        .has_backup = has_backup,
-    };
-}
-
-static GError *describe_failure(const Target *target, const GError *cause)
-{
-    GError *error = NULL;
-    eg_error_set(&error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_DESTINATION, "%s upload failed: %s",
-                 labels[target->storage->kind], cause->message);
-    return error;
-}
-
-static bool has_backup(const EgUploader *uploader, const Object *object)
-{
-    guint output = eg_upload_params(object->upload)->output;
-    return !object->uses_backup && output_of(uploader, output)->targets.backup != NULL;
-}
-
-static void give_parts_up(EgUploader *uploader, const Object *object, Target *target)
-{
-    const char *begun = eg_upload_begun(object->upload);
-    if (begun == NULL || target->store == NULL)
-        return;
-    EgUploadCall *call = eg_upload_call_new(EG_UPLOAD_ABORT);
-    call->storage = eg_storage_ref(target->storage);
-    call->store = target->store;
-    call->key = key_in_store(target->storage, eg_upload_params(object->upload)->name);
-    call->upload = g_strdup(begun);
-    uploader->n_running++;
-    eg_upload_calls_make(uploader->calls, call);
-}
-
-static void use_backup(EgUploader *uploader, Object *object, const GError *error)
-{
-    Target *target = target_of(uploader, object);
-    if (target->failure == NULL) {
-        eg_warn(uploader->params.log, "the backup storage takes over",
-                EG_STR("error", error->message));
-        target->failure = g_error_copy(error);
-    }
-    give_parts_up(uploader, object, target);
-    eg_upload_restart(object->upload);
-    object->uses_backup = true;
-    object->retry = (EgUploadRetry){0};
-    object->next_ns = 0;
-    g_clear_error(&object->primary_error);
-    object->primary_error = describe_failure(target, error);
-}
-
-/* Nothing more can be done with this store. */
-static void give_up(EgUploader *uploader, Object *object, const GError *cause)
-{
-    if (has_backup(uploader, object)) {
-        use_backup(uploader, object, cause);
-        return;
-    }
-    g_autoptr(GError) own = describe_failure(target_of(uploader, object), cause);
-    GError *error = NULL;
-    if (object->primary_error != NULL)
-        eg_error_set(&error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_DESTINATION,
-                     "primary: %s\nbackup: %s", object->primary_error->message, own->message);
-    else
-        error = g_steal_pointer(&own);
-    fail_output(uploader, eg_upload_params(object->upload)->output, error);
-}
-
-static void note_down(const EgUploader *uploader, Target *target, const GError *error)
-{
-    if (!target->is_down)
-        eg_warn(uploader->params.log, "storage does not take what is uploaded, trying again",
-                EG_STR("storage", eg_store_kind_name(target->storage->kind)),
-                EG_STR("error", error->message));
-    target->is_down = true;
-}
-
-static void note_up(const EgUploader *uploader, Target *target)
-{
-    if (target->is_down)
-        eg_info(uploader->params.log, "storage takes uploads again",
-                EG_STR("storage", eg_store_kind_name(target->storage->kind)));
-    target->is_down = false;
-}
-
-static void on_failed(EgUploader *uploader, Object *object, const EgUploadCall *call)
-{
-    Target *target = target_of(uploader, object);
-    gint64 now_ns = eg_now_ns();
-    if (!eg_error_is_retryable(call->error)) {
-        if (eg_upload_may_restart(object->upload) && call->kind != EG_UPLOAD_BEGIN)
-            eg_upload_restart(object->upload);
-        else
-            give_up(uploader, object, call->error);
-        return;
-    }
-    note_down(uploader, target, call->error);
-    bool may_change = has_backup(uploader, object);
-    EgUploadPolicy policy = policy_of(uploader, target->storage, may_change);
-    gint64 retry_after_ns = eg_store_retry_after_ns(call->error);
-    gint64 next_ns = eg_upload_retry_failed(&object->retry, &policy, call->began_ns, retry_after_ns,
-                                            g_random_double(), now_ns);
-    if (next_ns == EG_TIME_NONE || (may_change && target->failure != NULL)) {
-        give_up(uploader, object, call->error);
-        return;
-    }
-    object->next_ns = next_ns;
-    /* Who wants to be left alone is, by all. */
-    if (retry_after_ns > 0)
-        target->not_before_ns = MAX(target->not_before_ns, next_ns);
-}
-
-static void on_stored(EgUploader *uploader, Object *object, const EgUploadCall *call)
+static void on_stored(EgUploader *uploader, EgUploaderObject *object, const EgUploadCall *call)
 {
     const EgUploaded stored = {
         .output = call->output,
@@ -338,10 +90,10 @@ static void on_stored(EgUploader *uploader, Object *object, const EgUploadCall *
 }
 
 /* NULL: it was dropped meanwhile. */
-static Object *find_object(const EgUploader *uploader, guint64 order)
+static EgUploaderObject *find_object(const EgUploader *uploader, guint64 order)
 {
     for (guint i = 0; i < uploader->objects->len; i++) {
-        Object *object = uploader->objects->pdata[i];
+        EgUploaderObject *object = uploader->objects->pdata[i];
         if (eg_upload_params(object->upload)->order == order)
             return object;
     }
@@ -350,20 +102,20 @@ static Object *find_object(const EgUploader *uploader, guint64 order)
 
 static void on_object_done(EgUploader *uploader, EgUploadCall *call)
 {
-    Object *object = find_object(uploader, call->order);
+    EgUploaderObject *object = find_object(uploader, call->order);
     if (call->kind == EG_UPLOAD_ABORT || object == NULL)
         return;
     switch (eg_upload_done(object->upload, call)) {
     case EG_UPLOAD_STEP_DONE:
         eg_upload_retry_succeeded(&object->retry);
-        note_up(uploader, target_of(uploader, object));
+        eg_uploader_note_up(uploader, eg_uploader_target(uploader, object));
         break;
     case EG_UPLOAD_STEP_STORED:
-        note_up(uploader, target_of(uploader, object));
+        eg_uploader_note_up(uploader, eg_uploader_target(uploader, object));
         on_stored(uploader, object, call);
         break;
     case EG_UPLOAD_STEP_FAILED:
-        on_failed(uploader, object, call);
+        eg_uploader_failed(uploader, object, call);
         break;
     case EG_UPLOAD_STEP_NONE:
     default:
@@ -371,54 +123,16 @@ static void on_object_done(EgUploader *uploader, EgUploadCall *call)
     }
 }
 
-/* Stores. */
-
-static void open_target(EgUploader *uploader, Target *target)
-{
-    EgUploadCall *call = eg_upload_call_new(EG_UPLOAD_OPEN);
-    call->storage = eg_storage_ref(target->storage);
-    call->opener = uploader->params.opener;
-    call->log = uploader->params.log;
-    call->owner = target;
-    target->is_opening = true;
-    uploader->n_running++;
-    eg_upload_calls_make(uploader->calls, call);
-}
-
-static void on_opened(EgUploader *uploader, EgUploadCall *call)
-{
-    Target *target = call->owner;
-    target->is_opening = false;
-    if (call->error == NULL) {
-        target->store = g_steal_pointer(&call->opened);
-        note_up(uploader, target);
-        return;
-    }
-    EgUploadPolicy policy = policy_of(uploader, target->storage, false);
-    gint64 next_ns = EG_TIME_NONE;
-    if (eg_error_is_retryable(call->error))
-        next_ns = eg_upload_retry_failed(&target->open_retry, &policy, call->began_ns,
-                                         eg_store_retry_after_ns(call->error), g_random_double(),
-                                         eg_now_ns());
-    note_down(uploader, target, call->error);
-    target->not_before_ns = next_ns;
-    /* Whoever has no backup goes on asking. */
-    if (target->open_retry.attempts >= target->storage->max_attempts && target->failure == NULL)
-        target->failure = g_error_copy(call->error);
-    if (next_ns == EG_TIME_NONE)
-        target->open_error = g_steal_pointer(&call->error);
-}
-
 /* What next. */
 
 /* What is replaced is uploaded after all that it may name, and after what it replaces. */
-static bool must_wait(const EgUploader *uploader, const Object *object)
+static bool must_wait(const EgUploader *uploader, const EgUploaderObject *object)
 {
     const EgUploadParams *own = eg_upload_params(object->upload);
     if (!object->is_snapshot)
         return false;
     for (guint i = 0; i < uploader->objects->len; i++) {
-        const Object *other = uploader->objects->pdata[i];
+        const EgUploaderObject *other = uploader->objects->pdata[i];
         const EgUploadParams *params = eg_upload_params(other->upload);
         if (params->order < own->order && params->output == own->output &&
             (!other->is_snapshot || strcmp(params->name, own->name) == 0))
@@ -436,14 +150,14 @@ typedef enum {
 } Next;
 
 /* Wakes at `*wake_ns` if it is only time that is missing. */
-static Next next_of(EgUploader *uploader, Object *object, gint64 now_ns, gint64 *wake_ns)
+static Next next_of(EgUploader *uploader, EgUploaderObject *object, gint64 now_ns, gint64 *wake_ns)
 {
     if (must_wait(uploader, object))
         return NEXT_NOTHING;
-    Target *target = target_of(uploader, object);
+    EgUploaderTarget *target = eg_uploader_target(uploader, object);
     if (target->open_error != NULL)
         return NEXT_GIVE_UP;
-    if (target->failure != NULL && has_backup(uploader, object))
+    if (target->failure != NULL && eg_uploader_has_backup(uploader, object))
         return eg_upload_running(object->upload) == 0 ? NEXT_GIVE_UP : NEXT_NOTHING;
     gint64 due_ns = MAX(object->next_ns, target->not_before_ns);
     if (due_ns > now_ns) {
@@ -458,41 +172,41 @@ static Next next_of(EgUploader *uploader, Object *object, gint64 now_ns, gint64 
     return is_part ? NEXT_PART : NEXT_CALL;
 }
 
-static void start_call(EgUploader *uploader, Object *object)
+static void start_call(EgUploader *uploader, EgUploaderObject *object)
 {
-    Target *target = target_of(uploader, object);
+    EgUploaderTarget *target = eg_uploader_target(uploader, object);
     EgUploadCall *call = eg_upload_next(object->upload, eg_store_limits(target->store));
     call->storage = eg_storage_ref(target->storage);
     call->store = target->store;
     call->spool = uploader->params.spool;
     call->log = uploader->params.log;
     call->is_backup = object->uses_backup;
-    call->key = key_in_store(target->storage, call->name);
+    call->key = eg_uploader_key(target->storage, call->name);
     if (object->first_ns == EG_TIME_NONE)
         object->first_ns = eg_now_ns();
     uploader->n_running++;
     eg_upload_calls_make(uploader->calls, call);
 }
 
-static void act(EgUploader *uploader, Object *object, Next next)
+static void act(EgUploader *uploader, EgUploaderObject *object, Next next)
 {
-    Target *target = target_of(uploader, object);
+    EgUploaderTarget *target = eg_uploader_target(uploader, object);
     if (next == NEXT_OPEN)
-        open_target(uploader, target);
+        eg_uploader_open(uploader, target);
     else if (next == NEXT_CALL || next == NEXT_PART)
         start_call(uploader, object);
     else
-        give_up(uploader, object,
-                target->open_error != NULL ? target->open_error : target->failure);
+        eg_uploader_give_up(uploader, object,
+                            target->open_error != NULL ? target->open_error : target->failure);
 }
 
 /* Small calls first: what a long file takes its time for holds up nobody. */
 static bool start_one(EgUploader *uploader, gint64 *wake_ns)
 {
     gint64 now_ns = eg_now_ns();
-    Object *part = NULL;
+    EgUploaderObject *part = NULL;
     for (guint i = 0; i < uploader->objects->len; i++) {
-        Object *object = uploader->objects->pdata[i];
+        EgUploaderObject *object = uploader->objects->pdata[i];
         Next next = next_of(uploader, object, now_ns, wake_ns);
         if (next == NEXT_PART && part == NULL)
             part = object;
@@ -527,7 +241,7 @@ static void on_call_done(gpointer user, EgUploadCall *call)
     g_autoptr(EgUploadCall) own = call;
     uploader->n_running--;
     if (call->kind == EG_UPLOAD_OPEN)
-        on_opened(uploader, call);
+        eg_uploader_opened(uploader, call);
     else
         on_object_done(uploader, call);
     go_on(uploader);
@@ -547,11 +261,11 @@ EgUploader *eg_uploader_new(EgLoop *loop, const EgUploaderParams *params,
     uploader->timer = eg_timer_new(loop, on_due, uploader);
     uploader->targets = g_ptr_array_new_with_free_func(free_target);
     uploader->objects = g_ptr_array_new_with_free_func(free_object);
-    uploader->outputs = g_array_new(FALSE, TRUE, sizeof(Output));
+    uploader->outputs = g_array_new(FALSE, TRUE, sizeof(EgUploaderOutput));
     g_array_set_clear_func(uploader->outputs, clear_output);
     for (guint i = 0; i < params->n_targets; i++) {
         const EgUploadTarget *targets = &params->targets[i];
-        Output output = {.snapshots = g_ptr_array_new_with_free_func(g_free)};
+        EgUploaderOutput output = {.snapshots = g_ptr_array_new_with_free_func(g_free)};
         if (targets->storage != NULL)
             output.targets.storage = eg_storage_ref(targets->storage);
         if (targets->backup != NULL)
@@ -578,10 +292,10 @@ void eg_uploader_free(EgUploader *uploader)
  * always gets on, and the newest is never far. */
 static void drop_replaced(EgUploader *uploader, const EgUploadParams *params)
 {
-    const Object *newest = NULL;
+    const EgUploaderObject *newest = NULL;
     guint n_waiting = 0;
     for (guint i = 0; i < uploader->objects->len; i++) {
-        const Object *object = uploader->objects->pdata[i];
+        const EgUploaderObject *object = uploader->objects->pdata[i];
         const EgUploadParams *other = eg_upload_params(object->upload);
         if (object->first_ns != EG_TIME_NONE || other->output != params->output ||
             strcmp(other->name, params->name) != 0)
@@ -596,7 +310,7 @@ static void drop_replaced(EgUploader *uploader, const EgUploadParams *params)
 static bool is_known(const EgUploader *uploader, guint output, const char *name)
 {
     for (guint i = 0; i < uploader->objects->len; i++) {
-        const Object *object = uploader->objects->pdata[i];
+        const EgUploaderObject *object = uploader->objects->pdata[i];
         const EgUploadParams *params = eg_upload_params(object->upload);
         if (!object->is_snapshot && params->output == output && strcmp(params->name, name) == 0)
             return true;
@@ -604,7 +318,7 @@ static bool is_known(const EgUploader *uploader, guint output, const char *name)
     return false;
 }
 
-static void keep_path(Output *output, const char *path)
+static void keep_path(EgUploaderOutput *output, const char *path)
 {
     for (guint i = 0; i < output->snapshots->len; i++) {
         if (strcmp(output->snapshots->pdata[i], path) == 0)
@@ -622,13 +336,13 @@ static guint64 size_of(const EgUploadObject *object)
 }
 
 /* What the journal knows of it. */
-static void resume(EgUploader *uploader, Object *object)
+static void resume(EgUploader *uploader, EgUploaderObject *object)
 {
     const EgSpoolPast *past = eg_spool_past(uploader->params.spool);
     const EgUploadParams *params = eg_upload_params(object->upload);
     g_autofree char *name = g_strdup_printf("%u/%s", params->output, params->name);
     const EgSpoolUpload *begun = g_hash_table_lookup(past->uploads, name);
-    if (begun == NULL || (begun->is_backup && !has_backup(uploader, object)))
+    if (begun == NULL || (begun->is_backup && !eg_uploader_has_backup(uploader, object)))
         return;
     object->uses_backup = begun->is_backup;
     eg_upload_resume(object->upload, begun);
@@ -637,7 +351,7 @@ static void resume(EgUploader *uploader, Object *object)
 void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
 {
     eg_loop_assert_owner(uploader->loop);
-    Output *output = output_of(uploader, added->output);
+    EgUploaderOutput *output = eg_uploader_output(uploader, added->output);
     const char *name = eg_spool_key(uploader->params.spool, added->output, added->path);
     g_assert(output->targets.storage != NULL && name != NULL && !output->is_finishing);
     if (output->error != NULL)
@@ -657,7 +371,7 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
         drop_replaced(uploader, &params);
         keep_path(output, added->path);
     }
-    Object *object = g_new0(Object, 1);
+    EgUploaderObject *object = g_new0(EgUploaderObject, 1);
     object->upload = eg_upload_new(&params);
     object->is_snapshot = added->content != NULL;
     object->first_ns = EG_TIME_NONE;
@@ -672,7 +386,7 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *added)
 void eg_uploader_finish(EgUploader *uploader, guint output)
 {
     eg_loop_assert_owner(uploader->loop);
-    output_of(uploader, output)->is_finishing = true;
+    eg_uploader_output(uploader, output)->is_finishing = true;
     eg_timer_set(uploader->timer, 0);
 }
 
@@ -685,7 +399,7 @@ void eg_uploader_get_stats(const EgUploader *uploader, EgUploaderStats *stats)
         .has_used_backup = uploader->has_used_backup,
     };
     for (guint i = 0; i < uploader->objects->len; i++) {
-        const Object *object = uploader->objects->pdata[i];
+        const EgUploaderObject *object = uploader->objects->pdata[i];
         if (object->is_snapshot)
             continue;
         stats->stored_bytes += eg_upload_stored_bytes(object->upload);

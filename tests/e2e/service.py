@@ -18,6 +18,7 @@ import time
 import urllib.request
 
 import jwt
+import pytest
 from livekit import api
 
 from process import Logging, Process
@@ -281,3 +282,10 @@ class Egress:
 SMALL = api.EncodingOptions(width=320, height=180, video_bitrate=500, framerate=30)
 # For pages.
 MEDIUM = api.EncodingOptions(width=640, height=360, video_bitrate=1500, framerate=30)
+
+
+def expect_refused(code: str, status: int, text: str, function, *arguments, **options):
+    with pytest.raises(api.TwirpError) as raised:
+        function(*arguments, **options)
+    found = (raised.value.code, raised.value.status)
+    assert found == (code, status) and text in raised.value.message, raised.value

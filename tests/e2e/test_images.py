@@ -115,7 +115,7 @@ def test_images_and_sound(fleet, publish, room, tmp_path):
 
 def test_full_disk(fleet, publish, room, tmp_path, small_disk):
     """Of images alone: the egress has failed, and says how."""
-    fleet = fleet()
+    fleet = fleet(min_free_disk=0)
     lively(fleet.server, publish, room, busy=True, width=1280, height=720)
     disk = small_disk(1)
     info = start(fleet.egress, room, api.ImageOutput(

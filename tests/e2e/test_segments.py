@@ -221,7 +221,7 @@ def test_as_it_is_sent(fleet, publish, room, tmp_path):
 
 
 def test_full_disk_of_one_of_two_outputs(fleet, publish, room, tmp_path, small_disk):
-    fleet = fleet()
+    fleet = fleet(min_free_disk=0)
     publisher = lively(fleet.server, publish, room, busy=True)
     disk = small_disk(1)
     info = start(fleet.egress, room, files=[tmp_path / "out.mp4"],

@@ -14,7 +14,7 @@ from livekit import api
 from analyser import analyse
 from psrpc import Client, field
 from server import ADDRESS, API_SECRET
-from service import CHEAP, SMALL
+from service import CHEAP, SMALL, expect_refused
 from waiting import wait_until
 
 STATUS = api.EgressStatus
@@ -68,13 +68,6 @@ def fork_server_of(service) -> int:
     [pid] = [p for p in children_of(service.process.popen.pid)
              if b"run" in pathlib.Path(f"/proc/{p}/cmdline").read_bytes().split(b"\0")]
     return pid
-
-
-def expect_refused(code: str, status: int, text: str, function, *arguments, **options):
-    with pytest.raises(api.TwirpError) as raised:
-        function(*arguments, **options)
-    found = (raised.value.code, raised.value.status)
-    assert found == (code, status) and text in raised.value.message, raised.value
 
 
 def unfinished(path: pathlib.Path) -> pathlib.Path:
@@ -293,7 +286,7 @@ def test_server_restarted(fleet, lively, room, tmp_path):
 
 
 def test_disk_full(fleet, lively, room, small_disk):
-    fleet = fleet()
+    fleet = fleet(min_free_disk=0)
     publisher = lively(fleet.server, busy=True, width=1280, height=720)
     path = small_disk(1) / "out.mp4"
     info = fleet.egress.track(room, publisher.video, path)

@@ -9,9 +9,9 @@ import pytest
 from livekit import api
 
 from analyser import analyse
-from process import Deadline
-from service import SMALL
+from service import SMALL, expect_refused
 from stores import FaultProxy, Moto, fetch, location, s3, s3_config, spool, spooled_files
+from waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -30,15 +30,6 @@ def faults(moto):
 def key(request):
     """A folder in the store for each test."""
     return f"{request.node.name}/{time.time_ns()}"
-
-
-def wait_until(condition, what: str, timeout=60):
-    """For what nobody tells of."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Deadline(f"{what}: not within {timeout} s")
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -361,3 +352,86 @@ def test_two_services_share_a_spool(fleet, lively, room, moto, key, tmp_path):
     assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4")
     fleet.service.start()
     assert not spool(fleet.service) and one_end(fleet, egress_id)
+
+
+# A disk becomes full.
+
+def fill(path, megabytes: int):
+    with open(path, "wb") as file:
+        file.write(bytes(megabytes * 1_000_000))
+
+
+@pytest.mark.parametrize("fails, status, error", [
+    (False, "EGRESS_LIMIT_REACHED", "Session limit reached"),
+    (True, "EGRESS_FAILED", "is nearly full"),
+])
+def test_disk_nearly_full(fleet, lively, room, moto, small_disk, key, tmp_path, fails, status, error):
+    """Egresses are ended before there is no room to finish their files, those that go to a store too; the
+    next request is refused in so many words."""
+    disk = small_disk(60)
+    fleet = fleet(spool_dir=str(disk / "spool"), min_free_disk=30_000_000, fail_on_full_disk=fails)
+    publisher = lively(fleet.server)
+    stored = start(fleet, room, files=[
+        api.EncodedFileOutput(filepath=f"{key}/out.mp4", s3=s3(moto))])
+    local = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{disk}/out.mp4")])
+    for egress_id in (stored, local):
+        fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(1)
+    fill(disk / "filler", 40)
+    for egress_id in (stored, local):
+        ended = fleet.hooks.wait_ended(egress_id)
+        assert ended["status"] == status and error in ended["error"], ended
+    for path in (disk / "out.mp4", fetch(moto, f"{key}/out.mp4", tmp_path)):
+        recording = analyse(path)
+        recording.expect_finished_mp4()
+        recording.expect_kinds("shown")
+    for path, text in ((f"{disk}/next.mp4", f"the disk of {disk} is nearly full"),
+                       ("next.mp4", f"the disk of {disk}/spool is nearly full")):
+        options = {} if path[0] == "/" else {"s3": s3(moto)}
+        expect_refused("resource_exhausted", 429, text, start, fleet, room,
+                       files=[api.EncodedFileOutput(filepath=path, **options)])
+    (disk / "filler").unlink()
+    again = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{disk}/next.mp4")])
+    fleet.hooks.wait_active(again)
+    assert stop(fleet, again)["status"] == "EGRESS_COMPLETE"
+
+
+# From the command line.
+
+@pytest.fixture
+def stored_recorder(record, tmp_path, monkeypatch, moto):
+    """stored_recorder(server, url, options...) -> a recorder that has its spool below tmp_path"""
+    def start_recorder(server, url, *options, secret=None, **more):
+        monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "xdg"))
+        monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", moto.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", secret or moto.secret)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", moto.url)
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        return record(server, *options, "-o", url, output=None, **more)
+    start_recorder.spool = tmp_path / "xdg" / "egress" / "spool"
+    return start_recorder
+
+
+def test_command_line(shared_server, lively, stored_recorder, room, moto, key, tmp_path):
+    """A recorder that may not upload says where the file is; the next one uploads it beside its own."""
+    publisher = lively(shared_server)
+    options = ("--participant", "alice", "--width", "320", "--height", "180")
+    first = stored_recorder(shared_server, f"s3://recordings/{key}/first.mp4?path_style=true", *options,
+                            room=room, name="first", secret="wrong")
+    first.wait_active()
+    publisher.wait_media(1)
+    assert first.stop() == 5
+    [folder] = [path for path in stored_recorder.spool.iterdir() if path.is_dir()]
+    assert any(str(folder) in line and "kept" in line for line in first.error_lines)
+    assert any("S3 upload failed" in line for line in first.error_lines)
+
+    second = stored_recorder(shared_server, f"s3://recordings/{key}/second.mp4?path_style=true", *options,
+                             room=room, name="second")
+    second.wait_active()
+    wait_until(lambda: moto.keys(f"{key}/first"), "the left-over is uploaded")
+    publisher.wait_media(1)
+    assert second.stop() == 0
+    for name in ("first", "second"):
+        analyse(fetch(moto, f"{key}/{name}.mp4", tmp_path)).expect_finished_mp4()
+    assert not [path for path in stored_recorder.spool.iterdir() if path.is_dir()]

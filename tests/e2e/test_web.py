@@ -3,6 +3,7 @@ tests/README.md says."""
 import contextlib
 import os
 import pathlib
+import signal
 import subprocess
 
 import numpy as np
@@ -244,6 +245,10 @@ def test_sandbox(ordinary_user, web, tmp_path):
     stage.stop(egress_id)
     expect_lively(path, stage.pages, 10)
     stage.expect_nothing_left(watched)
+    killed = stage.start(stage.pages.url("still"), tmp_path / "killed.mp4", advanced=MEDIUM)
+    watched = stage.watch(killed)
+    os.kill(watched.pid, signal.SIGKILL)
+    watched.wait_gone()
 
 
 def test_sandbox_as_root(web, tmp_path):

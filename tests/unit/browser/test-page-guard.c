@@ -185,6 +185,14 @@ static GSocket *accept_at_target(Fixture *f)
     return socket;
 }
 
+/* A connection that the guard carries, and its other end. */
+static GSocket *reach_target(Fixture *f, GSocket **client)
+{
+    *client = connect_to_guard(f);
+    g_assert_cmpint(ask(f, *client, "127.0.0.1", f->target_port), ==, EG_SOCKS_OK);
+    return accept_at_target(f);
+}
+
 static void assert_nobody_came(Fixture *f)
 {
     g_assert_cmpint(g_socket_condition_check(f->target, G_IO_IN), ==, 0);
@@ -209,9 +217,8 @@ static void test_carries(Fixture *f, gconstpointer data)
     start_plain(f);
     g_autofree char *proxy = g_strdup_printf("socks5://127.0.0.1:%u", eg_page_guard_port(f->guard));
     g_assert_cmpstr(eg_page_guard_proxy(f->guard), ==, proxy);
-    g_autoptr(GSocket) client = connect_to_guard(f);
-    g_assert_cmpint(ask(f, client, "127.0.0.1", f->target_port), ==, EG_SOCKS_OK);
-    g_autoptr(GSocket) server = accept_at_target(f);
+    g_autoptr(GSocket) client = NULL;
+    g_autoptr(GSocket) server = reach_target(f, &client);
     send_bytes(client, "question", 8);
     assert_receives(f, server, "question", 8);
     send_bytes(server, "answer", 6);
@@ -234,9 +241,8 @@ static void test_server_ends_first(Fixture *f, gconstpointer data)
 {
     (void)data;
     start_plain(f);
-    g_autoptr(GSocket) client = connect_to_guard(f);
-    g_assert_cmpint(ask(f, client, "127.0.0.1", f->target_port), ==, EG_SOCKS_OK);
-    g_autoptr(GSocket) server = accept_at_target(f);
+    g_autoptr(GSocket) client = NULL;
+    g_autoptr(GSocket) server = reach_target(f, &client);
     g_socket_shutdown(server, FALSE, TRUE, NULL);
     assert_ends(f, client);
     send_bytes(client, "more", 4);
@@ -272,9 +278,8 @@ static void test_much(Fixture *f, gconstpointer data)
 {
     (void)data;
     start_plain(f);
-    g_autoptr(GSocket) client = connect_to_guard(f);
-    g_assert_cmpint(ask(f, client, "127.0.0.1", f->target_port), ==, EG_SOCKS_OK);
-    g_autoptr(GSocket) server = accept_at_target(f);
+    g_autoptr(GSocket) client = NULL;
+    g_autoptr(GSocket) server = reach_target(f, &client);
     g_socket_set_blocking(server, FALSE);
     g_autofree char *sent = g_malloc(MUCH_SIZE);
     g_autofree char *received = g_malloc(MUCH_SIZE);

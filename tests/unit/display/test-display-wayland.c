@@ -319,49 +319,6 @@ static void test_again(Fixture *f, gconstpointer data)
     wayland_run(f, show_again);
 }
 
-typedef struct {
-    guint n_presented;
-    guint n_discarded;
-    guint32 refresh_ns;
-} Reports;
-
-static void on_sync_output(void *user, struct wp_presentation_feedback *report,
-                           struct wl_output *output)
-{
-    (void)user;
-    (void)report;
-    (void)output;
-}
-
-static void on_presented(void *user, struct wp_presentation_feedback *report, guint32 second_high,
-                         guint32 second_low, guint32 ns, guint32 refresh_ns, guint32 count_high,
-                         guint32 count_low, guint32 flags)
-{
-    (void)second_high;
-    (void)second_low;
-    (void)ns;
-    (void)count_high;
-    (void)count_low;
-    (void)flags;
-    Reports *reports = user;
-    reports->n_presented++;
-    reports->refresh_ns = refresh_ns;
-    wp_presentation_feedback_destroy(report);
-}
-
-static void on_discarded(void *user, struct wp_presentation_feedback *report)
-{
-    Reports *reports = user;
-    reports->n_discarded++;
-    wp_presentation_feedback_destroy(report);
-}
-
-static const struct wp_presentation_feedback_listener report_listener = {
-    .sync_output = on_sync_output,
-    .presented = on_presented,
-    .discarded = on_discarded,
-};
-
 /* Of two frames between two instants, one is seen. Both may as well be seen, so it is tried until
  * they come between two. */
 static void report_frames(gpointer fixture)
@@ -373,9 +330,7 @@ static void report_frames(gpointer fixture)
     guint n_frames = 0;
     while (reports.n_discarded == 0 || reports.n_presented == 0) {
         for (guint i = 0; i < 2; i++) {
-            struct wp_presentation_feedback *report =
-                wp_presentation_feedback(page->client->presentation, surface);
-            wp_presentation_feedback_add_listener(report, &report_listener, &reports);
+            client_ask_for_report(page->client, surface, &reports);
             wl_surface_damage_buffer(surface, 0, 0, 1, 1);
             wl_surface_attach(surface, page->buffer->buffer, 0, 0);
             if (i == 0)

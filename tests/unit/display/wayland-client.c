@@ -129,42 +129,47 @@ static void on_presented(void *user, struct wp_presentation_feedback *report, gu
     (void)second_high;
     (void)second_low;
     (void)ns;
-    (void)refresh_ns;
     (void)count_high;
     (void)count_low;
     (void)flags;
-    bool *is_seen = user;
-    *is_seen = true;
+    Reports *reports = user;
+    reports->n_presented++;
+    reports->refresh_ns = refresh_ns;
     wp_presentation_feedback_destroy(report);
 }
 
 static void on_discarded(void *user, struct wp_presentation_feedback *report)
 {
-    (void)user;
-    (void)report;
-    g_assert_not_reached();
+    Reports *reports = user;
+    reports->n_discarded++;
+    wp_presentation_feedback_destroy(report);
 }
 
-static const struct wp_presentation_feedback_listener seen_listener = {
-    .sync_output = on_sync_output,
-    .presented = on_presented,
-    .discarded = on_discarded,
-};
+void client_ask_for_report(Client *client, struct wl_surface *surface, Reports *reports)
+{
+    static const struct wp_presentation_feedback_listener listener = {
+        .sync_output = on_sync_output,
+        .presented = on_presented,
+        .discarded = on_discarded,
+    };
+    wp_presentation_feedback_add_listener(wp_presentation_feedback(client->presentation, surface),
+                                          &listener, reports);
+}
 
 void client_show(Client *client, struct wl_surface *surface, Buffer *buffer)
 {
-    bool is_seen = false;
-    struct wp_presentation_feedback *report =
-        wp_presentation_feedback(client->presentation, surface);
-    wp_presentation_feedback_add_listener(report, &seen_listener, &is_seen);
+    Reports reports = {0};
+    client_ask_for_report(client, surface, &reports);
     if (buffer != NULL) {
         buffer->is_released = false;
         wl_surface_attach(surface, buffer->buffer, 0, 0);
         wl_surface_damage_buffer(surface, 0, 0, G_MAXINT32, G_MAXINT32);
     }
     wl_surface_commit(surface);
-    while (!is_seen)
+    while (reports.n_presented == 0) {
         g_assert_cmpint(wl_display_dispatch(client->display), >=, 0);
+        g_assert_cmpuint(reports.n_discarded, ==, 0);
+    }
 }
 
 static void on_configure(void *user, struct xdg_surface *xdg, guint32 serial)

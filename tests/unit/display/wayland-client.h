@@ -46,6 +46,16 @@ void buffer_fill(Buffer *buffer, gint32 x, gint32 y, gint32 width, gint32 height
 void buffer_free(Buffer *buffer);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Buffer, buffer_free)
 
+/* What became of frames. */
+typedef struct {
+    guint n_presented;
+    guint n_discarded;
+    guint32 refresh_ns; /* as it was told last */
+} Reports;
+
+/* Of the surface's next commit; `reports` must live until it has come. */
+void client_ask_for_report(Client *client, struct wl_surface *surface, Reports *reports);
+
 /* Commits the buffer (NULL: none), and waits until it has been seen. */
 void client_show(Client *client, struct wl_surface *surface, Buffer *buffer);
 
