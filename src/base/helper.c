@@ -6,6 +6,7 @@
 #include <glib-unix.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -111,21 +112,52 @@ static void read_line(EgHelper *helper)
                                         on_line, helper);
 }
 
+/* A file without a name that has it all: nothing has to be written while the program reads. -1 and
+ * an error; or -1 if there is nothing. */
+static int make_input(GBytes *input, GError **error)
+{
+    if (input == NULL)
+        return -1;
+    gsize size = 0;
+    const char *data = g_bytes_get_data(input, &size);
+    int fd = memfd_create("input", MFD_CLOEXEC);
+    for (gsize done = 0; fd >= 0 && done < size;) {
+        gssize written = write(fd, data + done, size - done);
+        if (written < 0 && errno != EINTR) {
+            close(fd);
+            fd = -1;
+        } else if (written > 0) {
+            done += (gsize)written;
+        }
+    }
+    if (fd < 0)
+        eg_error_set_errno(error, errno, "keep", "the input of a program");
+    else
+        lseek(fd, 0, SEEK_SET);
+    return fd;
+}
+
 /* Starts it; its standard error is to be read from `*errors_fd`. */
 static bool start(const EgHelperParams *params, GPid *pid, int *errors_fd, GError **error)
 {
     g_autofree int *sources = g_new(int, params->n_fds);
     g_autofree int *targets = g_new(int, params->n_fds);
     g_autoptr(GError) cause = NULL;
+    int input_fd = make_input(params->input, error);
+    if (params->input != NULL && input_fd < 0)
+        return false;
     for (guint i = 0; i < params->n_fds; i++) {
         sources[i] = params->fds[i].fd;
         targets[i] = params->fds[i].target;
     }
-    if (g_spawn_async_with_pipes_and_fds(
-            "/", params->argv, params->environment,
-            G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL,
-            setup_process, GINT_TO_POINTER(getpid()), -1, -1, -1, sources, targets, params->n_fds,
-            pid, NULL, NULL, errors_fd, &cause))
+    bool is_started = g_spawn_async_with_pipes_and_fds(
+        "/", params->argv, params->environment,
+        G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, setup_process,
+        GINT_TO_POINTER(getpid()), input_fd, -1, -1, sources, targets, params->n_fds, pid, NULL,
+        NULL, errors_fd, &cause);
+    if (input_fd >= 0)
+        close(input_fd);
+    if (is_started)
         return true;
     eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "cannot start %s: %s", params->name,
                  cause->message);
@@ -182,6 +214,11 @@ void eg_helper_free(EgHelper *helper)
     g_free(helper->noise);
     g_free(helper->name);
     g_free(helper);
+}
+
+int eg_helper_exit_code(const EgHelper *helper)
+{
+    return WIFEXITED(helper->status) ? WEXITSTATUS(helper->status) : -1;
 }
 
 GPid eg_helper_pid(const EgHelper *helper)

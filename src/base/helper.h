@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 
-/* A program that a source runs for itself: a display, a sound daemon, a browser. It ends at the
+/* A program that we run: a display, a sound daemon, a browser, a hook. It ends at the
  * latest with this process, also when that is killed, and what it has started ends with it. */
 typedef struct _EgHelper EgHelper;
 
@@ -19,6 +19,7 @@ typedef struct {
     const char *const *environment; /* "NAME=value", ends with NULL: all that it gets */
     const EgHelperFd *fds;          /* borrowed: the caller closes its own */
     guint n_fds;
+    GBytes *input;     /* what it reads from its standard input; NULL: nothing */
     const EgLog *log;  /* lines of its standard error are logged at debug */
     const char *noise; /* lines with this in them do not count; NULL: all do */
 } EgHelperParams;
@@ -39,3 +40,6 @@ void eg_helper_free(EgHelper *helper);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgHelper, eg_helper_free)
 
 GPid eg_helper_pid(const EgHelper *helper);
+
+/* In `exited`: how it has ended; -1: by a signal. */
+int eg_helper_exit_code(const EgHelper *helper);

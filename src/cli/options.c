@@ -85,6 +85,8 @@ static GOptionContext *make_context(EgRecordArguments *a)
             "FILE|URL"),
         TEXT("image-interval", 0, &a->image_interval, "Time from image to image; 10s by default",
              "TIME"),
+        FLAG("manifest", 0, &a->has_manifest,
+             "Write beside the file what happened while it was recorded, as JSON"),
         FLAG("overwrite", 0, &a->may_overwrite, "Replace a file that is there already"),
         TEXT("duration", 0, &a->duration, "Stop after this time, as in 90s or 1h30m", "TIME"),
         FLAG("passthrough", 0, &a->is_passthrough, "Do not transcode: codecs as they are sent"),

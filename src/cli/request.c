@@ -219,6 +219,7 @@ typedef struct {
     Place images;
     GPtrArray *urls; /* char * */
     guint image_interval_s;
+    bool has_manifest;
 } Outputs;
 
 static void clear_outputs(Outputs *outputs)
@@ -251,6 +252,7 @@ static Livekit__EncodedFileOutput **make_files(const Outputs *outputs, gsize *n_
     Livekit__EncodedFileOutput *file = g_new(Livekit__EncodedFileOutput, 1);
     livekit__encoded_file_output__init(file);
     file->filepath = g_strdup(outputs->file.path);
+    file->disable_manifest = !outputs->has_manifest;
     set_store(&file->base, &outputs->file);
     Livekit__EncodedFileOutput **files = g_new(Livekit__EncodedFileOutput *, 1);
     files[0] = file;
@@ -282,6 +284,7 @@ static Livekit__SegmentedFileOutput **make_segments(const Outputs *outputs, gsiz
     Livekit__SegmentedFileOutput *segments = g_new(Livekit__SegmentedFileOutput, 1);
     livekit__segmented_file_output__init(segments);
     segments->playlist_name = g_strdup(outputs->playlist.path);
+    segments->disable_manifest = !outputs->has_manifest;
     set_store(&segments->base, &outputs->playlist);
     Livekit__SegmentedFileOutput **list = g_new(Livekit__SegmentedFileOutput *, 1);
     list[0] = segments;
@@ -297,6 +300,7 @@ static Livekit__ImageOutput **make_images(const Outputs *outputs, gsize *n_image
     Livekit__ImageOutput *images = g_new(Livekit__ImageOutput, 1);
     livekit__image_output__init(images);
     images->filename_prefix = g_strdup(outputs->images.path);
+    images->disable_manifest = !outputs->has_manifest;
     set_store(&images->base, &outputs->images);
     images->capture_interval = outputs->image_interval_s;
     images->filename_suffix = strstr(outputs->images.path, EG_FILENAME_INDEX ".") != NULL
@@ -370,6 +374,7 @@ static bool parse_image_interval(const EgRecordArguments *a, Outputs *outputs, G
 static bool parse_outputs(const EgRecordArguments *a, Outputs *outputs, GError **error)
 {
     outputs->urls = g_ptr_array_new_with_free_func(g_free);
+    outputs->has_manifest = a->has_manifest;
     if (a->outputs == NULL)
         return add_output("", outputs, error);
     for (char **output = a->outputs; *output != NULL; output++) {
@@ -454,6 +459,7 @@ static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments
         track->file = g_new(Livekit__DirectFileOutput, 1);
         livekit__direct_file_output__init(track->file);
         track->file->filepath = g_strdup(outputs->file.path);
+        track->file->disable_manifest = !outputs->has_manifest;
         set_store(&track->file->base, &outputs->file);
     }
     request->request_case = RPC__START_EGRESS_REQUEST__REQUEST_TRACK;

@@ -25,6 +25,7 @@ typedef struct {
     char *video_track;
     char **outputs;
     char *image_interval;
+    gboolean has_manifest;
     gboolean may_overwrite;
     gboolean is_passthrough;
     char *preset;

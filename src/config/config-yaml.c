@@ -53,7 +53,7 @@ static void add_entry(const EgConfigKey *key, const EgYamlNode *node, guint i, G
     } else if (key->kind == EG_KEY_FLAGS) {
         const char *text = eg_yaml_is_null(value) ? "true" : value->text;
         g_ptr_array_add(texts, g_strconcat(node->keys->pdata[i], "=", text, NULL));
-    } else if (*value->text != '\0') {
+    } else if (*value->text != '\0' || key->kind == EG_KEY_TEXTS) {
         g_ptr_array_add(texts, g_strdup(value->text));
     }
 }

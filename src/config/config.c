@@ -70,6 +70,16 @@ static bool check_redis(const EgConfig *config, const EgYamlNode *section, const
     return false;
 }
 
+static bool check_hooks(const EgConfig *config, const EgYamlNode *section, const char *source,
+                        GError **error)
+{
+    if (config->hooks.command == NULL || *config->hooks.command[0] != '\0')
+        return true;
+    eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_SERVICE,
+                 "%s:%u: hooks.command must begin with a program", source, section->line);
+    return false;
+}
+
 EgConfig *eg_config_new(const char *const *environment)
 {
     EgConfig *config = new_standard(environment);
@@ -88,6 +98,7 @@ EgConfig *eg_config_parse(const char *body, const char *source, const char *cons
         return NULL;
     settle(config);
     if (!check_redis(config, eg_yaml_get(eg_yaml_root(yaml), "redis"), source, error) ||
+        !check_hooks(config, eg_yaml_get(eg_yaml_root(yaml), "hooks"), source, error) ||
         !eg_config_settle_storage(config, yaml, source, environment, error))
         return NULL;
     return g_steal_pointer(&config);

@@ -77,6 +77,13 @@ typedef struct {
     char *external_id;
 } EgAssumeRoleConfig;
 
+/* What is called with each output that is finished. */
+typedef struct {
+    char **command; /* a program and its arguments; NULL: none */
+    char **urls;    /* NULL: none */
+    gint64 timeout_ns;
+} EgHookConfig;
+
 typedef struct {
     char *api_key;
     char *api_secret;
@@ -101,6 +108,7 @@ typedef struct {
     guint debug_handler_port;
     char *state_dir; /* what must survive a crash of the service; NULL: by the environment. Ours */
     char **webhook_urls; /* without Redis, what livekit-server's webhook.urls are. Ours */
+    EgHookConfig hooks;  /* ours */
     gint64 io_create_timeout_ns;
     gint64 io_update_timeout_ns;
     gint64 io_selection_timeout_ns; /* 0: the whole timeout */

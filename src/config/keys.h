@@ -18,6 +18,7 @@ typedef enum {
     EG_KEY_ADDRESS,      /* host:port */
     EG_KEY_ADDRESSES,    /* char ** from here */
     EG_KEY_WEB_URLS,     /* http, https */
+    EG_KEY_TEXTS,        /* a program and its arguments */
     EG_KEY_NETWORKS,     /* host, host:port, network as in 10.0.0.0/8, or * */
     EG_KEY_FLAGS,        /* a section of names of the user's own: "name=value" */
     EG_KEY_PAIRS,        /* likewise, but name, value, name, value */

@@ -181,6 +181,7 @@ static const struct {
     [EG_KEY_ADDRESS] = WRITTEN("host:port", is_address),
     [EG_KEY_ADDRESSES] = LIST("a list of host:port", is_address),
     [EG_KEY_WEB_URLS] = LIST("a list of http or https URLs", is_web_url),
+    [EG_KEY_TEXTS] = LIST("a list of texts", is_text),
     [EG_KEY_NETWORKS] =
         LIST("a list of host, host:port, networks like 10.0.0.0/8, or *", is_network),
     [EG_KEY_FLAGS] =

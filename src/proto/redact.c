@@ -14,8 +14,6 @@
 
 typedef char *(*HideFunc)(const char *url);
 
-static char *hide_user(const char *url);
-
 /* A secret is replaced by a text that is the same for all, or treated as a URL. */
 static const struct {
     const ProtobufCMessageDescriptor *message;
@@ -46,10 +44,10 @@ static const struct {
     {&rpc__start_egress_request__descriptor, "token", "{token}", NULL},
     {&rpc__start_egress_request__descriptor, "ws_url", NULL, eg_redact_url},
     /* Pages that are recorded: clients tell egresses apart by them. */
-    {&livekit__room_composite_egress_request__descriptor, "custom_base_url", NULL, hide_user},
-    {&livekit__template_source__descriptor, "custom_base_url", NULL, hide_user},
-    {&livekit__web_egress_request__descriptor, "url", NULL, hide_user},
-    {&livekit__web_source__descriptor, "url", NULL, hide_user},
+    {&livekit__room_composite_egress_request__descriptor, "custom_base_url", NULL, eg_redact_user},
+    {&livekit__template_source__descriptor, "custom_base_url", NULL, eg_redact_user},
+    {&livekit__web_egress_request__descriptor, "url", NULL, eg_redact_user},
+    {&livekit__web_source__descriptor, "url", NULL, eg_redact_user},
   // clang-format on
 };
 
@@ -197,7 +195,7 @@ char *eg_redact_url(const char *url)
     return hide_values(url, &parts);
 }
 
-static char *hide_user(const char *url)
+char *eg_redact_user(const char *url)
 {
     const char *mark = strstr(url, "://");
     Parts parts = split(mark != NULL ? mark + strlen("://") : url);

@@ -15,3 +15,7 @@ void eg_redact_message(ProtobufCMessage *message);
  * becomes "{abc...xyz}"; of any other, query values and the fragment "{...}"; user information
  * always "{...}". What is no URL is treated as a key. A new string; valid UTF-8 if `url` is. */
 char *eg_redact_url(const char *url);
+
+/* Of a page that is recorded nothing but the user information: clients tell egresses apart by the
+ * rest. A new string. */
+char *eg_redact_user(const char *url);

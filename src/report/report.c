@@ -425,6 +425,11 @@ void eg_report_set_finished(EgReport *report, guint output, gint64 now_ns)
     mirror_result(report->info);
 }
 
+void eg_report_set_manifest(EgReport *report, const char *location)
+{
+    eg_proto_set_string(&report->info->manifest_location, location);
+}
+
 void eg_report_set_updated(EgReport *report, gint64 now_ns)
 {
     report->info->updated_at = now_ns;

@@ -42,6 +42,9 @@ void eg_report_set_failed(EgReport *report, guint output, const GError *error, g
 void eg_report_set_stored(EgReport *report, guint output, const char *key, const char *location,
                           bool is_backup);
 
+/* Where the manifest is. */
+void eg_report_set_manifest(EgReport *report, const char *location);
+
 /* What an output consists of whose sink has died; the duration is 0 if nobody knows it. */
 void eg_report_set_recovered(EgReport *report, guint output, const EgSinkStats *stats);
 

@@ -41,6 +41,7 @@ static void read_file(const Livekit__EncodedFileOutput *file, EgPlanOutputs *out
                           .filepath = file->filepath,
                           .file_type = file->file_type,
                           .store = STORE_OF(file, s3, file->output_case),
+                          .has_no_manifest = file->disable_manifest,
                       });
 }
 
@@ -50,8 +51,12 @@ static void read_segments(const Livekit__SegmentedFileOutput *segments,
     outputs->counts[EG_OUTPUT_SEGMENTS]++;
     if (store == NULL)
         store = STORE_OF(segments, s3, segments->output_case);
-    add(outputs,
-        &(EgOutputRequest){.kind = EG_OUTPUT_SEGMENTS, .segments = segments, .store = store});
+    add(outputs, &(EgOutputRequest){
+                     .kind = EG_OUTPUT_SEGMENTS,
+                     .segments = segments,
+                     .store = store,
+                     .has_no_manifest = segments->disable_manifest,
+                 });
 }
 
 static void read_images(const Livekit__ImageOutput *images, const ProtobufCMessage *store,
@@ -60,7 +65,12 @@ static void read_images(const Livekit__ImageOutput *images, const ProtobufCMessa
     outputs->counts[EG_OUTPUT_IMAGES]++;
     if (store == NULL)
         store = STORE_OF(images, s3, images->output_case);
-    add(outputs, &(EgOutputRequest){.kind = EG_OUTPUT_IMAGES, .images = images, .store = store});
+    add(outputs, &(EgOutputRequest){
+                     .kind = EG_OUTPUT_IMAGES,
+                     .images = images,
+                     .store = store,
+                     .has_no_manifest = images->disable_manifest,
+                 });
 }
 
 /* By the URL where the protocol is left open. */
@@ -163,6 +173,7 @@ static void read_output(const Livekit__Output *output, const Livekit__StorageCon
                               .filepath = output->file->filepath,
                               .file_type = output->file->file_type,
                               .store = store,
+                              .has_no_manifest = output->file->disable_manifest,
                           });
         break;
     case LIVEKIT__OUTPUT__CONFIG_STREAM:
@@ -195,6 +206,7 @@ void eg_plan_read_track(const Livekit__TrackEgressRequest *track, EgPlanOutputs 
                               .kind = EG_OUTPUT_FILE,
                               .filepath = track->file->filepath,
                               .store = STORE_OF(track->file, s3, track->file->output_case),
+                              .has_no_manifest = track->file->disable_manifest,
                           });
     } else if (track->output_case == LIVEKIT__TRACK_EGRESS_REQUEST__OUTPUT_WEBSOCKET_URL) {
         outputs->counts[EG_OUTPUT_STREAM]++;
@@ -433,6 +445,7 @@ bool eg_plan_settle_outputs(const EgPlanDraft *draft, const EgConfig *config, Eg
         const EgOutputRequest *request = &g_array_index(requests, EgOutputRequest, i);
         EgOutput *output = &plan->outputs[i];
         output->kind = request->kind;
+        output->has_manifest = !rows[request->kind].is_live && !request->has_no_manifest;
         if ((!rows[request->kind].is_live &&
              !eg_plan_settle_storage(request->store, config, output, error)) ||
             !rows[request->kind].settle(request, draft, config, plan, output, error))

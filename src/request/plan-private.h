@@ -12,6 +12,7 @@ typedef struct {
     Livekit__EncodedFileType file_type;
     const Livekit__SegmentedFileOutput *segments;
     const Livekit__ImageOutput *images;
+    bool has_no_manifest;
     const char *url;                  /* of a stream or WebSocket */
     const char *id;                   /* of a stream; NULL or "": it has none */
     Livekit__StreamProtocol protocol; /* that it must be of */

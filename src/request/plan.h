@@ -96,6 +96,7 @@ typedef struct {
     EgStorage *storage;  /* NULL: the paths are where the files stay, on this machine; else they are
                             keys of that store, in its prefix */
     EgStorage *backup;   /* takes over when that fails; NULL: none */
+    bool has_manifest;   /* one may lie beside its files */
     EgSuffix suffix;     /* of segments and images */
     struct {
         char *playlist_template;

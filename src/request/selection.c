@@ -16,6 +16,18 @@ static GArray *new_rules(void)
     return rules;
 }
 
+const char *eg_track_source_name(EgTrackSource source)
+{
+    static const char *const names[] = {
+        [EG_TRACK_SOURCE_UNKNOWN] = "unknown",
+        [EG_TRACK_SOURCE_CAMERA] = "camera",
+        [EG_TRACK_SOURCE_MICROPHONE] = "microphone",
+        [EG_TRACK_SOURCE_SCREEN_SHARE] = "screen_share",
+        [EG_TRACK_SOURCE_SCREEN_SHARE_AUDIO] = "screen_share_audio",
+    };
+    return names[source];
+}
+
 void eg_selection_init(EgSelection *selection)
 {
     *selection = (EgSelection){.audio = new_rules(), .video = new_rules()};

@@ -16,6 +16,9 @@ typedef enum {
     EG_TRACK_SOURCE_SCREEN_SHARE_AUDIO,
 } EgTrackSource;
 
+/* "screen_share", as {track_source} and the manifest have it. Static. */
+const char *eg_track_source_name(EgTrackSource source);
+
 /* Where a track's sound goes in a stereo output. */
 typedef enum {
     EG_ROUTE_NONE,

@@ -11,6 +11,7 @@
 #include "report/io-info.h"
 #include "service/archive.h"
 #include "service/guard.h"
+#include "service/hooks.h"
 #include "service/leftovers.h"
 #include "service/orphans.h"
 #include "service/pages.h"
@@ -60,6 +61,7 @@ typedef struct {
     EgLoadMonitor *load_monitor;
     EgAdmission *admission;
     EgGuard *guard;
+    EgHooks *hooks;
     EgEgresses *egresses;
     EgMetrics *metrics;
     EgPages *pages;
@@ -79,7 +81,7 @@ static void on_ended_due(gpointer user)
     }
     if (service->is_ending && eg_egresses_count(service->egresses) == 0 &&
         eg_orphans_count(service->orphans) == 0 && eg_leftovers_count(service->leftovers) == 0 &&
-        eg_reporter_pending(service->reporter) == 0 &&
+        eg_reporter_pending(service->reporter) == 0 && eg_hooks_pending(service->hooks) == 0 &&
         (service->webhooks == NULL || eg_webhooks_pending(service->webhooks) == 0))
         eg_loop_quit(service->loop);
 }
@@ -164,6 +166,8 @@ static void on_changed(gpointer user, const Livekit__EgressInfo *info)
         eg_guard_set_ending(service->guard, info->egress_id);
     if (!eg_state_put(service->state, info, &error))
         eg_warn(service->log, "state could not be kept", EG_STR("error", error->message));
+    if (info->status >= LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE)
+        eg_hooks_call(service->hooks, info);
 }
 
 static void on_egress_ended(gpointer user, const EgEgressEnd *end)
@@ -407,6 +411,7 @@ static bool open_parts(Service *service, const char *config_body, GError **error
     service->spool_root = eg_config_spool_dir(config, (const char *const *)service->environment);
     service->load_monitor = eg_load_monitor_new("", config->cost.uses_cgroup_memory);
     service->admission = eg_admission_new(config);
+    service->hooks = eg_hooks_new(service->loop, config, service->log);
     service->guard = eg_guard_new(config);
     const EgLoad *load = eg_load_monitor_read(service->load_monitor, eg_now_ns());
     if (!eg_admission_check_machine(service->admission, load->n_cores, error))
@@ -444,6 +449,7 @@ static void close_parts(Service *service)
     eg_egresses_free(service->egresses);
     eg_orphans_free(service->orphans);
     eg_reporter_free(service->reporter);
+    eg_hooks_free(service->hooks);
     eg_standalone_free(service->standalone);
     eg_webhooks_free(service->webhooks);
     eg_archive_free(service->archive);

@@ -192,7 +192,7 @@ static Target *find_target(EgWebhooks *webhooks, const char *url)
     return target;
 }
 
-static void add_event(EgWebhooks *webhooks, const char *url, const char *name,
+void eg_webhooks_post(EgWebhooks *webhooks, const char *url, const char *name,
                       const char *egress_id, GBytes *body)
 {
     Target *target = find_target(webhooks, url);
@@ -323,7 +323,7 @@ static void add_own_events(EgWebhooks *webhooks, const Livekit__EgressInfo *info
         for (gsize i = 0; i < n; i++) {
             if (is_wanted(own[i]->filter_params, name) &&
                 has_key(webhooks, own[i], info->egress_id))
-                add_event(webhooks, own[i]->url, name, info->egress_id, body);
+                eg_webhooks_post(webhooks, own[i]->url, name, info->egress_id, body);
         }
     }
 }
@@ -337,7 +337,7 @@ void eg_webhooks_send(EgWebhooks *webhooks, const Livekit__EgressInfo *info, boo
     g_autoptr(GBytes) body = make_body(info, name);
     for (gsize i = 0;
          webhooks->config->webhook_urls != NULL && webhooks->config->webhook_urls[i] != NULL; i++)
-        add_event(webhooks, webhooks->config->webhook_urls[i], name, info->egress_id, body);
+        eg_webhooks_post(webhooks, webhooks->config->webhook_urls[i], name, info->egress_id, body);
     add_own_events(webhooks, info, name, body);
 }
 

@@ -19,5 +19,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgWebhooks, eg_webhooks_free)
 /* `is_new`: egress_started; else by the status, as livekit-server does. */
 void eg_webhooks_send(EgWebhooks *webhooks, const Livekit__EgressInfo *info, bool is_new);
 
+/* Any other event, likewise, to one URL. `name` and `egress_id` are for the log. */
+void eg_webhooks_post(EgWebhooks *webhooks, const char *url, const char *name,
+                      const char *egress_id, GBytes *body);
+
 /* Events that were not taken yet. */
 guint eg_webhooks_pending(const EgWebhooks *webhooks);

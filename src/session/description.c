@@ -30,16 +30,13 @@ static void free_entry(gpointer data)
     g_free(entry);
 }
 
-/* By livekit.TrackSource, as {track_source} names them. */
-static const struct {
-    const char *name;
-    const char *label;
-} sources[] = {
-    [EG_TRACK_SOURCE_UNKNOWN] = {"unknown",            "track"             },
-    [EG_TRACK_SOURCE_CAMERA] = {"camera",             "camera"            },
-    [EG_TRACK_SOURCE_MICROPHONE] = {"microphone",         "microphone"        },
-    [EG_TRACK_SOURCE_SCREEN_SHARE] = {"screen_share",       "screen share"      },
-    [EG_TRACK_SOURCE_SCREEN_SHARE_AUDIO] = {"screen_share_audio", "screen share audio"},
+/* For people. */
+static const char *const labels[] = {
+    [EG_TRACK_SOURCE_UNKNOWN] = "track",
+    [EG_TRACK_SOURCE_CAMERA] = "camera",
+    [EG_TRACK_SOURCE_MICROPHONE] = "microphone",
+    [EG_TRACK_SOURCE_SCREEN_SHARE] = "screen share",
+    [EG_TRACK_SOURCE_SCREEN_SHARE_AUDIO] = "screen share audio",
 };
 
 EgDescription *eg_description_new(void)
@@ -75,12 +72,12 @@ void eg_description_set_facts(EgDescription *description, const EgSourceFacts *f
         return;
     description->track_id = g_strdup(publication->sid);
     description->track_type = eg_media_name(publication->media);
-    description->track_source = sources[publication->source].name;
+    description->track_source = eg_track_source_name(publication->source);
 }
 
 static char *describe(const EgPublication *publication)
 {
-    GString *text = g_string_new(sources[publication->source].label);
+    GString *text = g_string_new(labels[publication->source]);
     if (publication->codec != EG_CODEC_NONE)
         g_string_append_printf(text, " %s", eg_codec_info(publication->codec)->name);
     if (publication->width != 0)

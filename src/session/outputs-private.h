@@ -26,6 +26,7 @@ typedef struct {
     bool takes[EG_N_MEDIA];
     bool takes_pictures; /* raw ones */
     EgMemberState state;
+    char *folder; /* of its files, as they were asked for; NULL: it has none */
     bool is_removing;
     bool has_started;     /* of a stream: its server has taken it... */
     gint64 retry_told_ns; /* ...and was lost */
@@ -52,10 +53,23 @@ struct _EgOutputs {
     bool has_told_recorded;
     GError *upload_error; /* of the first that could not be uploaded */
     bool is_draining;
-    bool has_ended;   /* drained or failed, all of them */
-    GError *error;    /* of the first that has failed */
-    bool tells_muted; /* one track alone is heard */
+    bool has_ended;              /* drained or failed, all of them */
+    GError *error;               /* of the first that has failed */
+    bool has_manifest;           /* it is written, or was tried to */
+    bool is_manifest_waited_for; /* its upload */
+    bool tells_muted;            /* one track alone is heard */
 };
 
 /* Opens one more; it is in the list only when it is open. */
 EgMember *eg_outputs_add(EgOutputs *outputs, const EgOutput *planned, GError **error);
+
+/* In outputs-manifest.c. */
+
+/* Writes the manifest, when all else is done. False: its upload is waited for. */
+bool eg_outputs_write_manifest(EgOutputs *outputs);
+
+/* The upload is over; `location` is NULL after an error. */
+void eg_outputs_note_manifest(EgOutputs *outputs, const char *location, const GError *error);
+
+/* A file that was written on this machine. */
+void eg_member_note_file(const EgMember *member, const EgSinkFile *file);

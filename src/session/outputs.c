@@ -24,7 +24,8 @@ static guint count(const EgOutputs *outputs, EgMemberState state)
 static void end_if_over(EgOutputs *outputs)
 {
     if (outputs->has_ended ||
-        count(outputs, EG_MEMBER_OPEN) + count(outputs, EG_MEMBER_UPLOADING) > 0)
+        count(outputs, EG_MEMBER_OPEN) + count(outputs, EG_MEMBER_UPLOADING) > 0 ||
+        !eg_outputs_write_manifest(outputs))
         return;
     outputs->has_ended = true;
     if (outputs->upload_error != NULL)
@@ -125,7 +126,10 @@ static void on_failed(gpointer user, const GError *error)
 static void on_completed(gpointer user, const EgSinkFile *file)
 {
     const EgMember *member = user;
-    eg_uploads_add(member->owner->uploads, member->output, file);
+    if (member->is_stored)
+        eg_uploads_add(member->owner->uploads, member->output, file);
+    else
+        eg_member_note_file(member, file);
 }
 
 static void recover(EgMember *member)
@@ -181,7 +185,17 @@ static void on_counted(gpointer user, const EgUploadResult *result)
         outputs->events.counted(outputs->user, result);
 }
 
-static const EgUploadsEvents upload_events = {.finished = on_uploaded, .counted = on_counted};
+static void on_manifest_uploaded(gpointer user, const char *location, const GError *error)
+{
+    eg_outputs_note_manifest(user, location, error);
+    end_if_over(user);
+}
+
+static const EgUploadsEvents upload_events = {
+    .finished = on_uploaded,
+    .counted = on_counted,
+    .manifest = on_manifest_uploaded,
+};
 
 /* Of a stream. */
 static void on_changed(gpointer user)
@@ -206,7 +220,7 @@ static void on_changed(gpointer user)
 static const EgSinkEvents member_events = {
     .drained = on_drained, .failed = on_failed, .changed = on_changed};
 
-static const EgSinkEvents stored_events = {
+static const EgSinkEvents file_events = {
     .drained = on_drained,
     .failed = on_failed,
     .changed = on_changed,
@@ -271,6 +285,12 @@ static void report_names(const EgMember *member, const EgOutputNames *names)
     eg_report_set_names(member->owner->params.report, member->output, &reported);
 }
 
+static char *folder_of(const EgOutputNames *names)
+{
+    const char *name = names->playlist != NULL ? names->playlist : names->prefix;
+    return g_path_get_dirname(names->path != NULL ? names->path : name);
+}
+
 /* A format without pictures takes the sound of what has both. */
 static bool takes_video(EgFormat format, const EgGraphOutput *output)
 {
@@ -303,7 +323,9 @@ static bool open_member(EgMember *member, const EgOutput *planned, GError **erro
     sink.ca_cert_file = params->config->stream_ca_cert_file;
     sink.takes_any_certificate = params->config->is_browser_insecure;
     member->sink = eg_sink_new(eg_output_sink_kind(planned->kind), member->owner->loop, &sink,
-                               member->is_stored ? &stored_events : &member_events, member, error);
+                               planned->storage != NULL || planned->has_manifest ? &file_events
+                                                                                 : &member_events,
+                               member, error);
     if (member->sink == NULL)
         return false;
     member->state = EG_MEMBER_OPEN;
@@ -312,8 +334,10 @@ static bool open_member(EgMember *member, const EgOutput *planned, GError **erro
     member->takes_pictures = pictures != NULL;
     member->format = format;
     member->written = g_strdup(names.path != NULL ? names.path : names.prefix);
-    if (planned->path_template != NULL)
+    if (planned->path_template != NULL) {
         report_names(member, &names);
+        member->folder = folder_of(member->is_stored ? &member->keys : &names);
+    }
     member->name = eg_output_names_describe(planned, member->is_stored ? &member->keys : &names);
     return true;
 }
@@ -326,6 +350,7 @@ static void free_member(gpointer data)
     g_free(member->id);
     g_free(member->name);
     g_free(member->written);
+    g_free(member->folder);
     eg_output_names_clear(&member->keys);
     g_clear_error(&member->error);
     g_free(member);
@@ -379,6 +404,7 @@ EgOutputs *eg_outputs_new(EgLoop *loop, const EgOutputsParams *params, const EgG
             .report = params->report,
             .config = params->config,
             .log = params->log,
+            .manifest = params->manifest,
         };
         outputs->uploads = eg_uploads_new(loop, &uploads, &upload_events, outputs);
     }

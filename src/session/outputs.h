@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "media/graph.h"
+#include "report/manifest.h"
 #include "report/report.h"
 #include "request/stream-url.h"
 #include "session/description.h"
@@ -15,6 +16,7 @@ typedef struct {
     const EgPlan *plan;
     EgDescription *description; /* names files */
     EgReport *report;           /* is told where they are */
+    EgManifest *manifest;       /* is told of their files, and written beside them at the end */
     const EgConfig *config;
     const EgLog *log;
     EgSpool *spool; /* of outputs that go to a store; NULL: there are none */

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "media/graph.h"
+#include "report/manifest.h"
 #include "report/report.h"
 #include "session/description.h"
 #include "session/outputs.h"
@@ -24,6 +25,7 @@ struct _EgSession {
     EgEndReason end_reason;
     GError *error; /* why it is failing: the first cause */
     EgReport *report;
+    EgManifest *manifest;
     EgSource *source;
     EgGraph *graph;
     EgOutputs *outputs; /* when there is something to put out */
@@ -34,6 +36,7 @@ struct _EgSession {
     EgEndReason limit_reason;
     gint64 origin_ns; /* monotonic; of the recording's first media */
     EgTimer *limit_timer;
+    EgTimer *watch_timer; /* looks how much is skipped */
     EgTimer *size_timer;  /* looks whether the file has become too large, or the disk is full */
     EgTimer *end_timer;   /* carries an end out of the callback that told it */
     EgTimer *drain_timer; /* the deadline of ENDING */
@@ -45,6 +48,8 @@ struct _EgSession {
     EgGraphStats graph_stats;
     EgUploaderStats upload_stats;
 };
+
+EgManifestTime eg_session_now(void);
 
 /* In session-source.c. */
 extern const EgSourceEvents eg_session_source_events;

@@ -1,5 +1,11 @@
 /* What comes from the source goes into the graph, the description and the report. */
+#include "base/time.h"
 #include "session/session-private.h"
+
+EgManifestTime eg_session_now(void)
+{
+    return (EgManifestTime){.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
+}
 
 static void on_found(gpointer user, const EgSourceFacts *facts)
 {
@@ -7,6 +13,7 @@ static void on_found(gpointer user, const EgSourceFacts *facts)
     g_autoptr(GError) error = NULL;
     eg_report_set_room(session->report, facts->room_name, facts->room_sid);
     eg_description_set_facts(session->description, facts);
+    eg_manifest_set_facts(session->manifest, facts);
     if (!eg_session_open_graph(session, facts, &error))
         eg_session_end_soon(session, EG_END_FAILURE, error);
 }
@@ -26,7 +33,28 @@ static gpointer on_track_added(gpointer user, EgSourceTrack *track,
         .route = placement->route,
         .rank = placement->rank,
     };
-    return eg_graph_add_track(session->graph, &params, track);
+    EgGraphTrack *added = eg_graph_add_track(session->graph, &params, track);
+    eg_manifest_add_track(session->manifest, added, publication, eg_session_now());
+    return added;
+}
+
+static void on_participant(gpointer user, const EgParticipant *participant, bool is_there)
+{
+    EgSession *session = user;
+    eg_manifest_set_participant(session->manifest, participant->identity, is_there,
+                                eg_session_now());
+}
+
+static void on_reconnecting(gpointer user)
+{
+    EgSession *session = user;
+    eg_manifest_add_event(session->manifest, EG_MANIFEST_RECONNECTING, eg_session_now());
+}
+
+static void on_reconnected(gpointer user)
+{
+    EgSession *session = user;
+    eg_manifest_add_event(session->manifest, EG_MANIFEST_RECONNECTED, eg_session_now());
 }
 
 static gpointer on_raw_added(gpointer user, EgMedia media, guint rate_hz)
@@ -57,9 +85,11 @@ static void on_stream_started(gpointer user, gpointer track, EgCodec codec, guin
 
 static void on_packet(gpointer user, gpointer track, EgPacket *packet)
 {
-    (void)user;
-    if (track != NULL)
-        eg_graph_track_push(track, packet);
+    EgSession *session = user;
+    if (track == NULL)
+        return;
+    eg_manifest_note_packet(session->manifest, track, eg_session_now());
+    eg_graph_track_push(track, packet);
 }
 
 static void on_sender_report(gpointer user, gpointer track, const EgSenderReport *report)
@@ -81,6 +111,7 @@ static void on_muted(gpointer user, gpointer track, bool is_muted)
     EgSession *session = user;
     if (track != NULL)
         eg_graph_track_set_muted(track, is_muted);
+    eg_manifest_set_muted(session->manifest, track, is_muted, eg_session_now());
     if (session->outputs != NULL)
         eg_outputs_set_muted(session->outputs, is_muted);
 }
@@ -89,6 +120,7 @@ static void on_track_removed(gpointer user, gpointer track, const EgPublication 
 {
     EgSession *session = user;
     eg_description_remove(session->description, publication);
+    eg_manifest_remove_track(session->manifest, track, publication->is_lost, eg_session_now());
     if (track != NULL)
         eg_graph_track_remove(track);
 }
@@ -103,6 +135,9 @@ const EgSourceEvents eg_session_source_events = {
     .track_added = on_track_added,
     .raw_added = on_raw_added,
     .raw = on_raw,
+    .participant = on_participant,
+    .reconnecting = on_reconnecting,
+    .reconnected = on_reconnected,
     .tracks_complete = on_tracks_complete,
     .stream_started = on_stream_started,
     .packet = on_packet,

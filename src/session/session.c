@@ -13,6 +13,9 @@
 /* How often the size of the file is looked at, if it is limited, and the room that there is. */
 #define SIZE_INTERVAL_NS EG_NS_PER_S
 
+/* How often it is looked how much is skipped. */
+#define WATCH_INTERVAL_NS EG_NS_PER_S
+
 static const struct {
     const char *name;
     Livekit__EgressStatus status;
@@ -83,6 +86,10 @@ static void collect_stats(EgSession *session)
         eg_graph_get_stats(session->graph, &session->graph_stats);
     if (session->outputs != NULL)
         eg_outputs_get_stats(session->outputs, &session->sink_stats);
+    eg_manifest_note_skipped(session->manifest,
+                             session->graph_stats.pacer.skipped +
+                                 session->source_stats.missed_pictures,
+                             eg_session_now());
     if (session->outputs != NULL)
         eg_outputs_get_upload_stats(session->outputs, &session->upload_stats);
 }
@@ -92,6 +99,7 @@ static void release(EgSession *session)
     collect_stats(session);
     eg_timer_clear(session->limit_timer);
     eg_timer_clear(session->size_timer);
+    eg_timer_clear(session->watch_timer);
     eg_timer_clear(session->drain_timer);
     eg_timer_clear(session->end_timer);
     g_clear_pointer(&session->source, eg_source_free);
@@ -175,6 +183,7 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
         return;
     }
     eg_report_set_ending(session->report, reason, eg_wall_now_ns());
+    eg_manifest_add_event(session->manifest, EG_MANIFEST_ENDING, eg_session_now());
     advance(session, EG_SESSION_ENDING);
     eg_timer_set_after(session->drain_timer, DRAIN_NS);
     if (session->graph != NULL)
@@ -233,6 +242,13 @@ static void on_size_due(gpointer user)
         end_for_disk(session, error);
     else
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);
+}
+
+static void on_watch_due(gpointer user)
+{
+    EgSession *session = user;
+    collect_stats(session);
+    eg_timer_set_after(session->watch_timer, WATCH_INTERVAL_NS);
 }
 
 static void on_drain_timeout(gpointer user)
@@ -330,6 +346,7 @@ static bool open_outputs(EgSession *session, const EgGraphOutput *output, GError
         .plan = session->plan,
         .description = session->description,
         .report = session->report,
+        .manifest = session->manifest,
         .config = session->config,
         .log = session->log,
         .spool = session->spool,
@@ -351,6 +368,11 @@ static void on_ready(gpointer user, const EgGraphOutput *output)
     }
     eg_report_set_active(session->report, eg_wall_now_ns());
     session->origin_ns = output->origin_ns;
+    EgManifestTime origin = eg_session_now();
+    origin.wall_ns -= origin.now_ns - output->origin_ns;
+    origin.now_ns = output->origin_ns;
+    eg_manifest_set_origin(session->manifest, origin);
+    eg_timer_set_after(session->watch_timer, WATCH_INTERVAL_NS);
     if (session->limit_ns > 0) {
         eg_graph_set_end(session->graph, session->origin_ns + session->limit_ns);
         eg_timer_set(session->limit_timer, session->origin_ns + session->limit_ns);
@@ -432,11 +454,13 @@ EgSession *eg_session_new(EgLoop *loop, const EgSessionParams *params,
     session->events = *events;
     session->user = user;
     session->report = eg_report_new(params->plan, params->request, params->requested_ns);
+    session->manifest = eg_manifest_new(params->plan);
     session->description = eg_description_new();
     session->limit_ns = params->plan->limit_duration_ns;
     session->limit_reason = EG_END_LIMIT;
     session->limit_timer = eg_timer_new(loop, on_limit_due, session);
     session->size_timer = eg_timer_new(loop, on_size_due, session);
+    session->watch_timer = eg_timer_new(loop, on_watch_due, session);
     session->end_timer = eg_timer_new(loop, on_end_due, session);
     session->drain_timer = eg_timer_new(loop, on_drain_timeout, session);
     session->ended_timer = eg_timer_new(loop, on_ended_due, session);
@@ -450,6 +474,7 @@ void eg_session_free(EgSession *session)
     release(session);
     eg_timer_free(session->limit_timer);
     eg_timer_free(session->size_timer);
+    eg_timer_free(session->watch_timer);
     eg_timer_free(session->end_timer);
     eg_timer_free(session->drain_timer);
     eg_timer_free(session->ended_timer);
@@ -459,6 +484,7 @@ void eg_session_free(EgSession *session)
     g_free(session->spool_owner);
     eg_description_free(session->description);
     eg_report_free(session->report);
+    eg_manifest_free(session->manifest);
     g_clear_error(&session->error);
     g_free(session);
 }

@@ -2,6 +2,7 @@
 
 #include <glib/gstdio.h>
 
+#include "base/time.h"
 #include "storage/content-type.h"
 #include "storage/http.h"
 
@@ -27,6 +28,7 @@ struct _EgUploads {
     EgUploader *uploader;
     GPtrArray *recoveries; /* Recovery */
     GArray *stats;         /* EgSinkStats by output: of what is stored */
+    char *manifest_location;
 };
 
 static void count(EgUploads *uploads, guint output, guint64 size_bytes)
@@ -38,9 +40,28 @@ static void count(EgUploads *uploads, guint output, guint64 size_bytes)
         eg_report_set_recovered(uploads->params.report, output, stats);
 }
 
+static void note_file(EgUploads *uploads, const EgUploaded *stored)
+{
+    const EgManifestFile file = {
+        .kind = uploads->params.plan->outputs[stored->output].kind,
+        .output = stored->output,
+        .filename = stored->key,
+        .location = stored->location,
+    };
+    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
+    if (uploads->params.manifest != NULL && file.kind != EG_OUTPUT_FILE)
+        eg_manifest_add_file(uploads->params.manifest, &file, now);
+}
+
 static void on_stored(gpointer user, const EgUploaded *stored)
 {
     EgUploads *uploads = user;
+    if (stored->output >= uploads->params.plan->n_outputs) {
+        uploads->manifest_location = g_strdup(stored->location);
+        return;
+    }
+    if (!stored->is_snapshot)
+        note_file(uploads, stored);
     eg_report_set_stored(uploads->params.report, stored->output, stored->key, stored->location,
                          stored->is_backup);
     if (!stored->is_snapshot)
@@ -52,7 +73,10 @@ static void on_stored(gpointer user, const EgUploaded *stored)
 static void on_finished(gpointer user, guint output, const GError *error)
 {
     EgUploads *uploads = user;
-    uploads->events.finished(uploads->user, output, error);
+    if (output >= uploads->params.plan->n_outputs)
+        uploads->events.manifest(uploads->user, uploads->manifest_location, error);
+    else
+        uploads->events.finished(uploads->user, output, error);
 }
 
 static void on_counted(gpointer user, const EgUploadResult *result)
@@ -89,14 +113,16 @@ EgUploads *eg_uploads_new(EgLoop *loop, const EgUploadsParams *params,
     static const EgUploaderEvents uploader_events = {
         .stored = on_stored, .finished = on_finished, .counted = on_counted};
     const EgPlan *plan = params->plan;
-    g_autofree EgUploadTarget *targets = g_new0(EgUploadTarget, plan->n_outputs);
+    /* A manifest is an output of its own behind all others, so that nothing depends on it. */
+    g_autofree EgUploadTarget *targets = g_new0(EgUploadTarget, 2 * plan->n_outputs);
     for (guint i = 0; i < plan->n_outputs; i++)
-        targets[i] = (EgUploadTarget){plan->outputs[i].storage, plan->outputs[i].backup};
+        targets[i] = targets[plan->n_outputs + i] =
+            (EgUploadTarget){plan->outputs[i].storage, plan->outputs[i].backup};
     const EgUploaderParams uploader = {
         .log = params->log,
         .spool = params->spool,
         .targets = targets,
-        .n_targets = plan->n_outputs,
+        .n_targets = 2 * plan->n_outputs,
         .patience_ns = params->config->max_upload_queue_ns,
         .max_calls = params->config->upload_parallel,
         .opener = eg_store_new,
@@ -121,6 +147,7 @@ void eg_uploads_free(EgUploads *uploads)
     g_ptr_array_unref(uploads->recoveries);
     eg_uploader_free(uploads->uploader);
     g_array_unref(uploads->stats);
+    g_free(uploads->manifest_location);
     g_free(uploads);
 }
 
@@ -138,6 +165,15 @@ void eg_uploads_add(EgUploads *uploads, guint output, const EgSinkFile *file)
 void eg_uploads_finish(EgUploads *uploads, guint output)
 {
     eg_uploader_finish(uploads->uploader, output);
+}
+
+void eg_uploads_add_manifest(EgUploads *uploads, guint output, const char *key, GBytes *content)
+{
+    guint own = uploads->params.plan->n_outputs + output;
+    g_autofree char *path = eg_spool_path(uploads->params.spool, own, key);
+    const EgSinkFile file = {.path = path, .content = content};
+    eg_uploads_add(uploads, own, &file);
+    eg_uploads_finish(uploads, own);
 }
 
 /* What was left. */

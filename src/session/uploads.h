@@ -1,5 +1,6 @@
 #pragma once
 
+#include "report/manifest.h"
 #include "report/report.h"
 #include "session/output-names.h"
 #include "storage/uploader.h"
@@ -14,7 +15,8 @@ typedef struct {
     EgReport *report;
     const EgConfig *config;
     const EgLog *log;
-    bool is_resumed; /* the report is told what was there when its sinks have died */
+    EgManifest *manifest; /* is told of segments and images; NULL: there is none */
+    bool is_resumed;      /* the report is told what was there when its sinks have died */
 } EgUploadsParams;
 
 typedef struct {
@@ -22,6 +24,8 @@ typedef struct {
     void (*finished)(gpointer user, guint output, const GError *error);
     /* As of EgUploaderEvents. */
     void (*counted)(gpointer user, const EgUploadResult *result);
+    /* The manifest is in its store, or cannot be (`location` NULL). */
+    void (*manifest)(gpointer user, const char *location, const GError *error);
 } EgUploadsEvents;
 
 /* All of the parameters must outlive it. */
@@ -35,6 +39,9 @@ void eg_uploads_add(EgUploads *uploads, guint output, const EgSinkFile *file);
 
 /* No more is added of an output. */
 void eg_uploads_finish(EgUploads *uploads, guint output);
+
+/* The manifest, once, to where this output goes; then the event. */
+void eg_uploads_add_manifest(EgUploads *uploads, guint output, const char *key, GBytes *content);
 
 /* What the sink of an output has left is completed, added and finished. The sink must not be there
  * any more. */

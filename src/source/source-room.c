@@ -319,6 +319,7 @@ static void wait_for_return(RoomSource *source)
 static void on_participant_joined(gpointer user, const EgParticipant *participant)
 {
     RoomSource *source = user;
+    source->events.participant(source->user, participant, true);
     if (g_strcmp0(participant->identity, source->plan->selection.identity) != 0)
         return;
     g_free(source->participant_sid);
@@ -334,6 +335,7 @@ static void on_participant_joined(gpointer user, const EgParticipant *participan
 static void on_participant_left(gpointer user, const EgParticipant *participant)
 {
     RoomSource *source = user;
+    source->events.participant(source->user, participant, false);
     if (g_strcmp0(participant->sid, source->participant_sid) != 0)
         return;
     g_clear_pointer(&source->participant_sid, g_free);
@@ -457,12 +459,14 @@ static void on_reconnecting(gpointer user)
 {
     RoomSource *source = user;
     eg_warn(source->log, "connection to room lost, reconnecting");
+    source->events.reconnecting(source->user);
 }
 
 static void on_reconnected(gpointer user)
 {
     RoomSource *source = user;
     eg_info(source->log, "connection to room restored");
+    source->events.reconnected(source->user);
 }
 
 static void on_room_ended(gpointer user, EgRoomEnd room_end, const GError *error)

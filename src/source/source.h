@@ -55,6 +55,11 @@ typedef struct {
     gpointer (*raw_added)(gpointer user, EgMedia media, guint rate_hz);
     /* (transfer full); PTS is the instant, monotonic. */
     void (*raw)(gpointer user, gpointer track, GstBuffer *buffer);
+    /* Somebody has come into the room, or has left it; what is recorded of them or not. */
+    void (*participant)(gpointer user, const EgParticipant *participant, bool is_there);
+    /* The connection to the room is lost, and is back. */
+    void (*reconnecting)(gpointer user);
+    void (*reconnected)(gpointer user);
     /* Once, after `found` and the tracks that there are then. */
     void (*tracks_complete)(gpointer user);
     /* Its stream starts; may start again with another codec, always after stream_ended. */

@@ -8,6 +8,8 @@ from waiting import wait_until
 
 
 def start(egress, room, *images, advanced=None):
+    for image in images:
+        image.disable_manifest = True
     return egress.call("start_participant_egress", api.ParticipantEgressRequest(
         room_name=room, identity="alice", image_outputs=list(images), advanced=advanced))
 

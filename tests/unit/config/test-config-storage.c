@@ -277,6 +277,8 @@ static void test_refused(void)
         {"max_upload_queue: -1",
          "x.yaml:1: max_upload_queue must be a whole number, from 1 to 10080 (minutes), not -1"},
         {"upload_parallel: 0", "x.yaml:1: upload_parallel must be a whole number, from 1 to 64, not 0"},
+        {"hooks: {command: ['', x]}", "x.yaml:1: hooks.command must begin with a program"},
+        {"hooks: {command: x}", "x.yaml:1: hooks.command must be a list of texts"},
         {"spool_dir: x", "x.yaml:1: spool_dir must be a path that begins with /"},
   // clang-format on
     };
