@@ -202,7 +202,8 @@ def test_backup_takes_over(fleet, lively, room, moto, faults, key, tmp_path):
     assert sorted(counted) == [("livekit_egress_pipeline_uploads", "failure", 1),
                                ("livekit_egress_pipeline_uploads", "success", 1)]
     assert [value for name, own, value in fleet.service.metrics()
-            if name == "livekit_egress_backup_storage_writes"] == [1]
+            if name == "livekit_egress_backup_storage_writes" and
+            own["output_type"] == "video/mp4"] == [1]
     assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4")
     analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
 
