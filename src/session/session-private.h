@@ -61,6 +61,12 @@ void eg_session_end_soon(EgSession *session, EgEndReason reason, const GError *e
 /* Something has changed that the report says of an output; `user` is the session. */
 void eg_session_outputs_changed(gpointer user);
 
+/* In session-progress.c. Of the file, as it is called when it is finished or `as_it_is`, else of
+ * the playlist; NULL if neither is known. */
+const char *eg_session_path(const EgSession *session, bool as_it_is);
+void eg_session_collect_stats(EgSession *session);
+void eg_session_log_stats(EgSession *session);
+
 /* In session-spool.c. Makes the spool if something goes to a store. */
 bool eg_session_open_spool(EgSession *session, GError **error);
 

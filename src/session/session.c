@@ -49,18 +49,6 @@ static bool is_final(const EgSession *session)
     return states[session->state].is_final;
 }
 
-/* Of the file, as it is called when it is finished or `as_it_is`, else of the playlist; NULL if
- * neither is known. */
-static const char *path_of(const EgSession *session, bool as_it_is)
-{
-    const Livekit__EgressInfo *info = eg_report_info(session->report);
-    if (info->n_file_results > 0 && *info->file_results[0]->location != '\0')
-        return as_it_is ? info->file_results[0]->location : info->file_results[0]->filename;
-    if (info->n_segment_results > 0 && *info->segment_results[0]->playlist_location != '\0')
-        return info->segment_results[0]->playlist_location;
-    return NULL;
-}
-
 /* The one place where the state changes. */
 static void advance(EgSession *session, EgSessionState next)
 {
@@ -68,7 +56,7 @@ static void advance(EgSession *session, EgSessionState next)
     session->state = next;
     eg_info(session->log, eg_session_state_name(next),
             EG_STR("error", session->error != NULL ? session->error->message : NULL),
-            EG_STR("path", states[next].is_final ? path_of(session, true) : NULL));
+            EG_STR("path", states[next].is_final ? eg_session_path(session, true) : NULL));
     if (states[next].is_final)
         eg_timer_set(session->ended_timer, 0);
     if (session->spool != NULL)
@@ -78,25 +66,9 @@ static void advance(EgSession *session, EgSessionState next)
     session->events.changed(session->user, next);
 }
 
-static void collect_stats(EgSession *session)
-{
-    if (session->source != NULL)
-        eg_source_get_stats(session->source, &session->source_stats);
-    if (session->graph != NULL)
-        eg_graph_get_stats(session->graph, &session->graph_stats);
-    if (session->outputs != NULL)
-        eg_outputs_get_stats(session->outputs, &session->sink_stats);
-    eg_manifest_note_skipped(session->manifest,
-                             session->graph_stats.pacer.skipped +
-                                 session->source_stats.missed_pictures,
-                             eg_session_now());
-    if (session->outputs != NULL)
-        eg_outputs_get_upload_stats(session->outputs, &session->upload_stats);
-}
-
 static void release(EgSession *session)
 {
-    collect_stats(session);
+    eg_session_collect_stats(session);
     eg_timer_clear(session->limit_timer);
     eg_timer_clear(session->size_timer);
     eg_timer_clear(session->watch_timer);
@@ -107,25 +79,11 @@ static void release(EgSession *session)
     g_clear_pointer(&session->outputs, eg_outputs_free);
 }
 
-static void log_stats(EgSession *session)
-{
-    const EgReceiverStats *receiver = &session->source_stats.receiver;
-    const EgPacerStats *pacer = &session->graph_stats.pacer;
-    eg_info(session->log, "media statistics", EG_INT("packets", receiver->packets),
-            EG_INT("lost", receiver->lost), EG_INT("recovered", receiver->recovered),
-            EG_INT("droppedFrames", session->graph_stats.dropped_frames),
-            EG_INT("pictures", pacer->pictures), EG_INT("repeated", pacer->repeated),
-            EG_INT("black", pacer->black), EG_INT("skipped", pacer->skipped),
-            EG_INT("missed", session->source_stats.missed_pictures),
-            EG_INT("silentFrames", pacer->silent_frames),
-            EG_REAL("duration", (double)session->sink_stats.duration_ns / (double)EG_NS_PER_S));
-}
-
 /* Everything is over: lets go of all parts and reports the final state. */
 static void end(EgSession *session, EgSessionState final)
 {
     release(session);
-    log_stats(session);
+    eg_session_log_stats(session);
     if (final == EG_SESSION_FAILED)
         eg_report_locate_files(session->report);
     eg_report_set_ended(session->report, states[final].status, session->end_reason, session->error,
@@ -247,7 +205,7 @@ static void on_size_due(gpointer user)
 static void on_watch_due(gpointer user)
 {
     EgSession *session = user;
-    collect_stats(session);
+    eg_session_collect_stats(session);
     eg_timer_set_after(session->watch_timer, WATCH_INTERVAL_NS);
 }
 
@@ -290,7 +248,7 @@ static void on_outputs_recorded(gpointer user, const GError *error)
     EgSession *session = user;
     if (error != NULL && session->error == NULL)
         session->error = g_error_copy(error);
-    collect_stats(session);
+    eg_session_collect_stats(session);
     eg_timer_clear(session->drain_timer);
     eg_timer_clear(session->limit_timer);
     eg_timer_clear(session->size_timer);
@@ -420,7 +378,7 @@ static void on_graph_failed(gpointer user, const GError *error)
     EgSession *session = user;
     if (session->error == NULL)
         session->error = g_error_copy(error);
-    collect_stats(session);
+    eg_session_collect_stats(session);
     g_clear_pointer(&session->source, eg_source_free);
     g_clear_pointer(&session->graph, eg_graph_free);
     eg_timer_clear(session->drain_timer);
@@ -595,26 +553,4 @@ const Livekit__EgressInfo *eg_session_info(const EgSession *session)
 const GError *eg_session_error(const EgSession *session)
 {
     return session->error;
-}
-
-void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
-{
-    eg_loop_assert_owner(session->loop);
-    collect_stats(session);
-    g_clear_pointer(&session->output_lines, g_ptr_array_unref);
-    if (session->outputs != NULL)
-        session->output_lines = eg_outputs_describe(session->outputs);
-    *progress = (EgSessionProgress){
-        .state = session->state,
-        .recorded_ns = session->sink_stats.duration_ns,
-        .size_bytes = session->sink_stats.size_bytes,
-        .lost_packets = session->source_stats.receiver.lost,
-        .skipped_pictures =
-            session->graph_stats.pacer.skipped + session->source_stats.missed_pictures,
-        .uploaded_bytes = session->upload_stats.stored_bytes,
-        .upload_bytes = session->upload_stats.total_bytes,
-        .path = path_of(session, false),
-        .description = eg_description_text(session->description),
-        .outputs = session->output_lines,
-    };
 }
