@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "cli/request.h"
+#include "config/value.h"
 
 static const char summary[] =
     "Records a LiveKit room, a participant or tracks of it, or a web page, into a file, or streams it.";
@@ -76,7 +77,7 @@ static GOptionContext *make_context(EgRecordArguments *a)
         TEXT("video-track", 0, &a->video_track, "Record this track's picture", "TR_..."),
         LIST(
             "output", 'o', &a->outputs,
-            "File: .mp4, .webm, .ogg or .mp3; may have {room_name}, {time} and the like. Or "
+            "File: .mp4, .webm, .mkv, .ogg, .mp3 or .wav; may have {room_name}, {time} and the like. Or "
             "segments with a playlist: .m3u8. Or images: .jpg, .png or .webp, with %05d for their "
             "number. Or "
             "stream: rtmp://, rtmps://, srt://, mux://KEY, twitch://KEY; several are possible. Files "
@@ -96,8 +97,15 @@ static GOptionContext *make_context(EgRecordArguments *a)
         NUMBER("video-bitrate", &a->video_bitrate, "Bit rate of the picture", "KBIT/S"),
         NUMBER("audio-bitrate", &a->audio_bitrate, "Bit rate of the sound", "KBIT/S"),
         NUMBER("audio-frequency", &a->audio_frequency, "Sampling rate of the sound", "HZ"),
-        TEXT("video-codec", 0, &a->video_codec, "h264, h264-baseline, h264-high or vp8", "CODEC"),
+        TEXT("video-codec", 0, &a->video_codec, "h264, h264-baseline, h264-high, vp8 or vp9",
+             "CODEC"),
         TEXT("audio-codec", 0, &a->audio_codec, "aac, opus or mp3", "CODEC"),
+        TEXT("h264-encoder", 0, &a->h264_encoder, "x264 (the default), openh264, va or nvenc",
+             "ENCODER"),
+        TEXT("encoder-preset", 0, &a->encoder_preset,
+             "Of x264: ultrafast to veryslow; veryfast by default", "PRESET"),
+        TEXT("rate-control", 0, &a->rate_control,
+             "variable (the default), constant or quality: then the bit rate is a limit", "MODE"),
         REAL("key-frame-interval", &a->key_frame_interval_s, "Time from key frame to key frame",
              "SECONDS"),
         FLAG("json", 0, &a->is_json, "Print the result as JSON on standard output"),
@@ -120,11 +128,12 @@ static GOptionContext *make_context(EgRecordArguments *a)
 static void clear_arguments(EgRecordArguments *a)
 {
     char **const texts[] = {
-        &a->url,         &a->api_key,        &a->api_secret,   &a->token,
-        &a->room,        &a->layout,         &a->template_url, &a->web,
-        &a->participant, &a->track,          &a->audio_track,  &a->video_track,
-        &a->preset,      &a->video_codec,    &a->audio_codec,  &a->duration,
-        &a->log_level,   &a->image_interval,
+        &a->url,          &a->api_key,        &a->api_secret,   &a->token,
+        &a->room,         &a->layout,         &a->template_url, &a->web,
+        &a->participant,  &a->track,          &a->audio_track,  &a->video_track,
+        &a->preset,       &a->video_codec,    &a->audio_codec,  &a->duration,
+        &a->log_level,    &a->image_interval, &a->h264_encoder, &a->encoder_preset,
+        &a->rate_control,
     };
     for (gsize i = 0; i < G_N_ELEMENTS(texts); i++)
         g_clear_pointer(texts[i], g_free);
@@ -192,6 +201,30 @@ static bool apply_credentials(const EgRecordArguments *a, EgConfig *config, GErr
     return true;
 }
 
+/* What the service is told by its configuration. */
+static bool apply_encoder(const EgRecordArguments *a, EgConfig *config, GError **error)
+{
+    const struct {
+        const char *option;
+        const char *text;
+        const char *key;
+    } rows[] = {
+        {"h264-encoder",   a->h264_encoder,   "video_encoder.h264"        },
+        {"encoder-preset", a->encoder_preset, "video_encoder.preset"      },
+        {"rate-control",   a->rate_control,   "video_encoder.rate_control"},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        const EgConfigKey *key = eg_config_key_find(eg_config_keys(), rows[i].key);
+        if (rows[i].text == NULL || eg_config_value_set(config, key, rows[i].text))
+            continue;
+        g_autofree char *wanted = eg_config_value_wanted(key);
+        eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST, "--%s: %s is not %s",
+                     rows[i].option, rows[i].text, wanted);
+        return false;
+    }
+    return true;
+}
+
 static bool apply_run(const EgRecordArguments *a, EgRecordOptions *options, GError **error)
 {
     EgConfig *config = options->config;
@@ -242,7 +275,8 @@ EgRecordOptions *eg_record_options_parse(const char *const *args, GError **error
         return g_steal_pointer(&options);
     }
     if (!apply_run(&arguments, options, error) ||
-        !apply_credentials(&arguments, options->config, error))
+        !apply_credentials(&arguments, options->config, error) ||
+        !apply_encoder(&arguments, options->config, error))
         return NULL;
     options->request = eg_record_request_new(&arguments, error);
     return options->request != NULL ? g_steal_pointer(&options) : NULL;

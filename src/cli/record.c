@@ -13,6 +13,7 @@
 #include "cli/progress.h"
 #include "cli/rest.h"
 #include "cli/result.h"
+#include "media/encoder.h"
 #include "request/destination.h"
 #include "service/template-server.h"
 #include "session/session.h"
@@ -270,6 +271,9 @@ int eg_record_main(const char *const *args)
     if (needs_layouts(options) && !serve_layouts(loop, options->config, &templates, &error))
         return (int)fail(error);
     g_autoptr(EgPlan) plan = eg_plan_new(options->request, options->config, &error);
+    if (plan != NULL && plan->video.codec == EG_CODEC_H264 &&
+        !eg_encoder_check(EG_CODEC_H264, &options->config->video_encoder, &error))
+        return (int)fail(error);
     EgDestinationRule rule = options->may_overwrite ? EG_DESTINATION_ANY : EG_DESTINATION_NEW;
     if (plan == NULL || !eg_destination_check(plan, rule, &error))
         return (int)fail(error);

@@ -13,8 +13,7 @@
 
 /* Somebody who writes one of these wants that, and not its name before ".mp4". */
 static const char *const foreign_extensions[] = {
-    ".mkv", ".mov", ".avi", ".flv",  ".ts",   ".wav", ".m4a",
-    ".aac", ".m4v", ".ogv", ".opus", ".flac", ".gif",
+    ".mov", ".avi", ".flv", ".ts", ".m4a", ".aac", ".m4v", ".ogv", ".opus", ".flac", ".gif",
 };
 
 static const struct {
@@ -26,6 +25,7 @@ static const struct {
     {"h264-main",     LIVEKIT__VIDEO_CODEC__H264_MAIN    },
     {"h264-high",     LIVEKIT__VIDEO_CODEC__H264_HIGH    },
     {"vp8",           LIVEKIT__VIDEO_CODEC__VP8          },
+    {"vp9",           LIVEKIT__VIDEO_CODEC__VP9          },
 };
 
 static const struct {
@@ -77,8 +77,8 @@ static bool check_filepath(const char *output, GError **error)
     for (gsize i = 0; i < G_N_ELEMENTS(foreign_extensions); i++) {
         if (has_extension(output, foreign_extensions[i])) {
             set_usage(error,
-                      "--output: there is no format %s; there are .mp4, .webm, .ogg and .mp3, "
-                      ".m3u8 for segments, and .jpg, .png and .webp for images",
+                      "--output: there is no format %s; there are .mp4, .webm, .mkv, .ogg, .mp3 "
+                      "and .wav, .m3u8 for segments, and .jpg, .png and .webp for images",
                       foreign_extensions[i]);
             return false;
         }
@@ -133,7 +133,7 @@ static bool apply_codecs(const EgRecordArguments *a, Livekit__EncodingOptions *o
             o->audio_codec = audio_codecs[i].codec;
     }
     if (a->video_codec != NULL && o->video_codec == LIVEKIT__VIDEO_CODEC__DEFAULT_VC) {
-        set_usage(error, "--video-codec: %s is none of h264, h264-baseline, h264-high, vp8",
+        set_usage(error, "--video-codec: %s is none of h264, h264-baseline, h264-high, vp8, vp9",
                   a->video_codec);
         return false;
     }

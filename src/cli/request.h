@@ -36,6 +36,9 @@ typedef struct {
     gint audio_frequency;
     double key_frame_interval_s;
     char *video_codec;
+    char *h264_encoder;
+    char *encoder_preset;
+    char *rate_control;
     char *audio_codec;
     char *duration;
     gboolean is_json;

@@ -223,12 +223,30 @@ static void on_describe_graph(Run *run)
     send_event(run, &event);
 }
 
+/* URLs, and those with an id. */
+static GArray *read_destinations(const Livekit__UpdateStreamRequest *request)
+{
+    GArray *streams = g_array_new(FALSE, FALSE, sizeof(EgStreamDestination));
+    for (gsize i = 0; i < request->n_add_output_urls; i++) {
+        const EgStreamDestination stream = {.url = request->add_output_urls[i]};
+        g_array_append_val(streams, stream);
+    }
+    for (gsize i = 0; i < request->n_add_destinations; i++) {
+        const char *id = request->add_destinations[i]->id;
+        const EgStreamDestination stream = {.url = request->add_destinations[i]->url,
+                                            .id = *id != '\0' ? id : NULL};
+        g_array_append_val(streams, stream);
+    }
+    return streams;
+}
+
 static void on_update_stream(Run *run, const Livekit__UpdateStreamRequest *request)
 {
     g_autoptr(GError) error = NULL;
+    g_autoptr(GArray) added = read_destinations(request);
     const EgStreamUpdate update = {
-        .add = (const char *const *)request->add_output_urls,
-        .n_add = request->n_add_output_urls,
+        .add = (const EgStreamDestination *)(gpointer)added->data,
+        .n_add = added->len,
         .remove = (const char *const *)request->remove_output_urls,
         .n_remove = request->n_remove_output_urls,
     };

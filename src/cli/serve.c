@@ -1,10 +1,19 @@
 #include "cli/serve.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "cli/outcome.h"
 #include "config/config.h"
+#include "media/encoder.h"
 #include "service/service.h"
+
+/* It is installed with the program. */
+#define STANDARD_ENCODER "x264"
 
 static void print_error(const GError *error)
 {
@@ -54,6 +63,27 @@ static bool parse_args(const char *const *args, char **path, char **body, char *
     return true;
 }
 
+/* An encoder that the configuration names and this machine lacks is told at once, and not by the
+ * first egress that fails. A process of its own looks: GStreamer is no part of the service's. */
+static bool has_encoder(const EgConfig *config)
+{
+    if (strcmp(config->video_encoder.h264, STANDARD_ENCODER) == 0)
+        return true;
+    pid_t child = fork();
+    if (child == 0) {
+        g_autoptr(GError) error = NULL;
+        if (eg_encoder_check(EG_CODEC_H264, &config->video_encoder, &error))
+            _exit(EXIT_SUCCESS);
+        print_error(error);
+        fflush(stderr);
+        _exit(EXIT_FAILURE);
+    }
+    int status = 0;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+}
+
 int eg_serve_main(const char *const *args)
 {
     g_autoptr(GError) error = NULL;
@@ -79,6 +109,8 @@ int eg_serve_main(const char *const *args)
         print_error(error);
         return EG_EXIT_USAGE;
     }
+    if (!has_encoder(config))
+        return EG_EXIT_FAILED;
     eg_log_setup(config->log_level, config->log_json);
     for (guint i = 0; i < config->warnings->len; i++)
         eg_warn(NULL, config->warnings->pdata[i]);

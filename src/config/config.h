@@ -59,6 +59,15 @@ typedef struct {
     gint64 image_duration_ns;
 } EgLimitConfig;
 
+/* How pictures are encoded; what they become is the plan's. Words of config/keys.c, static; NULL:
+ * the first choice. */
+typedef struct {
+    const char *h264;         /* which encoder: "x264", "va". Ours */
+    const char *preset;       /* of x264. Ours */
+    const char *rate_control; /* "variable", "constant", "quality". Ours */
+    guint threads;            /* 0: the encoder decides */
+} EgVideoEncoderConfig;
+
 /* Of requests that name a store of S3: the role where they name none, and the keys of our own that
  * may assume a role where they have none. */
 typedef struct {
@@ -111,10 +120,10 @@ typedef struct {
     guint live_playlist_segments; /* how many a live playlist names. Ours */
     EgCostConfig cost;
     EgLimitConfig limits;
-    gint64 frozen_ns;            /* a process that says nothing for so long has hung. Ours */
-    guint video_encoder_threads; /* 0: the encoder decides */
-    gint64 stream_retry_ns;      /* a stream that was lost is tried again for so long. Ours */
-    char *stream_ca_cert_file;   /* of RTMPS; NULL: what the system trusts. Ours */
+    gint64 frozen_ns; /* a process that says nothing for so long has hung. Ours */
+    EgVideoEncoderConfig video_encoder;
+    gint64 stream_retry_ns;    /* a stream that was lost is tried again for so long. Ours */
+    char *stream_ca_cert_file; /* of RTMPS; NULL: what the system trusts. Ours */
     gint64 latency_ns; /* how long a late picture or sound is waited for before it is filled */
     EgLogLevel log_level;
     bool log_json;

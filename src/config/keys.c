@@ -31,11 +31,19 @@
         .unused_because = (because)                                                                \
     }
 
+#define WORD(path, member, ...)                                                                    \
+    ROW(path, EG_KEY_WORD, const char *, member, .is_ours = true, __VA_ARGS__)
+
 #define NO_SINKS   "has no effect: each egress has a sound daemon of its own"
 #define NO_DEBUG   "not supported: debug_handler_port shows what there is"
 #define NO_POOL    "has no effect: there are two connections, and nothing waits for them"
 #define NO_SAMPLES "has no effect: every line is written"
 #define NO_LATENCY "has no effect: latency.max_wait is the only wait"
+
+static const char *const h264_encoders[] = {"x264", "openh264", "va", "nvenc", NULL};
+static const char *const x264_presets[] = {"ultrafast", "superfast", "veryfast", "faster",   "fast",
+                                           "medium",    "slow",      "slower",   "veryslow", NULL};
+static const char *const rate_controls[] = {"variable", "constant", "quality", NULL};
 
 static const EgConfigKey keys[] = {
     TEXT("api_key", api_key),
@@ -128,7 +136,12 @@ static const EgConfigKey keys[] = {
     DURATION("stream_retry", stream_retry_ns, .standard = "30s", .max = 604800, .is_ours = true),
     ROW("stream_ca_cert_file", EG_KEY_PATH, char *, stream_ca_cert_file, .is_ours = true),
 
-    NUMBER("video_encoder_threads", video_encoder_threads, .standard = "0", .max = 256),
+    WORD("video_encoder.h264", video_encoder.h264, .standard = "x264", .words = h264_encoders),
+    WORD("video_encoder.preset", video_encoder.preset, .standard = "veryfast",
+         .words = x264_presets),
+    WORD("video_encoder.rate_control", video_encoder.rate_control, .standard = "variable",
+         .words = rate_controls),
+    NUMBER("video_encoder_threads", video_encoder.threads, .standard = "0", .max = 256),
     DURATION("latency.max_wait", latency_ns, .standard = "2s", .min = 0.1, .max = 10,
              .is_ours = true),
     UNUSED("latency.jitter_buffer_latency", NULL, NO_LATENCY),

@@ -24,6 +24,7 @@ typedef enum {
     EG_KEY_STORAGE,      /* EgStorage *: a section with the keys of eg_storage_keys() */
     EG_KEY_SWITCH,       /* bool from here; two keys may lead to one, either turns it on */
     EG_KEY_CHOICE,       /* one of two words: `choices` */
+    EG_KEY_WORD,         /* const char *, one of `words` */
     EG_KEY_NUMBER,       /* guint */
     EG_KEY_REAL,         /* double */
     EG_KEY_BYTES,        /* gint64 from here */
@@ -45,6 +46,7 @@ typedef struct {
     double max;             /* 0: none */
     bool zero_is_standard;  /* as in LiveKit, where 0 cannot be told from nothing */
     const char *choices[2]; /* false, true */
+    const char *const *words;   /* static, ended by NULL */
     const char *unused_because; /* named in a warning if it says something else than `standard` */
     bool is_ours;               /* LiveKit has no such key */
 } EgConfigKey;

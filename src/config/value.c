@@ -189,6 +189,7 @@ static const struct {
     [EG_KEY_STORAGE] = KIND(.wanted = "a section with the keys of a store"),
     [EG_KEY_SWITCH] = KIND(.wanted = "true or false"),
     [EG_KEY_CHOICE] = KIND(.wanted = "one of"),
+    [EG_KEY_WORD] = KIND(.wanted = "one of"),
     [EG_KEY_LOG_LEVEL] = KIND(.wanted = "one of error, warn, info, debug"),
     [EG_KEY_REAL] = AMOUNT("a number", NULL, "", 1),
     [EG_KEY_NUMBER] = AMOUNT("a whole number", parse_number, "", 1),
@@ -257,6 +258,17 @@ static bool set_choice(void *owner, const EgConfigKey *key, const char *text)
     return true;
 }
 
+static bool set_word(void *owner, const EgConfigKey *key, const char *text)
+{
+    for (const char *const *word = key->words; *word != NULL; word++) {
+        if (strcmp(text, *word) == 0) {
+            *(const char **)target(owner, key) = *word;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool eg_config_value_set(void *owner, const EgConfigKey *key, const char *text)
 {
     g_assert(!eg_config_key_is_list(key));
@@ -266,6 +278,8 @@ bool eg_config_value_set(void *owner, const EgConfigKey *key, const char *text)
         return set_switch(owner, key, text);
     if (key->kind == EG_KEY_CHOICE)
         return set_choice(owner, key, text);
+    if (key->kind == EG_KEY_WORD)
+        return set_word(owner, key, text);
     if (key->kind == EG_KEY_LOG_LEVEL)
         return eg_log_level_parse(text, target(owner, key));
     if (kinds[key->kind].fits != NULL)
@@ -301,6 +315,10 @@ char *eg_config_value_wanted(const EgConfigKey *key)
     double per_unit = kinds[key->kind].per_unit;
     if (key->kind == EG_KEY_CHOICE)
         return g_strdup_printf("%s %s, %s", wanted, key->choices[0], key->choices[1]);
+    if (key->kind == EG_KEY_WORD) {
+        g_autofree char *words = g_strjoinv(", ", (char **)key->words);
+        return g_strdup_printf("%s %s", wanted, words);
+    }
     if (unit == NULL)
         return g_strdup(wanted);
     if (key->max == 0)

@@ -16,6 +16,12 @@
 #define H264_DEPAYLOADER                                                                           \
     "rtph264depay ! " H264_RTP_CAPS " ! h264parse ! capsfilter caps=" H264_FILE_CAPS
 #define VPX_REALTIME "deadline=1 cpu-used=8 end-usage=cbr lag-in-frames=0"
+#define VPX(vpx_element, vpx_settings)                                                             \
+    {                                                                                              \
+        .name = "libvpx", .element = (vpx_element), .settings = (vpx_settings),                    \
+        .bitrate = "target-bitrate", .bitrate_unit_bps = 1, .key_frames = "keyframe-max-dist",     \
+        .threads = "threads", .rates = {"", "", ""},                                               \
+    }
 
 static const EgElements opus = {
     .frame_caps = "audio/x-opus,rate=48000,channels=2,channel-mapping-family=0",
@@ -53,17 +59,96 @@ static const EgElements pcm = {
     .block_frames = 960,
 };
 
+static const EgVideoEncoderElement vp8_encoders[] = {VPX("vp8enc", VPX_REALTIME), {0}};
+static const EgVideoEncoderElement vp9_encoders[] = {VPX("vp9enc", VPX_REALTIME " row-mt=true"),
+                                                     {0}};
+
+/* Hardware has its encoders where it has a driver; the old and the new VA plugins are two. No
+ * B-frames but x264's, which are worth their delay. */
+static const EgVideoEncoderElement h264_encoders[] = {
+    {
+     .name = "x264",
+     .element = "x264enc",
+     .settings = "vbv-buf-capacity=2000",
+     .bitrate = "bitrate",
+     .bitrate_unit_bps = 1000,
+     .key_frames = "key-int-max",
+     .threads = "threads",
+     .preset = "speed-preset",
+     .rates = {"", "", "pass=qual quantizer=23"},
+     .options = "option-string",
+     .options_key_frames = "scenecut=0",
+     .options_constant = "nal-hrd=cbr",
+     },
+    {
+     .name = "openh264",
+     .element = "openh264enc",
+     .settings = "complexity=low",
+     .bitrate = "bitrate",
+     .bitrate_unit_bps = 1,
+     .key_frames = "gop-size",
+     .threads = "multi-thread",
+     .rates = {"rate-control=bitrate", "rate-control=bitrate", "rate-control=quality"},
+     .is_byte_stream = true,
+     },
+    {
+     .name = "va",
+     .element = "vah264enc",
+     .settings = "b-frames=0",
+     .bitrate = "bitrate",
+     .bitrate_unit_bps = 1000,
+     .key_frames = "key-int-max",
+     .rates = {"rate-control=vbr", "rate-control=cbr", "rate-control=cqp"},
+     .raw_caps = "video/x-raw,format=NV12",
+     .is_byte_stream = true,
+     },
+    {
+     .name = "va",
+     .element = "vah264lpenc",
+     .settings = "b-frames=0",
+     .bitrate = "bitrate",
+     .bitrate_unit_bps = 1000,
+     .key_frames = "key-int-max",
+     .rates = {"rate-control=vbr", "rate-control=cbr", "rate-control=cqp"},
+     .raw_caps = "video/x-raw,format=NV12",
+     .is_byte_stream = true,
+     },
+    {
+     .name = "va",
+     .element = "vaapih264enc",
+     .settings = "max-bframes=0",
+     .bitrate = "bitrate",
+     .bitrate_unit_bps = 1000,
+     .key_frames = "keyframe-period",
+     .rates = {"rate-control=vbr", "rate-control=cbr", "rate-control=cqp"},
+     .raw_caps = "video/x-raw,format=NV12",
+     .is_byte_stream = true,
+     },
+    {
+     .name = "nvenc",
+     .element = "nvh264enc",
+     .settings = "bframes=0",
+     .bitrate = "bitrate",
+     .bitrate_unit_bps = 1000,
+     .key_frames = "gop-size",
+     .rates = {"rc-mode=vbr", "rc-mode=cbr", "rc-mode=constqp"},
+     .raw_caps = "video/x-raw,format=NV12",
+     .is_byte_stream = true,
+     },
+    {0                                          },
+};
+
 static const EgElements vp8 = {
     .frame_caps = "video/x-vp8",
     .decoder = "vp8dec threads=1",
-    .encoders = {{"vp8enc", VPX_REALTIME, 0}},
+    .video_encoders = vp8_encoders,
     .encoded_caps = "video/x-vp8",
 };
 
 static const EgElements vp9 = {
     .frame_caps = "video/x-vp9",
     .decoder = "vp9dec threads=1",
-    .encoders = {{"vp9enc", VPX_REALTIME " row-mt=true", 0}},
+    .video_encoders = vp9_encoders,
     .encoded_caps = "video/x-vp9",
 };
 
@@ -71,7 +156,7 @@ static const EgElements h264 = {
     .rtp_caps = "application/x-rtp,media=video,clock-rate=90000,encoding-name=H264",
     .depayloader = H264_DEPAYLOADER,
     .decoder = "avdec_h264 max-threads=1 output-corrupt=false",
-    .encoders = {{"x264enc", "speed-preset=veryfast vbv-buf-capacity=2000", 0}},
+    .video_encoders = h264_encoders,
     .encoded_caps = H264_FILE_CAPS,
 };
 

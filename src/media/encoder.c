@@ -2,7 +2,9 @@
 
 #include <gst/video/gstvideoencoder.h>
 #include <math.h>
+#include <string.h>
 
+#include "base/error.h"
 #include "base/time.h"
 #include "media/chain.h"
 #include "media/elements.h"
@@ -123,19 +125,69 @@ static void on_failed(gpointer user, const GError *error)
     encoder->events.failed(encoder->user, error);
 }
 
-/* The best encoder that is installed. */
+static bool is_installed(const char *element)
+{
+    g_autoptr(GstElementFactory) factory = gst_element_factory_find(element);
+    return factory != NULL;
+}
+
+/* The best encoder of sound that is installed. */
 static const EgEncoderElement *choose_element(EgCodec codec)
 {
     const EgElements *elements = eg_elements(codec);
     for (guint i = 0; i < G_N_ELEMENTS(elements->encoders); i++) {
         const char *name = elements->encoders[i].element;
-        if (name == NULL)
-            continue;
-        g_autoptr(GstElementFactory) factory = gst_element_factory_find(name);
-        if (factory != NULL)
+        if (name != NULL && is_installed(name))
             return &elements->encoders[i];
     }
     return &elements->encoders[0];
+}
+
+/* "x264, openh264": what this machine has. */
+static char *describe_installed(const EgVideoEncoderElement *elements)
+{
+    GString *text = g_string_new(NULL);
+    const char *last = NULL;
+    for (const EgVideoEncoderElement *e = elements; e->name != NULL; e++) {
+        if (g_strcmp0(e->name, last) == 0 || !is_installed(e->element))
+            continue;
+        g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", e->name);
+        last = e->name;
+    }
+    if (text->len == 0)
+        g_string_append(text, "none");
+    return g_string_free(text, FALSE);
+}
+
+/* That which the configuration names; the first if it names none. */
+static const EgVideoEncoderElement *
+choose_video_element(EgCodec codec, const EgVideoEncoderConfig *config, GError **error)
+{
+    const EgVideoEncoderElement *elements = eg_elements(codec)->video_encoders;
+    const char *wanted = codec == EG_CODEC_H264 ? config->h264 : NULL;
+    if (wanted == NULL)
+        wanted = elements->name;
+    GString *tried = g_string_new(NULL);
+    for (const EgVideoEncoderElement *e = elements; e->name != NULL; e++) {
+        if (strcmp(e->name, wanted) != 0)
+            continue;
+        if (is_installed(e->element)) {
+            g_string_free(tried, TRUE);
+            return e;
+        }
+        g_string_append_printf(tried, "%s%s", tried->len > 0 ? ", " : "", e->element);
+    }
+    g_autofree char *installed = describe_installed(elements);
+    eg_error_set(error, EG_ERROR_FAILED_PRECONDITION, EG_BLAME_SERVICE,
+                 "this machine cannot encode %s with %s (GStreamer's %s); it has: %s",
+                 eg_codec_info(codec)->name, wanted, tried->str, installed);
+    g_string_free(tried, TRUE);
+    return NULL;
+}
+
+bool eg_encoder_check(EgCodec codec, const EgVideoEncoderConfig *config, GError **error)
+{
+    return eg_gst_init(error) && choose_video_element(codec, config, error) != NULL;
 }
 
 static const char *profile_name(EgProfile profile)
@@ -152,38 +204,76 @@ static const char *profile_name(EgProfile profile)
     return "main";
 }
 
-static char *describe_h264(const EgVideoEncoding *encoding, const EgEncoderElement *element,
-                           guint threads)
+static EgRate find_rate(const EgVideoEncoding *encoding, const EgVideoEncoderConfig *config)
 {
-    GString *text = g_string_new(NULL);
-    g_string_printf(text, "%s name=encoder %s bitrate=%u", element->element, element->settings,
-                    MAX(encoding->bitrate_bps / 1000, 1));
-    if (threads > 0)
-        g_string_append_printf(text, " threads=%u", threads);
-    if (encoding->key_frame_interval_s > 0)
-        g_string_append_printf(text, " key-int-max=%u option-string=\"scenecut=0%s\"",
-                               (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1),
-                               encoding->is_constant_rate ? ":nal-hrd=cbr" : "");
-    g_string_append_printf(text, " ! capsfilter caps=%s,profile=%s",
-                           eg_elements(EG_CODEC_H264)->encoded_caps,
-                           profile_name(encoding->profile));
-    return g_string_free(text, FALSE);
+    static const char *const names[EG_N_RATES] = {
+        [EG_RATE_VARIABLE] = "variable",
+        [EG_RATE_CONSTANT] = "constant",
+        [EG_RATE_QUALITY] = "quality",
+    };
+    guint rate = EG_RATE_VARIABLE;
+    for (guint i = 0; config->rate_control != NULL && i < EG_N_RATES; i++) {
+        if (strcmp(config->rate_control, names[i]) == 0)
+            rate = i;
+    }
+    return encoding->is_constant_rate ? EG_RATE_CONSTANT : (EgRate)rate;
 }
 
-static char *describe_vpx(const EgVideoEncoding *encoding, const EgEncoderElement *element,
-                          guint threads)
+static void append_key_frames(GString *text, const EgVideoEncoding *encoding,
+                              const EgVideoEncoderElement *element)
 {
-    GString *text = g_string_new(NULL);
-    g_string_printf(text, "%s name=encoder %s target-bitrate=%u", element->element,
-                    element->settings, encoding->bitrate_bps);
-    if (threads > 0)
-        g_string_append_printf(text, " threads=%u", threads);
     if (encoding->key_frame_interval_s > 0)
         g_string_append_printf(
-            text, " keyframe-max-dist=%u",
+            text, " %s=%u", element->key_frames,
             (guint)MAX(lrint(encoding->key_frame_interval_s * encoding->fps), 1));
-    g_string_append_printf(text, " ! capsfilter caps=%s",
-                           eg_elements(encoding->codec)->encoded_caps);
+}
+
+static void append_options(GString *text, bool has_key_frames, EgRate rate,
+                           const EgVideoEncoderElement *element)
+{
+    const char *const options[] = {
+        has_key_frames ? element->options_key_frames : NULL,
+        rate == EG_RATE_CONSTANT ? element->options_constant : NULL,
+    };
+    if (element->options == NULL || (options[0] == NULL && options[1] == NULL))
+        return;
+    g_string_append_printf(
+        text, " %s=\"%s%s%s\"", element->options, options[0] != NULL ? options[0] : "",
+        options[0] != NULL && options[1] != NULL ? ":" : "", options[1] != NULL ? options[1] : "");
+}
+
+static void append_encoder(GString *text, const EgVideoEncoding *encoding,
+                           const EgVideoEncoderElement *element, const EgVideoEncoderConfig *config)
+{
+    EgRate rate = find_rate(encoding, config);
+    if (element->raw_caps != NULL)
+        g_string_append_printf(text, "videoconvert n-threads=1 ! capsfilter caps=%s ! ",
+                               element->raw_caps);
+    g_string_append_printf(text, "%s name=encoder %s %s %s=%u", element->element, element->settings,
+                           element->rates[rate], element->bitrate,
+                           MAX(encoding->bitrate_bps / element->bitrate_unit_bps, 1));
+    if (element->preset != NULL)
+        g_string_append_printf(text, " %s=%s", element->preset,
+                               config->preset != NULL ? config->preset : "veryfast");
+    if (element->threads != NULL && config->threads > 0)
+        g_string_append_printf(text, " %s=%u", element->threads, config->threads);
+    append_key_frames(text, encoding, element);
+    append_options(text, encoding->key_frame_interval_s > 0, rate, element);
+}
+
+static char *describe_video(const EgVideoEncoding *encoding, const EgVideoEncoderElement *element,
+                            const EgVideoEncoderConfig *config)
+{
+    const char *caps = eg_elements(encoding->codec)->encoded_caps;
+    GString *text = g_string_new(NULL);
+    append_encoder(text, encoding, element, config);
+    const char *profile = encoding->codec == EG_CODEC_H264 ? profile_name(encoding->profile) : NULL;
+    if (element->is_byte_stream)
+        g_string_append_printf(text, " ! capsfilter caps=video/x-h264,profile=%s ! h264parse",
+                               profile);
+    g_string_append_printf(text, " ! capsfilter caps=%s", caps);
+    if (profile != NULL && !element->is_byte_stream)
+        g_string_append_printf(text, ",profile=%s", profile);
     return g_string_free(text, FALSE);
 }
 
@@ -246,23 +336,27 @@ static EgEncoder *new_encoder(EgLoop *loop, EgCodec codec, const char *elements,
     encoder->chain = eg_chain_new(loop, &params, &chain_events, encoder, error);
     if (encoder->chain == NULL)
         return NULL;
-    have_caps_said_early(encoder);
     return g_steal_pointer(&encoder);
 }
 
-EgEncoder *eg_encoder_new_video(EgLoop *loop, const EgVideoEncoding *encoding, guint threads,
-                                const EgEncoderEvents *events, gpointer user, GError **error)
+EgEncoder *eg_encoder_new_video(EgLoop *loop, const EgVideoEncoding *encoding,
+                                const EgVideoEncoderConfig *config, const EgEncoderEvents *events,
+                                gpointer user, GError **error)
 {
     if (!eg_gst_init(error))
         return NULL;
-    const EgEncoderElement *element = choose_element(encoding->codec);
-    g_autofree char *elements = encoding->codec == EG_CODEC_H264
-                                    ? describe_h264(encoding, element, threads)
-                                    : describe_vpx(encoding, element, threads);
+    const EgVideoEncoderElement *element = choose_video_element(encoding->codec, config, error);
+    if (element == NULL)
+        return NULL;
+    g_autofree char *elements = describe_video(encoding, element, config);
     g_autoptr(GstCaps) caps = eg_picture_caps(encoding);
     EgEncoder *encoder = new_encoder(loop, encoding->codec, elements, caps, events, user, error);
-    if (encoder != NULL)
-        encoder->key_interval_ns = llrint(encoding->key_frame_interval_s * (double)EG_NS_PER_S);
+    if (encoder == NULL)
+        return NULL;
+    encoder->key_interval_ns = llrint(encoding->key_frame_interval_s * (double)EG_NS_PER_S);
+    /* What a parser says of it, it says with the first frame. */
+    if (!element->is_byte_stream)
+        have_caps_said_early(encoder);
     return encoder;
 }
 

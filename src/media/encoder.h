@@ -3,6 +3,7 @@
 #include <gst/gst.h>
 
 #include "base/loop.h"
+#include "config/config.h"
 #include "request/plan.h"
 
 /* Pictures or sound of the pacer -> coded frames. A small pipeline of its own without a clock. */
@@ -19,9 +20,13 @@ typedef struct {
     void (*failed)(gpointer user, const GError *error);
 } EgEncoderEvents;
 
-/* `threads` 0: the encoder decides. */
-EgEncoder *eg_encoder_new_video(EgLoop *loop, const EgVideoEncoding *encoding, guint threads,
-                                const EgEncoderEvents *events, gpointer user, GError **error);
+/* Whether this machine has the encoder of pictures that the configuration asks for; the error says
+ * which it has. Any thread. */
+bool eg_encoder_check(EgCodec codec, const EgVideoEncoderConfig *config, GError **error);
+
+EgEncoder *eg_encoder_new_video(EgLoop *loop, const EgVideoEncoding *encoding,
+                                const EgVideoEncoderConfig *config, const EgEncoderEvents *events,
+                                gpointer user, GError **error);
 EgEncoder *eg_encoder_new_audio(EgLoop *loop, const EgAudioEncoding *encoding,
                                 const EgEncoderEvents *events, gpointer user, GError **error);
 void eg_encoder_free(EgEncoder *encoder);

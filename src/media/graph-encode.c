@@ -319,7 +319,7 @@ static bool open_encoders(EgGraph *graph, GError **error)
         encode->outputs[media] = (Output){.graph = graph, .media = media};
     if (params->video.codec != EG_CODEC_NONE) {
         Output *output = &encode->outputs[EG_MEDIA_VIDEO];
-        output->encoder = eg_encoder_new_video(graph->loop, &params->video, params->video_threads,
+        output->encoder = eg_encoder_new_video(graph->loop, &params->video, &params->video_encoder,
                                                &encoder_events, output, error);
         if (output->encoder == NULL)
             return false;

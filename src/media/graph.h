@@ -56,7 +56,7 @@ typedef struct {
     EgVideoEncoding video; /* if it encodes; a codec NONE: no coded video is put out */
     EgAudioEncoding audio;
     bool wants_pictures; /* as they are put out, also where none are encoded */
-    guint video_threads; /* of the encoder; 0: it decides */
+    EgVideoEncoderConfig video_encoder;
     /* In passthrough: when none has come for so long, the sender is asked for a key frame; 0: it
      * sends them as it likes. */
     gint64 key_frame_interval_ns;

@@ -38,6 +38,7 @@ static const struct {
     {&livekit__proxy_config__descriptor, "username", "{username}", NULL},
     {&livekit__proxy_config__descriptor, "password", "{password}", NULL},
     {&livekit__stream_output__descriptor, "urls", NULL, eg_redact_url},
+    {&livekit__stream_destination__descriptor, "url", NULL, eg_redact_url},
     {&livekit__stream_info__descriptor, "url", NULL, eg_redact_url},
     {&livekit__track_egress_request__descriptor, "websocket_url", NULL, eg_redact_url},
     {&livekit__update_stream_request__descriptor, "add_output_urls", NULL, eg_redact_url},

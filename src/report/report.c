@@ -7,6 +7,7 @@
 #include "proto/message.h"
 #include "proto/redact.h"
 #include "sink/file-name.h"
+#include "sink/playlist-file.h"
 
 /* What LiveKit says of an egress that has reached its limit; psrpc has no code for it. */
 #define LIMIT_TEXT        "Session limit reached"
@@ -71,6 +72,7 @@ static void add_stream(Livekit__EgressInfo *info, const EgOutput *output, Result
     g_autofree char *url = eg_redact_url(output->url);
     livekit__stream_info__init(stream);
     eg_proto_set_string(&stream->url, url);
+    eg_proto_set_string(&stream->id, output->id);
     info->stream_results =
         g_renew(Livekit__StreamInfo *, info->stream_results, info->n_stream_results + 1);
     info->stream_results[info->n_stream_results++] = stream;
@@ -462,11 +464,29 @@ static void locate_file(Livekit__FileInfo *file)
     file->size = 0;
 }
 
-/* A playlist that was never written is nowhere. */
-static void locate_playlist(char **location, const char *name)
+/* A playlist that was never written is nowhere; of one that was, players should not wait for more.
+ * What it says is there, whatever was reported last. */
+static bool locate_playlist(char **location, const char *name, EgPlaylistTotals *totals)
 {
-    if (is_on_disk(*location, name) && !g_file_test(*location, G_FILE_TEST_EXISTS))
+    g_autoptr(GError) error = NULL;
+    if (!is_on_disk(*location, name))
+        return false;
+    if (eg_playlist_recover(*location, totals, &error))
+        return true;
+    if (!g_file_test(*location, G_FILE_TEST_EXISTS))
         eg_proto_set_string(location, "");
+    return false;
+}
+
+static void locate_segments(Livekit__SegmentsInfo *segments)
+{
+    EgPlaylistTotals totals;
+    locate_playlist(&segments->live_playlist_location, segments->live_playlist_name, &totals);
+    if (!locate_playlist(&segments->playlist_location, segments->playlist_name, &totals))
+        return;
+    segments->segment_count = (gint64)totals.n_segments;
+    segments->duration = totals.duration_ns;
+    segments->size = (gint64)totals.size_bytes;
 }
 
 void eg_report_locate_files(EgReport *report)
@@ -476,11 +496,8 @@ void eg_report_locate_files(EgReport *report)
         if (is_on_disk(info->file_results[i]->location, info->file_results[i]->filename))
             locate_file(info->file_results[i]);
     }
-    for (gsize i = 0; i < info->n_segment_results; i++) {
-        Livekit__SegmentsInfo *segments = info->segment_results[i];
-        locate_playlist(&segments->playlist_location, segments->playlist_name);
-        locate_playlist(&segments->live_playlist_location, segments->live_playlist_name);
-    }
+    for (gsize i = 0; i < info->n_segment_results; i++)
+        locate_segments(info->segment_results[i]);
     mirror_result(info);
 }
 

@@ -55,7 +55,7 @@ void eg_report_set_updated(EgReport *report, gint64 now_ns);
 guint eg_report_add_stream(EgReport *report, const EgOutput *output, gint64 now_ns);
 
 /* For a recording that has not ended in order: says where what there is of its files really is,
- * which may be under an unfinished name, or nowhere. Looks at the disk. */
+ * which may be under an unfinished name, or nowhere, and ends playlists. Looks at the disk. */
 void eg_report_locate_files(EgReport *report);
 
 void eg_report_set_active(EgReport *report, gint64 now_ns);

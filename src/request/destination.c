@@ -69,8 +69,8 @@ static bool may_come(const EgOutput *output, EgFormat format)
 {
     if (output->format != EG_FORMAT_NONE)
         return output->format == format;
-    return eg_format_is_file(format) && (eg_format_holds_sent(format, EG_MEDIA_AUDIO) ||
-                                         eg_format_holds_sent(format, EG_MEDIA_VIDEO));
+    return eg_format_is_chosen(format) && (eg_format_holds_sent(format, EG_MEDIA_AUDIO) ||
+                                           eg_format_holds_sent(format, EG_MEDIA_VIDEO));
 }
 
 static bool check_formats(const EgOutput *output, const EgFilenameFacts *facts,

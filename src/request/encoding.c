@@ -32,6 +32,7 @@ static const struct {
     {LIVEKIT__VIDEO_CODEC__H264_MAIN,     EG_CODEC_H264, EG_PROFILE_MAIN    },
     {LIVEKIT__VIDEO_CODEC__H264_HIGH,     EG_CODEC_H264, EG_PROFILE_HIGH    },
     {LIVEKIT__VIDEO_CODEC__VP8,           EG_CODEC_VP8,  EG_PROFILE_NONE    },
+    {LIVEKIT__VIDEO_CODEC__VP9,           EG_CODEC_VP9,  EG_PROFILE_NONE    },
 };
 
 /* What both AAC and MP3 know (ISO 14496-3, 13818-3). */
@@ -163,13 +164,16 @@ static bool apply_options(const EgEncodingRequest *request, EgPlan *plan, GError
                                 apply_codecs(advanced, plan, error));
 }
 
-static void set_incompatible(GError **error, const char *field, EgFormat format, const char *codec)
+/* What the format holds, and which other formats would hold the codec. */
+static void set_incompatible(GError **error, const char *field, EgFormat format, EgCodec codec)
 {
+    const EgCodecInfo *info = eg_codec_info(codec);
     g_autofree char *codecs = eg_format_describe_codecs(format);
+    g_autofree char *holders = eg_format_describe_holders(codec);
     const char *name = eg_format_info(format)->name;
     eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
-                 "format %s incompatible with codec %s (%s): %s holds %s", name, codec, field, name,
-                 codecs);
+                 "format %s incompatible with codec %s (%s): %s holds %s; files that hold %s: %s",
+                 name, info->name, field, name, codecs, info->name, holders);
 }
 
 static bool takes(const EgOutput *output, EgMedia media)
@@ -212,7 +216,7 @@ static bool settle_untaken_video(EgPlan *plan, GError **error)
     g_autofree char *codecs = eg_format_describe_codecs(format);
     eg_error_set(error, EG_ERROR_INVALID_ARGUMENT, EG_BLAME_REQUEST,
                  "no supported codec is compatible with all outputs: format %s holds %s, but a "
-                 "picture is asked for; mp4 and webm hold both",
+                 "picture is asked for; mp4, webm and mkv hold both",
                  eg_format_info(format)->name, codecs);
     return false;
 }
@@ -222,10 +226,24 @@ static bool check_passthrough_sound(const EgOutput *output, GError **error)
     if (output->format == EG_FORMAT_NONE || eg_format_holds_sent(output->format, EG_MEDIA_AUDIO))
         return true;
     g_autofree char *codecs = eg_format_describe_codecs(output->format);
+    g_autofree char *holders = eg_format_describe_holders(EG_CODEC_OPUS);
     eg_request_invalid(error, "preset",
                        "PASSTHROUGH into %s, which holds %s, but rooms send Opus; "
-                       "ogg, mp4 and webm hold that",
-                       eg_format_info(output->format)->name, codecs);
+                       "files that hold that: %s%s",
+                       eg_format_info(output->format)->name, codecs, holders,
+                       takes(output, EG_MEDIA_VIDEO)
+                           ? "; a video track alone can be left as it is, and with another preset "
+                             "everything is encoded"
+                           : "");
+    return false;
+}
+
+static bool has_stream(const EgPlan *plan)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].kind == EG_OUTPUT_STREAM)
+            return true;
+    }
     return false;
 }
 
@@ -242,6 +260,16 @@ static void adapt_to_streams(EgPlan *plan)
         if (plan->outputs[i].format == EG_FORMAT_FLV)
             plan->video.is_constant_rate = true;
     }
+}
+
+static void warn_of_few_key_frames(EgPlan *plan)
+{
+    if (plan->video.key_frame_interval_s > STREAM_KEY_FRAME_INTERVAL_S && has_stream(plan))
+        g_ptr_array_add(plan->warnings,
+                        g_strdup_printf("key_frame_interval is %g s; services that take streams "
+                                        "ask for %d at most, and may refuse",
+                                        plan->video.key_frame_interval_s,
+                                        STREAM_KEY_FRAME_INTERVAL_S));
 }
 
 /* As it is sent, a key frame is asked for when a segment is due to end. */
@@ -315,7 +343,7 @@ static bool settle_codec(const EgPlan *plan, EgMedia media, const char *field, E
         const EgOutput *misfit = first != NULL ? find_misfit(plan, media, *codec) : any;
         if (misfit == NULL)
             return true;
-        set_incompatible(error, field, misfit->format, eg_codec_info(*codec)->name);
+        set_incompatible(error, field, misfit->format, *codec);
         return false;
     }
     if (first == NULL)
@@ -383,7 +411,7 @@ static guint64 common_divisor(guint64 a, guint64 b)
 }
 
 /* Segments begin with key frames: there is one at each multiple of their durations. */
-static void settle_key_frames(EgPlan *plan)
+static void settle_key_frames(const EgEncodingRequest *request, EgPlan *plan)
 {
     EgVideoEncoding *video = &plan->video;
     guint64 frames = 0;
@@ -397,7 +425,9 @@ static void settle_key_frames(EgPlan *plan)
     guint64 wanted = wanted_s > 0 ? (guint64)llrint(wanted_s * video->fps) : frames;
     guint64 interval = largest_divisor(frames, wanted);
     video->key_frame_interval_s = (double)interval / video->fps;
-    if (wanted_s > 0 && interval != wanted)
+    /* What streams would have had by themselves nobody misses. */
+    bool is_asked_for = request->advanced != NULL && request->advanced->key_frame_interval > 0;
+    if (is_asked_for && interval != wanted)
         g_ptr_array_add(plan->warnings,
                         g_strdup_printf("key_frame_interval must divide the duration of segments: "
                                         "%g instead of %g s",
@@ -417,7 +447,29 @@ static void drop_untaken(EgPlan *plan)
         plan->video.codec = EG_CODEC_NONE;
 }
 
-static bool settle_encode(EgPlan *plan, GError **error)
+static bool has_format(const EgPlan *plan, EgFormat format)
+{
+    for (guint i = 0; i < plan->n_outputs; i++) {
+        if (plan->outputs[i].format == format)
+            return true;
+    }
+    return false;
+}
+
+/* Opus has no other rate (RFC 7845), nor has what is streamed raw; what was asked for is meant for
+ * the others. */
+static void settle_audio_rate(const EgEncodingRequest *request, EgPlan *plan)
+{
+    EgAudioEncoding *audio = &plan->audio;
+    bool is_asked_for = request->advanced != NULL && request->advanced->audio_frequency != 0;
+    if (audio->codec == EG_CODEC_OPUS || has_format(plan, EG_FORMAT_RAW) ||
+        (audio->codec == EG_CODEC_PCM && !is_asked_for))
+        audio->rate_hz = 48000;
+    if (audio->codec == EG_CODEC_PCM)
+        audio->bitrate_bps = 16 * audio->rate_hz * audio->channels;
+}
+
+static bool settle_encode(const EgEncodingRequest *request, EgPlan *plan, GError **error)
 {
     if (plan->video.codec == EG_CODEC_NONE && !settle_untaken_video(plan, error))
         return false;
@@ -434,15 +486,11 @@ static bool settle_encode(EgPlan *plan, GError **error)
     plan->page.fps = plan->video.fps;
     drop_untaken(plan);
     adapt_to_streams(plan);
-    settle_key_frames(plan);
+    settle_key_frames(request, plan);
+    warn_of_few_key_frames(plan);
     if (plan->video.codec != EG_CODEC_H264)
         plan->video.profile = EG_PROFILE_NONE;
-    /* Opus has no other rate (RFC 7845), nor has what is streamed raw; what was asked for is meant
-     * for AAC. */
-    if (plan->audio.codec == EG_CODEC_OPUS || plan->audio.codec == EG_CODEC_PCM)
-        plan->audio.rate_hz = 48000;
-    if (plan->audio.codec == EG_CODEC_PCM)
-        plan->audio.bitrate_bps = 16 * plan->audio.rate_hz * plan->audio.channels;
+    settle_audio_rate(request, plan);
     return true;
 }
 
@@ -453,5 +501,5 @@ bool eg_encoding_settle(const EgEncodingRequest *request, EgPlan *plan, GError *
     if (plan->processing == EG_PROCESSING_PASSTHROUGH)
         return settle_passthrough(plan, error);
     plan->processing = EG_PROCESSING_ENCODE;
-    return apply_options(request, plan, error) && settle_encode(plan, error);
+    return apply_options(request, plan, error) && settle_encode(request, plan, error);
 }

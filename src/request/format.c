@@ -3,17 +3,22 @@
 #include <string.h>
 
 static const EgFormatInfo formats[EG_N_FORMATS] = {
-    [EG_FORMAT_NONE] = {"none", "",      {EG_CODEC_NONE}                             },
-    [EG_FORMAT_MP4] = {"mp4",  ".mp4",  {EG_CODEC_AAC, EG_CODEC_H264, EG_CODEC_OPUS}},
-    [EG_FORMAT_WEBM] = {"webm", ".webm", {EG_CODEC_OPUS, EG_CODEC_VP8, EG_CODEC_VP9} },
-    [EG_FORMAT_OGG] = {"ogg",  ".ogg",  {EG_CODEC_OPUS}                             },
-    [EG_FORMAT_MP3] = {"mp3",  ".mp3",  {EG_CODEC_MP3}                              },
-    [EG_FORMAT_FLV] = {"flv",  "",      {EG_CODEC_AAC, EG_CODEC_H264}               },
-    [EG_FORMAT_TS] = {"ts",   ".ts",   {EG_CODEC_AAC, EG_CODEC_H264, EG_CODEC_MP3} },
-    [EG_FORMAT_RAW] = {"raw",  "",      {EG_CODEC_PCM}                              },
+    [EG_FORMAT_NONE] = {"none", "",      false, {EG_CODEC_NONE}                             },
+    [EG_FORMAT_MP4] = {"mp4",  ".mp4",  true,  {EG_CODEC_AAC, EG_CODEC_H264, EG_CODEC_OPUS}},
+    [EG_FORMAT_WEBM] = {"webm", ".webm", true,  {EG_CODEC_OPUS, EG_CODEC_VP8, EG_CODEC_VP9} },
+    [EG_FORMAT_MKV] = {"mkv",
+                        ".mkv",          true,
+                        {EG_CODEC_OPUS, EG_CODEC_H264, EG_CODEC_AAC, EG_CODEC_MP3, EG_CODEC_VP8,
+                        EG_CODEC_VP9}                                                       },
+    [EG_FORMAT_OGG] = {"ogg",  ".ogg",  true,  {EG_CODEC_OPUS}                             },
+    [EG_FORMAT_MP3] = {"mp3",  ".mp3",  true,  {EG_CODEC_MP3}                              },
+    [EG_FORMAT_WAV] = {"wav",  ".wav",  true,  {EG_CODEC_PCM}                              },
+    [EG_FORMAT_FLV] = {"flv",  "",      false, {EG_CODEC_AAC, EG_CODEC_H264}               },
+    [EG_FORMAT_TS] = {"ts",   ".ts",   false, {EG_CODEC_AAC, EG_CODEC_H264, EG_CODEC_MP3} },
+    [EG_FORMAT_RAW] = {"raw",  "",      false, {EG_CODEC_PCM}                              },
 };
 
-/* Those of files; which one is taken when several would do. */
+/* Which one is taken when several would do. */
 static const EgFormat preference[] = {
     EG_FORMAT_OGG,
     EG_FORMAT_MP4,
@@ -48,7 +53,7 @@ bool eg_format_holds_sent(EgFormat format, EgMedia media)
     return false;
 }
 
-bool eg_format_is_file(EgFormat format)
+bool eg_format_is_chosen(EgFormat format)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(preference); i++) {
         if (preference[i] == format)
@@ -71,9 +76,9 @@ EgFormat eg_format_from_filename(const char *filename)
     const char *extension = strrchr(filename, '.');
     if (extension == NULL)
         return EG_FORMAT_NONE;
-    for (gsize i = 0; i < G_N_ELEMENTS(preference); i++) {
-        if (g_ascii_strcasecmp(extension, formats[preference[i]].extension) == 0)
-            return preference[i];
+    for (guint i = EG_FORMAT_NONE + 1; i < EG_N_FORMATS; i++) {
+        if (formats[i].is_file && g_ascii_strcasecmp(extension, formats[i].extension) == 0)
+            return (EgFormat)i;
     }
     return EG_FORMAT_NONE;
 }
@@ -113,5 +118,17 @@ char *eg_format_describe_codecs(EgFormat format)
         g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", eg_codec_info(*c)->name);
     if (text->len == 0)
         g_string_append(text, "nothing");
+    return g_string_free(text, FALSE);
+}
+
+char *eg_format_describe_holders(EgCodec codec)
+{
+    GString *text = g_string_new(NULL);
+    for (guint i = EG_FORMAT_NONE + 1; i < EG_N_FORMATS; i++) {
+        if (formats[i].is_file && eg_format_holds((EgFormat)i, codec))
+            g_string_append_printf(text, "%s%s", text->len > 0 ? ", " : "", formats[i].name);
+    }
+    if (text->len == 0)
+        g_string_append(text, "none");
     return g_string_free(text, FALSE);
 }

@@ -102,20 +102,31 @@ static EgOutputKind stream_kind(Livekit__StreamProtocol protocol)
     }
 }
 
+static void add_stream(const Livekit__StreamOutput *stream, const char *url, const char *id,
+                       EgPlanOutputs *outputs)
+{
+    Livekit__StreamProtocol protocol = protocol_of(stream, url);
+    EgOutputKind kind = stream_kind(protocol);
+    if (kind == EG_OUTPUT_NONE)
+        outputs->problem = "stream protocol";
+    for (guint i = 0; i < outputs->requests->len; i++) {
+        const EgOutputRequest *other = &g_array_index(outputs->requests, EgOutputRequest, i);
+        if (!eg_plan_is_empty(id) && g_strcmp0(other->id, id) == 0)
+            outputs->problem = "stream id";
+    }
+    add(outputs, &(EgOutputRequest){.kind = kind, .url = url, .id = id, .protocol = protocol});
+}
+
 /* Each URL is an output of its own: what becomes of one is no matter of the others. */
 static void read_stream(const Livekit__StreamOutput *stream, EgPlanOutputs *outputs)
 {
     outputs->counts[EG_OUTPUT_STREAM]++;
-    if (stream->n_urls == 0)
+    if (stream->n_urls + stream->n_destinations == 0)
         outputs->problem = "stream url";
-    for (gsize i = 0; i < stream->n_urls; i++) {
-        Livekit__StreamProtocol protocol = protocol_of(stream, stream->urls[i]);
-        EgOutputKind kind = stream_kind(protocol);
-        if (kind == EG_OUTPUT_NONE)
-            outputs->problem = "stream protocol";
-        add(outputs,
-            &(EgOutputRequest){.kind = kind, .url = stream->urls[i], .protocol = protocol});
-    }
+    for (gsize i = 0; i < stream->n_urls; i++)
+        add_stream(stream, stream->urls[i], NULL, outputs);
+    for (gsize i = 0; i < stream->n_destinations; i++)
+        add_stream(stream, stream->destinations[i]->url, stream->destinations[i]->id, outputs);
 }
 
 void eg_plan_read_lists(const EgPlanOutputLists *lists, EgPlanOutputs *outputs)
@@ -302,6 +313,13 @@ static bool find_file_type(Livekit__EncodedFileType type, EgFormat *format, GErr
     return false;
 }
 
+/* No codec would choose it, but whoever names it can have whatever is sent in it. */
+static bool holds_any(EgFormat format)
+{
+    return !eg_format_is_chosen(format) && eg_format_holds_sent(format, EG_MEDIA_AUDIO) &&
+           eg_format_holds_sent(format, EG_MEDIA_VIDEO);
+}
+
 static bool settle_file(const EgOutputRequest *request, const EgPlanDraft *draft,
                         const EgConfig *config, const EgPlan *plan, EgOutput *output,
                         GError **error)
@@ -311,8 +329,9 @@ static bool settle_file(const EgOutputRequest *request, const EgPlanDraft *draft
     if (output->path_template == NULL ||
         !find_file_type(request->file_type, &output->format, error))
         return false;
-    if (output->format == EG_FORMAT_NONE && !draft->encoding.is_by_codec)
-        output->format = eg_format_from_filename(output->path_template);
+    EgFormat named = eg_format_from_filename(output->path_template);
+    if (output->format == EG_FORMAT_NONE && (!draft->encoding.is_by_codec || holds_any(named)))
+        output->format = named;
     return true;
 }
 
@@ -344,6 +363,7 @@ static bool settle_websocket(const EgOutputRequest *request, const EgPlanDraft *
     (void)config;
     (void)plan;
     output->url = g_strdup(request->url);
+    output->id = eg_plan_is_empty(request->id) ? NULL : g_strdup(request->id);
     output->format = EG_FORMAT_RAW;
     return check_websocket_url(request->url, error);
 }
@@ -370,6 +390,7 @@ static bool settle_stream(const EgOutputRequest *request, const EgPlanDraft *dra
                         g_strdup_printf("the option %s of an SRT URL is not known and left out",
                                         (const char *)url->ignored->pdata[i]));
     output->url = g_strdup(request->url);
+    output->id = eg_plan_is_empty(request->id) ? NULL : g_strdup(request->id);
     output->format = url->format;
     return true;
 }

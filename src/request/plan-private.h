@@ -13,6 +13,7 @@ typedef struct {
     const Livekit__SegmentedFileOutput *segments;
     const Livekit__ImageOutput *images;
     const char *url;                  /* of a stream or WebSocket */
+    const char *id;                   /* of a stream; NULL or "": it has none */
     Livekit__StreamProtocol protocol; /* that it must be of */
     const ProtobufCMessage *store;    /* one of those of stores; NULL: the configuration's */
 } EgOutputRequest;

@@ -133,6 +133,11 @@ bool eg_plan_settle_segments(const EgOutputRequest *request, const EgPlanDraft *
         [LIVEKIT__SEGMENTED_FILE_SUFFIX__INDEX] = EG_SUFFIX_INDEX,
         [LIVEKIT__SEGMENTED_FILE_SUFFIX__TIMESTAMP] = EG_SUFFIX_TIME,
     };
+    if (segments->protocol == LIVEKIT__SEGMENTED_FILE_PROTOCOL__HLS_FMP4_PROTOCOL) {
+        eg_request_unimplemented(error, "protocol: HLS_FMP4_PROTOCOL is not possible yet; "
+                                        "HLS_PROTOCOL is, whose segments are MPEG-TS");
+        return false;
+    }
     if (segments->protocol > LIVEKIT__SEGMENTED_FILE_PROTOCOL__HLS_PROTOCOL) {
         eg_request_invalid(error, "protocol", "%d is none; there is HLS", (int)segments->protocol);
         return false;
@@ -231,6 +236,14 @@ bool eg_plan_settle_images(const EgOutputRequest *request, const EgPlanDraft *dr
         return false;
     g_autofree char *name = g_strdup(images->filename_prefix);
     settle_image_format(name, output);
+    if (images->image_codec == LIVEKIT__IMAGE_CODEC__IC_JPEG &&
+        output->images.format != EG_IMAGE_JPEG) {
+        eg_request_invalid(error, "image_codec",
+                           "JPEG, but filename_prefix ends in %s, which says what images are where "
+                           "image_codec is left open",
+                           output->images.extension);
+        return false;
+    }
     output->path_template =
         eg_plan_settle_template("filename_prefix", name, output->storage, config, plan, error);
     return output->path_template != NULL;

@@ -198,6 +198,7 @@ void eg_plan_free(EgPlan *plan)
     for (guint i = 0; i < plan->n_outputs; i++) {
         g_free(plan->outputs[i].path_template);
         g_free(plan->outputs[i].url);
+        g_free(plan->outputs[i].id);
         g_free(plan->outputs[i].segments.playlist_template);
         g_free(plan->outputs[i].segments.live_playlist_template);
         eg_storage_unref(plan->outputs[i].storage);

@@ -92,6 +92,7 @@ typedef struct {
     char *path_template; /* of a file, see request/filename.h; what names of segments and images
                             begin with, see eg_filename_expand_prefix() */
     char *url;           /* of a stream, as it was given: with its secrets */
+    char *id;            /* of a stream, as the request names it; NULL: not at all */
     EgStorage *storage;  /* NULL: the paths are where the files stay, on this machine; else they are
                             keys of that store, in its prefix */
     EgStorage *backup;   /* takes over when that fails; NULL: none */

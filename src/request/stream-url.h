@@ -4,6 +4,12 @@
 
 #include "request/format.h"
 
+/* What a request says of a stream. */
+typedef struct {
+    const char *url;
+    const char *id; /* as it is reported; NULL: none */
+} EgStreamDestination;
+
 /* The URL of a server that takes a stream, taken apart. */
 typedef struct {
     EgFormat format; /* FLV: RTMP; TS: SRT */

@@ -10,6 +10,7 @@
 #include "proto/message.h"
 #include "report/report.h"
 #include "sink/file-name.h"
+#include "sink/playlist-file.h"
 
 /* How often it is looked whether files are finished. */
 #define LOOK_INTERVAL_NS (200 * EG_NS_PER_MS)
@@ -17,9 +18,13 @@
 /* Copying the longest recording takes minutes; a process that has hung is not waited for. */
 #define LONGEST_WAIT_NS (10 * 60 * EG_NS_PER_S)
 
+/* A playlist comes to be with the first segment; a process that ends has it at once. */
+#define FIRST_PLAYLIST_NS (5 * EG_NS_PER_S)
+
 typedef struct {
     Livekit__EgressInfo *info;
     gint64 deadline_ns;
+    gint64 playlist_deadline_ns; /* for one that is not there */
 } Orphan;
 
 struct _EgOrphans {
@@ -50,11 +55,25 @@ static bool is_being_written(const char *path)
     return is_locked;
 }
 
-static bool is_writing(const Livekit__EgressInfo *info)
+static bool is_writing_playlist(const Orphan *orphan, const char *location)
 {
+    if (*location == '\0')
+        return false;
+    if (!g_file_test(location, G_FILE_TEST_EXISTS))
+        return eg_now_ns() < orphan->playlist_deadline_ns;
+    return eg_playlist_is_being_written(location);
+}
+
+static bool is_writing(const Orphan *orphan)
+{
+    const Livekit__EgressInfo *info = orphan->info;
     for (gsize i = 0; i < info->n_file_results; i++) {
         if (*info->file_results[i]->location != '\0' &&
             is_being_written(info->file_results[i]->filename))
+            return true;
+    }
+    for (gsize i = 0; i < info->n_segment_results; i++) {
+        if (is_writing_playlist(orphan, info->segment_results[i]->playlist_location))
             return true;
     }
     return false;
@@ -85,7 +104,7 @@ static void on_look_due(gpointer user)
     gint64 now_ns = eg_now_ns();
     for (guint i = orphans->all->len; i > 0; i--) {
         const Orphan *orphan = orphans->all->pdata[i - 1];
-        if (is_writing(orphan->info) && now_ns < orphan->deadline_ns)
+        if (is_writing(orphan) && now_ns < orphan->deadline_ns)
             continue;
         end(orphans, orphan->info);
         g_ptr_array_remove_index(orphans->all, i - 1);
@@ -123,6 +142,7 @@ void eg_orphans_add(EgOrphans *orphans, const Livekit__EgressInfo *info)
     *orphan = (Orphan){
         .info = (Livekit__EgressInfo *)(gpointer)eg_proto_copy(&info->base),
         .deadline_ns = eg_now_ns() + LONGEST_WAIT_NS,
+        .playlist_deadline_ns = eg_now_ns() + FIRST_PLAYLIST_NS,
     };
     g_ptr_array_add(orphans->all, orphan);
     eg_timer_set(orphans->look_timer, 0);

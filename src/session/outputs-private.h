@@ -19,6 +19,7 @@ typedef struct {
     EgOutputKind kind;
     guint output;     /* in the report */
     char *url;        /* of a stream, as it was given; NULL: none */
+    char *id;         /* of a stream; NULL: none */
     char *name;       /* of it for people, or the path */
     bool is_listener; /* of a stream: who wants it comes by themselves */
     EgSink *sink;

@@ -8,28 +8,32 @@
 #include "proto/redact.h"
 #include "request/stream-url.h"
 
-/* Of those that have not ended; by its URL as it was given, or as it is shown. */
+/* Of those that have not ended; by its URL as it was given, or as it is shown, or by its id. */
 static EgMember *find_stream(const EgOutputs *outputs, const char *url)
 {
     for (guint i = 0; i < outputs->members->len; i++) {
         EgMember *member = outputs->members->pdata[i];
         if (member->url != NULL && member->state == EG_MEMBER_OPEN && !member->is_removing &&
-            (strcmp(member->url, url) == 0 || strcmp(member->name, url) == 0))
+            (strcmp(member->url, url) == 0 || strcmp(member->name, url) == 0 ||
+             g_strcmp0(member->id, url) == 0))
             return member;
     }
     return NULL;
 }
 
-bool eg_outputs_add_stream(EgOutputs *outputs, const char *url, GError **error)
+bool eg_outputs_add_stream(EgOutputs *outputs, const EgStreamDestination *stream, GError **error)
 {
     eg_loop_assert_owner(outputs->loop);
-    g_autoptr(EgStreamUrl) parsed = eg_stream_url_parse(url, error);
+    g_autoptr(EgStreamUrl) parsed = eg_stream_url_parse(stream->url, error);
     if (parsed == NULL)
         return false;
-    const EgOutput planned = {
-        .kind = EG_OUTPUT_STREAM, .format = parsed->format, .url = (char *)url};
-    if (find_stream(outputs, url) != NULL) {
-        g_autofree char *shown = eg_redact_url(url);
+    const EgOutput planned = {.kind = EG_OUTPUT_STREAM,
+                              .format = parsed->format,
+                              .url = (char *)stream->url,
+                              .id = (char *)stream->id};
+    bool has_id = stream->id != NULL && find_stream(outputs, stream->id) != NULL;
+    if (has_id || find_stream(outputs, stream->url) != NULL) {
+        g_autofree char *shown = has_id ? g_strdup(stream->id) : eg_redact_url(stream->url);
         eg_error_set(error, EG_ERROR_ALREADY_EXISTS, EG_BLAME_REQUEST, "stream %s is there already",
                      shown);
         return false;

@@ -323,6 +323,7 @@ static void free_member(gpointer data)
     EgMember *member = data;
     eg_sink_free(member->sink);
     g_free(member->url);
+    g_free(member->id);
     g_free(member->name);
     g_free(member->written);
     eg_output_names_clear(&member->keys);
@@ -339,6 +340,7 @@ EgMember *eg_outputs_add(EgOutputs *outputs, const EgOutput *planned, GError **e
     if (planned->kind == EG_OUTPUT_STREAM) {
         g_autoptr(EgStreamUrl) url = eg_stream_url_parse(planned->url, NULL);
         member->url = g_strdup(planned->url);
+        member->id = g_strdup(planned->id);
         member->is_listener = url != NULL && url->is_listener;
     }
     if (!open_member(member, planned, error)) {
@@ -470,15 +472,17 @@ void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stat
         eg_uploads_get_stats(outputs->uploads, stats);
 }
 
-void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats)
+void eg_outputs_get_stats(EgOutputs *outputs, EgOutputsStats *stats)
 {
-    *stats = (EgSinkStats){0};
+    *stats = (EgOutputsStats){0};
     for (guint i = 0; i < outputs->members->len; i++) {
         const EgMember *member = outputs->members->pdata[i];
         EgSinkStats one;
         get_stats(member, &one);
         eg_report_set_progress(outputs->params.report, member->output, &one);
-        stats->size_bytes = MAX(stats->size_bytes, one.size_bytes);
+        stats->size_bytes += one.size_bytes;
+        if (member->kind == EG_OUTPUT_FILE)
+            stats->largest_file_bytes = MAX(stats->largest_file_bytes, one.size_bytes);
         stats->duration_ns = MAX(stats->duration_ns, one.duration_ns);
     }
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "media/graph.h"
 #include "report/report.h"
+#include "request/stream-url.h"
 #include "session/description.h"
 #include "session/uploads.h"
 #include "sink/sink.h"
@@ -53,9 +54,10 @@ void eg_outputs_set_muted(EgOutputs *outputs, bool is_muted);
 
 /* One stream more, from the next key frame on. What becomes of its connection is reported, it is no
  * error here; a URL that is none is, or one that is streamed to already. */
-bool eg_outputs_add_stream(EgOutputs *outputs, const char *url, GError **error);
+bool eg_outputs_add_stream(EgOutputs *outputs, const EgStreamDestination *stream, GError **error);
 
-/* Ends one, by its URL as it was given or as it is reported. not_found: there is none. */
+/* Ends one, by its URL as it was given or as it is reported, or by its id. not_found: there is
+ * none. */
 bool eg_outputs_remove_stream(EgOutputs *outputs, const char *url, GError **error);
 
 /* Whether there is a stream whose server has neither taken nor refused it yet. */
@@ -74,5 +76,11 @@ bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error);
 /* Of what is uploaded; nothing without a spool. */
 void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats);
 
-/* Bytes of the largest, the longest duration; the report is told of each. */
-void eg_outputs_get_stats(EgOutputs *outputs, EgSinkStats *stats);
+typedef struct {
+    gint64 duration_ns;         /* the longest */
+    guint64 size_bytes;         /* of all together */
+    guint64 largest_file_bytes; /* of what is one file, which may have a limit; 0: there is none */
+} EgOutputsStats;
+
+/* The report is told of each. */
+void eg_outputs_get_stats(EgOutputs *outputs, EgOutputsStats *stats);

@@ -42,7 +42,7 @@ bool eg_session_open_graph(EgSession *session, const EgSourceFacts *facts, GErro
         .video = plan->video,
         .audio = plan->audio,
         .wants_pictures = wants_pictures(plan),
-        .video_threads = session->config->video_encoder_threads,
+        .video_encoder = session->config->video_encoder,
         .key_frame_interval_ns = llrint(plan->video.key_frame_interval_s * (double)EG_NS_PER_S),
         .latency_ns = plan->latency_ns,
         .may_have_audio = eg_selection_is_open(&plan->selection, EG_MEDIA_AUDIO),

@@ -40,7 +40,7 @@ struct _EgSession {
     EgTimer *ended_timer; /* tells `ended` */
 
     /* Kept when the parts are gone. */
-    EgSinkStats sink_stats;
+    EgOutputsStats sink_stats;
     EgSourceStats source_stats;
     EgGraphStats graph_stats;
     EgUploaderStats upload_stats;

@@ -33,7 +33,7 @@ bool eg_session_update_streams(EgSession *session, const EgStreamUpdate *update,
     for (gsize i = 0; i < update->n_add + update->n_remove; i++) {
         g_autoptr(GError) failure = NULL;
         bool is_done = i < update->n_add
-                           ? eg_outputs_add_stream(session->outputs, update->add[i], &failure)
+                           ? eg_outputs_add_stream(session->outputs, &update->add[i], &failure)
                            : eg_outputs_remove_stream(session->outputs,
                                                       update->remove[i - update->n_add], &failure);
         if (is_done)

@@ -207,11 +207,11 @@ static void on_limit_due(gpointer user)
 
 static bool is_too_large(EgSession *session)
 {
-    EgSinkStats stats;
+    EgOutputsStats stats;
     if (session->plan->limit_size_bytes == 0)
         return false;
     eg_outputs_get_stats(session->outputs, &stats);
-    return stats.size_bytes >= (guint64)session->plan->limit_size_bytes;
+    return stats.largest_file_bytes >= (guint64)session->plan->limit_size_bytes;
 }
 
 /* Before the disk is full, while everything can still be finished in order. */

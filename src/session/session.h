@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "livekit_egress.pb-c.h"
 #include "request/plan.h"
+#include "request/stream-url.h"
 #include "source/source.h"
 #include "storage/uploader.h"
 
@@ -38,7 +39,7 @@ typedef struct {
 typedef struct {
     EgSessionState state;
     gint64 recorded_ns;
-    guint64 size_bytes;
+    guint64 size_bytes; /* of all outputs together */
     guint64 lost_packets;
     guint64 skipped_pictures;
     guint64 uploaded_bytes; /* of those that are complete: all in all, and how many there are */
@@ -76,9 +77,9 @@ bool eg_session_start(EgSession *session, GError **error);
 void eg_session_fail(EgSession *session, const GError *error);
 
 typedef struct {
-    const char *const *add;
+    const EgStreamDestination *add;
     gsize n_add;
-    const char *const *remove; /* as they were given or are reported */
+    const char *const *remove; /* URLs as they were given or are reported, or ids */
     gsize n_remove;
 } EgStreamUpdate;
 

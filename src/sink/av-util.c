@@ -77,8 +77,9 @@ gint64 eg_av_duration_ns(const char *path)
 const char *eg_av_muxer_name(EgFormat format)
 {
     static const char *const names[EG_N_FORMATS] = {
-        [EG_FORMAT_MP4] = "mp4", [EG_FORMAT_WEBM] = "webm", [EG_FORMAT_OGG] = "ogg",
-        [EG_FORMAT_MP3] = "mp3", [EG_FORMAT_FLV] = "flv",   [EG_FORMAT_TS] = "mpegts",
+        [EG_FORMAT_MP4] = "mp4",      [EG_FORMAT_WEBM] = "webm", [EG_FORMAT_OGG] = "ogg",
+        [EG_FORMAT_MKV] = "matroska", [EG_FORMAT_WAV] = "wav",   [EG_FORMAT_MP3] = "mp3",
+        [EG_FORMAT_FLV] = "flv",      [EG_FORMAT_TS] = "mpegts",
     };
     return names[format];
 }

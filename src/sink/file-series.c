@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -79,7 +80,18 @@ static bool write_all(int fd, const char *data, gsize size_bytes)
     return true;
 }
 
-bool eg_file_replace(const char *path, gconstpointer data, gsize size_bytes, GError **error)
+/* Network folders may know no locks. */
+static int finish_file(int fd, int *lock_fd)
+{
+    if (lock_fd == NULL)
+        return close(fd) == 0 ? 0 : errno;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno != EOPNOTSUPP && errno != ENOLCK)
+        return errno;
+    return 0;
+}
+
+bool eg_file_replace(const char *path, gconstpointer data, gsize size_bytes, int *lock_fd,
+                     GError **error)
 {
     g_autofree char *beside = eg_file_finishing_name(path);
     int fd = g_open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -88,10 +100,18 @@ bool eg_file_replace(const char *path, gconstpointer data, gsize size_bytes, GEr
         return false;
     }
     int failure = write_all(fd, data, size_bytes) ? 0 : errno;
-    if (close(fd) != 0 && failure == 0)
-        failure = errno;
+    int finished = finish_file(fd, lock_fd);
+    if (failure == 0)
+        failure = finished;
     if (failure == 0 && g_rename(beside, path) != 0)
         failure = errno;
+    if (lock_fd != NULL) {
+        int unlocked = failure == 0 ? *lock_fd : fd;
+        if (failure == 0)
+            *lock_fd = fd;
+        if (unlocked >= 0)
+            close(unlocked);
+    }
     if (failure == 0)
         return true;
     g_unlink(beside);

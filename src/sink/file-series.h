@@ -21,5 +21,7 @@ char *eg_file_series_path(const EgFileSeries *series, guint64 index, gint64 wall
 void eg_file_series_list(const EgFileSeries *series, GPtrArray *paths);
 
 /* Makes `path` a file with this content, at once and whole; what was there is replaced. Any
- * thread. */
-bool eg_file_replace(const char *path, gconstpointer data, gsize size_bytes, GError **error);
+ * thread. `*lock_fd` (NULL: no lock) keeps it locked, from before it has its name: -1 at first,
+ * then what was left there, which is closed. */
+bool eg_file_replace(const char *path, gconstpointer data, gsize size_bytes, int *lock_fd,
+                     GError **error);

@@ -13,6 +13,9 @@
  * moves all the time. */
 #define STALL_NS (60 * EG_NS_PER_S)
 
+/* No fragment is that small but the first, half of it. */
+#define EMPTY_BYTES (1024 * 1024)
+
 typedef struct {
     EgSink base;
     char *path;
@@ -128,6 +131,15 @@ static void free_sink(EgSink *sink)
     g_free(file->path);
 }
 
+/* Who was killed before the first fragment was whole has recorded nothing. What is larger is kept:
+ * somebody may know better. */
+static bool has_nothing(const char *recording)
+{
+    GStatBuf status;
+    return g_stat(recording, &status) == 0 && status.st_size < EMPTY_BYTES &&
+           eg_av_duration_ns(recording) == 0;
+}
+
 /* Under its name it is complete, whatever else is there. */
 static void recover(const EgSinkParams *params, const gint *is_canceled, EgSinkRemains *remains)
 {
@@ -143,12 +155,15 @@ static void recover(const EgSinkParams *params, const gint *is_canceled, EgSinkR
     else if ((is_complete = eg_file_recover(recording, params->path, params->format, params->log,
                                             is_canceled, &error)))
         remains->duration_ns = eg_av_duration_ns(params->path);
-    if (!is_complete) {
-        eg_warn(params->log, "unfinished recording not recovered", EG_STR("path", recording),
-                EG_STR("error", error->message));
+    if (is_complete) {
+        g_ptr_array_add(remains->files, g_strdup(params->path));
         return;
     }
-    g_ptr_array_add(remains->files, g_strdup(params->path));
+    if (!g_atomic_int_get(is_canceled))
+        eg_warn(params->log, "unfinished recording not recovered", EG_STR("path", recording),
+                EG_STR("error", error->message));
+    if (has_nothing(recording))
+        g_unlink(recording);
 }
 
 const EgSinkClass eg_sink_file = {

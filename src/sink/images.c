@@ -73,7 +73,7 @@ static bool write_image(gpointer user, gpointer item, GError **error)
         eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "an image cannot be read");
         return false;
     }
-    bool is_written = eg_file_replace(path, map.data, map.size, error);
+    bool is_written = eg_file_replace(path, map.data, map.size, NULL, error);
     if (is_written)
         tell_image(writer, path, &map);
     g_mutex_lock(&writer->lock);

@@ -84,12 +84,13 @@ typedef struct {
 } Mapping;
 
 static const Mapping mappings[] = {
-    {"video/x-h264", 0, AV_CODEC_ID_H264, 0,    0   },
-    {"video/x-vp8",  0, AV_CODEC_ID_VP8,  0,    0   },
-    {"video/x-vp9",  0, AV_CODEC_ID_VP9,  0,    0   },
-    {"audio/x-opus", 0, AV_CODEC_ID_OPUS, 960,  0   },
-    {"audio/mpeg",   4, AV_CODEC_ID_AAC,  1024, 1024},
-    {"audio/mpeg",   1, AV_CODEC_ID_MP3,  1152, 1105},
+    {"video/x-h264", 0, AV_CODEC_ID_H264,      0,    0   },
+    {"video/x-vp8",  0, AV_CODEC_ID_VP8,       0,    0   },
+    {"video/x-vp9",  0, AV_CODEC_ID_VP9,       0,    0   },
+    {"audio/x-opus", 0, AV_CODEC_ID_OPUS,      960,  0   },
+    {"audio/mpeg",   4, AV_CODEC_ID_AAC,       1024, 1024},
+    {"audio/mpeg",   1, AV_CODEC_ID_MP3,       1152, 1105},
+    {"audio/x-raw",  0, AV_CODEC_ID_PCM_S16LE, 0,    0   },
 };
 
 static const Mapping *find_mapping(const GstStructure *caps)
@@ -164,11 +165,23 @@ static bool add_track(EgMuxer *muxer, EgMedia media, const GstCaps *caps, GError
     else
         set_audio(stream, structure, mapping);
     muxer->tracks[media].stream = stream;
-    /* WebM's CodecDelay is subtracted from the times by whoever reads it. */
-    if (muxer->format == EG_FORMAT_WEBM && media == EG_MEDIA_AUDIO)
-        muxer->tracks[media].shift_ns = av_rescale(stream->codecpar->initial_padding, EG_NS_PER_S,
-                                                   stream->codecpar->sample_rate);
     return true;
+}
+
+/* Matroska has no times below 0. What is to be thrown away of the beginning of Opus it says, as
+ * CodecDelay, which is subtracted from the times by whoever reads it; of others libavformat does
+ * not write it, so the priming is heard, and everything else is later by as much. */
+static void shift_for_priming(EgMuxer *muxer)
+{
+    const AVStream *audio = muxer->tracks[EG_MEDIA_AUDIO].stream;
+    if ((muxer->format != EG_FORMAT_WEBM && muxer->format != EG_FORMAT_MKV) || audio == NULL)
+        return;
+    const AVCodecParameters *parameters = audio->codecpar;
+    gint64 priming_ns =
+        av_rescale(parameters->initial_padding, EG_NS_PER_S, parameters->sample_rate);
+    muxer->tracks[EG_MEDIA_AUDIO].shift_ns = priming_ns;
+    if (parameters->codec_id != AV_CODEC_ID_OPUS)
+        muxer->tracks[EG_MEDIA_VIDEO].shift_ns = priming_ns;
 }
 
 static AVDictionary *options_for(EgFormat format)
@@ -181,6 +194,9 @@ static AVDictionary *options_for(EgFormat format)
                     0);
     } else if (format == EG_FORMAT_MP3) {
         av_dict_set(&options, "id3v2_version", "0", 0);
+    } else if (format == EG_FORMAT_WAV) {
+        /* After six hours of 48 kHz its numbers of 32 bits are not enough. */
+        av_dict_set(&options, "rf64", "auto", 0);
     } else if (format == EG_FORMAT_TS) {
         /* Each part begins with what it holds (PAT, PMT), and can be read alone. */
         av_dict_set(&options, "mpegts_flags", "resend_headers", 0);
@@ -235,6 +251,7 @@ static EgMuxer *new_muxer(const char *path, EgFormat format, const GstCaps *audi
     if (!add_track(muxer, EG_MEDIA_VIDEO, video, error) ||
         !add_track(muxer, EG_MEDIA_AUDIO, audio, error))
         return NULL;
+    shift_for_priming(muxer);
     return g_steal_pointer(&muxer);
 }
 
@@ -284,13 +301,13 @@ static gint64 to_ticks(const Track *track, gint64 ns)
 
 /* What a decoder is to throw away of a packet's sound: the priming of the first, the filling of the
  * last. MP4 says the one by its edit list, the other by the duration. */
-static void mark_padding(const EgMuxer *muxer, const Track *track, AVPacket *packet)
+static void mark_padding(const EgMuxer *muxer, const Track *track, gint64 duration_ns,
+                         AVPacket *packet)
 {
     const AVCodecParameters *parameters = track->stream->codecpar;
     bool is_first = track->last_dts == AV_NOPTS_VALUE;
     gint64 skipped = is_first && muxer->format == EG_FORMAT_MP3 ? parameters->initial_padding : 0;
-    gint64 frames = av_rescale_q(packet->duration, track->stream->time_base,
-                                 (AVRational){1, parameters->sample_rate});
+    gint64 frames = av_rescale(duration_ns, parameters->sample_rate, EG_NS_PER_S);
     gint64 full = parameters->frame_size;
     if (parameters->codec_id == AV_CODEC_ID_OPUS)
         full = av_rescale(eg_opus_duration_ns(packet->data, (gsize)packet->size),
@@ -313,13 +330,12 @@ static void fill_packet(EgMuxer *muxer, Track *track, GstBuffer *frame, const Gs
     packet->size = (int)map->size;
     packet->pts = to_ticks(track, pts_ns);
     packet->dts = to_ticks(track, eg_frame_dts(frame));
-    packet->duration = 0;
-    if (GST_BUFFER_DURATION_IS_VALID(frame))
-        packet->duration =
-            to_ticks(track, pts_ns + (gint64)GST_BUFFER_DURATION(frame)) - packet->pts;
+    gint64 duration_ns =
+        GST_BUFFER_DURATION_IS_VALID(frame) ? (gint64)GST_BUFFER_DURATION(frame) : 0;
+    packet->duration = to_ticks(track, pts_ns + duration_ns) - packet->pts;
     packet->flags = eg_frame_is_key(frame) ? AV_PKT_FLAG_KEY : 0;
     if (track->stream->codecpar->codec_type == AVMEDIA_TYPE_AUDIO)
-        mark_padding(muxer, track, packet);
+        mark_padding(muxer, track, duration_ns, packet);
 
     /* No container takes frames that go back in time. */
     if (track->last_dts != AV_NOPTS_VALUE && packet->dts <= track->last_dts)

@@ -1,6 +1,7 @@
 #include "sink/playlist.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "base/time.h"
 #include "sink/file-series.h"
@@ -19,6 +20,7 @@ struct _EgPlaylist {
     GQueue entries;        /* Entry */
     guint64 sequence;      /* of the first entry (4.3.3.2) */
     guint64 discontinuity; /* how many there were before it (4.3.3.3) */
+    int lock_fd;           /* -1 before it is written */
 };
 
 /* A target is kept when all durations are no longer, rounded to whole seconds (4.3.3.1). */
@@ -42,6 +44,7 @@ EgPlaylist *eg_playlist_new(const EgPlaylistParams *params)
     playlist->window = params->window;
     playlist->target_s = MAX(round_s(params->target_ns), 1);
     g_queue_init(&playlist->entries);
+    playlist->lock_fd = -1;
     return playlist;
 }
 
@@ -50,6 +53,8 @@ void eg_playlist_free(EgPlaylist *playlist)
     if (playlist == NULL)
         return;
     g_queue_clear_full(&playlist->entries, free_entry);
+    if (playlist->lock_fd >= 0)
+        close(playlist->lock_fd);
     g_free(playlist->path);
     g_free(playlist);
 }
@@ -205,12 +210,12 @@ char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended)
     return g_string_free(text, FALSE);
 }
 
-GBytes *eg_playlist_write(const EgPlaylist *playlist, bool is_ended, GError **error)
+GBytes *eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error)
 {
     char *text = eg_playlist_text(playlist, is_ended);
     gsize length = strlen(text);
     g_autoptr(GBytes) content = g_bytes_new_take(text, length);
-    if (!eg_file_replace(playlist->path, text, length, error))
+    if (!eg_file_replace(playlist->path, text, length, &playlist->lock_fd, error))
         return NULL;
     return g_steal_pointer(&content);
 }

@@ -39,5 +39,6 @@ const char *eg_playlist_path(const EgPlaylist *playlist);
 /* `is_ended`: no more segments will come. A new string. */
 char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended);
 
-/* Replaces its file at once and whole: nobody ever reads a part of it. Returns what it says. */
-GBytes *eg_playlist_write(const EgPlaylist *playlist, bool is_ended, GError **error);
+/* Replaces its file at once and whole: nobody ever reads a part of it. Returns what it says. From
+ * then on the file is locked until the playlist is freed. */
+GBytes *eg_playlist_write(EgPlaylist *playlist, bool is_ended, GError **error);

@@ -95,6 +95,8 @@ static bool open_output(Remux *remux, EgFormat format, GError **error)
         av_dict_set(&options, "movflags", "faststart", 0);
     else if (format == EG_FORMAT_MP3)
         av_dict_set(&options, "id3v2_version", "0", 0);
+    else if (format == EG_FORMAT_WAV)
+        av_dict_set(&options, "rf64", "auto", 0);
     if (result >= 0)
         result = avformat_write_header(remux->output, &options);
     av_dict_free(&options);

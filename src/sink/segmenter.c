@@ -92,10 +92,10 @@ void eg_segmenter_free(EgSegmenter *segmenter)
     g_free(segmenter);
 }
 
-static bool write_playlists(const EgSegmenter *segmenter, bool is_ended, GError **error)
+static bool write_playlists(EgSegmenter *segmenter, bool is_ended, GError **error)
 {
     for (guint i = 0; i < N_PLAYLISTS; i++) {
-        const EgPlaylist *playlist = segmenter->playlists[i];
+        EgPlaylist *playlist = segmenter->playlists[i];
         if (playlist == NULL)
             continue;
         g_autoptr(GBytes) content = eg_playlist_write(playlist, is_ended, error);

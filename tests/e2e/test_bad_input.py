@@ -75,6 +75,7 @@ def test_output_exists(shared_server, record, tmp_path):
     (("--participant", "a", "--audio-codec", "aac"), "out.webm", ("webm", "Opus")),
     (("--participant", "a", "--passthrough"), "out.mp3", ("mp3",)),
     (("--participant", "a"), "out.avi", (".mp4",)),
+    (("--participant", "a", "--h264-encoder", "qsv"), "out.mp4", ("x264", "nvenc")),
     (("--participant", "a", "--duration", "soon"), "out.mp4", ("duration",)),
     (("--participant", "a"), "{nonsense}.mp4", ("{nonsense}",)),
     (("--participant", "a", "--web", "http://x/"), "out.mp4", ("--participant", "--web")),
@@ -116,7 +117,8 @@ HUGE = {f"{kind}_cpu_cost": 1000 for kind in (
     ({"redis": {"address": f"{ADDRESS}:1"}}, 3, "Redis cannot be reached"),
     ({"http_address": ADDRESS, "http_port": "taken"}, 3, "http_port: cannot listen"),
     ({"state_dir": "/proc/state"}, 5, "/proc/state"),
-], ids=["none", "yaml", "value", "range", "machine", "redis", "port", "state"])
+    ({"video_encoder": {"h264": "nvenc"}}, 1, "this machine cannot encode H264 with nvenc"),
+], ids=["none", "yaml", "value", "range", "machine", "redis", "port", "state", "encoder"])
 def test_service_that_cannot_start(shared_server, tmp_path, config, code, words):
     """What has to be done is in one line; whether it is worth trying again, in the exit code."""
     arguments = []

@@ -111,6 +111,23 @@ def test_images_and_sound(fleet, publish, room, tmp_path):
     assert size_of(tmp_path / "shots" / names[0]) == ("webp", 640, 360)
 
 
+def test_limit_of_a_file(fleet, publish, room, tmp_path):
+    """How large a file may become says nothing of images beside it."""
+    limit = 500_000
+    fleet = fleet(session_limits={"file_output_max_size": limit})
+    lively(fleet.server, publish, room, busy=True, width=1280, height=720)
+    shots = tmp_path / "shots"
+    info = fleet.egress.call("start_participant_egress", api.ParticipantEgressRequest(
+        room_name=room, identity="alice",
+        file_outputs=[api.EncodedFileOutput(filepath=str(tmp_path / "out.ogg"))],
+        image_outputs=[api.ImageOutput(filename_prefix=f"{shots}/x.png", capture_interval=1)]))
+    fleet.hooks.wait_active(info.egress_id)
+    wait_until(lambda: len(files(shots)) >= 5, "5 images")
+    assert sum(path.stat().st_size for path in shots.iterdir()) > 2 * limit
+    fleet.egress.stop(info.egress_id)
+    assert fleet.hooks.wait_ended(info.egress_id)["status"] == COMPLETE
+
+
 def test_full_disk(fleet, publish, room, tmp_path, small_disk):
     """Of images alone: the egress has failed, and says how."""
     fleet = fleet(min_free_disk=0)

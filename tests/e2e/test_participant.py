@@ -39,6 +39,33 @@ def test_video_codec(shared_server, publish, record, room, video):
     recording.expect_colours()
 
 
+@pytest.mark.parametrize("output, options, video, audio", [
+    ("out.mkv", (), "h264", "opus"),
+    ("out.mkv", ("--video-codec", "vp8", "--audio-codec", "aac"), "vp8", "aac"),
+    ("out.webm", ("--video-codec", "vp9"), "vp9", "opus"),
+    ("out.mp4", ("--h264-encoder", "openh264", "--rate-control", "quality"), "h264", "aac"),
+    ("out.mp4", ("--encoder-preset", "faster", "--rate-control", "constant"), "h264", "aac"),
+    ("out.wav", (), None, "pcm_s16le")])
+def test_format(shared_server, publish, record, room, output, options, video, audio):
+    publisher = publish(shared_server)
+    publisher.join("alice", room, tag=3)
+    publisher.camera("alice", "vp8")
+    publisher.microphone("alice", tone_hz=550)
+    recorder = record(shared_server, "--participant", "alice", "--duration", "5s", *SMALL, *options, room=room,
+                      output=output)
+    assert recorder.wait() == 0, recorder.error_lines
+    recording = analyse(recorder.path)
+    recording.expect_codecs(video, audio)
+    recording.expect_duration(5, within=0.07)
+    recording.expect_no_clicks()
+    recording.expect_tones(550, start=1)
+    if video:
+        recording.expect_constant_rate(30)
+        recording.expect_in_order()
+        recording.expect_tags(3)
+        recording.expect_av_offset()
+
+
 @pytest.mark.parametrize("audio", ["pcmu", "pcma"])
 def test_telephone_codec(shared_server, publish, record, room, audio):
     publisher = publish(shared_server)

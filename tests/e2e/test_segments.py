@@ -247,7 +247,8 @@ def test_full_disk_of_one_of_two_outputs(fleet, publish, room, tmp_path, small_d
 
 
 def test_killed(fleet, publish, room, tmp_path):
-    """The process dies: what is there can be played, and is not said to be all."""
+    """The process dies: what is there can be played, players wait for no more, and the report says
+    how much it is."""
     fleet = fleet()
     lively(fleet.server, publish, room)
     info = start(fleet.egress, room, segments=api.SegmentedFileOutput(
@@ -257,11 +258,44 @@ def test_killed(fleet, publish, room, tmp_path):
     ended = fleet.hooks.wait_ended(info.egress_id)
     assert ended["status"] == "EGRESS_FAILED"
     playlist = hls.read(tmp_path / "list.m3u8")
-    assert not playlist.ended
+    assert playlist.ended
     expect_whole(playlist, 1)
-    assert ended["segmentResults"][0]["playlistLocation"] == str(playlist.path)
+    expect_reported(ended, playlist)
+    assert list(tmp_path.glob("*.recording.ts"))
     assert all(segment.path.name in {f"list_{n:05d}.ts" for n in range(20)}
                for segment in playlist.segments)
+
+
+def expect_reported(ended, playlist):
+    [result] = ended["segmentResults"]
+    assert ended["status"] == "EGRESS_FAILED"
+    assert result["playlistLocation"] == str(playlist.path)
+    assert int(result["segmentCount"]) == len(playlist.segments)
+    assert int(result["duration"]) == pytest.approx(playlist.duration * 1e9, abs=1e6)
+    assert int(result["size"]) == sum(segment.path.stat().st_size for segment in playlist.segments)
+
+
+def test_service_killed(fleet, publish, room, tmp_path):
+    """Of two egresses of segments alone one finishes without a service, the other is killed; the next
+    service ends the playlist of the latter, and reports both as they are."""
+    fleet = fleet()
+    lively(fleet.server, publish, room)
+    ids = {name: start(fleet.egress, room, segments=api.SegmentedFileOutput(
+        playlist_name=str(tmp_path / name / "list.m3u8"), segment_duration=1)).egress_id
+        for name in ("alone", "dead")}
+    for name in ids:
+        playlist_with(tmp_path / name / "list.m3u8", 2)
+    pid = fleet.service.egress_pid(ids["dead"])
+    os.kill(pid, signal.SIGSTOP)
+    fleet.service.kill()
+    os.kill(pid, signal.SIGKILL)
+    fleet.service.start()
+    for name, egress_id in ids.items():
+        ended = fleet.hooks.wait_ended(egress_id)
+        playlist = hls.read(tmp_path / name / "list.m3u8")
+        assert playlist.ended, name
+        expect_whole(playlist, 1)
+        expect_reported(ended, playlist)
 
 
 def test_several_outputs_of_the_command_line(shared_server, publish, record, room, tmp_path):

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from livekit import api
+from livekit.protocol.egress import StreamDestination
 
 from analyser import analyse
 from receivers import SlowLink, make_certificate
@@ -307,6 +308,34 @@ def test_update_stream(standalone, publish, room, rtmp):
     # From a key frame on, though that was long after the beginning.
     added = expect_stream(server.recordings("second-key")[0])
     assert added.start > 1
+
+
+def test_destinations(standalone, publish, room, rtmp):
+    """Streams that have ids: told in the report, and ended by them."""
+    standalone = standalone()
+    server = rtmp()
+    lively(standalone.server, publish, room)
+    egress_id = standalone.egress.call("start_participant_egress", api.ParticipantEgressRequest(
+        room_name=room, identity="alice", advanced=SMALL_ENCODING, stream_outputs=[api.StreamOutput(
+            urls=[server.url("zeroth-key")],
+            destinations=[StreamDestination(id="one", url=server.url("first-key"))])])).egress_id
+    started = standalone.hooks.wait_active(egress_id)
+    assert [s.get("id") for s in started["streamResults"]] == [None, "one"]
+    assert server.url("first-key") not in str(started)
+    server.wait_bytes("first-key", 100_000)
+    info = standalone.egress.call("update_stream", api.UpdateStreamRequest(
+        egress_id=egress_id, add_destinations=[StreamDestination(id="two", url=server.url("second-key"))]))
+    assert [s.id for s in info.stream_results] == ["", "one", "two"]
+    server.wait_bytes("second-key", 100_000)
+    with pytest.raises(api.TwirpError) as caught:
+        standalone.egress.call("update_stream", api.UpdateStreamRequest(
+            egress_id=egress_id, add_destinations=[StreamDestination(id="one", url=server.url("third-key"))]))
+    assert caught.value.message == "stream one is there already"
+    update(standalone, egress_id, remove=["one", server.url("zeroth-key")])
+    server.publications.wait("publish_done", "first-key")
+    update(standalone, egress_id, remove=["two"])
+    ended = standalone.hooks.wait_ended(egress_id)
+    assert [s["status"] for s in ended["streamResults"]] == ["FINISHED"] * 3
 
 
 def test_all_streams_fail(standalone, publish, room, rtmp):

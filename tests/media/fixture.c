@@ -118,10 +118,13 @@ static float sample_of(const AVFrame *frame, int channel, int i)
     const float *planar = (gconstpointer)frame->extended_data[channel];
     const float *interleaved = (gconstpointer)frame->data[0];
     const gint16 *shorts = (gconstpointer)frame->extended_data[channel];
+    const gint16 *interleaved_shorts = (gconstpointer)frame->data[0];
     if (frame->format == AV_SAMPLE_FMT_FLTP)
         return planar[i];
     if (frame->format == AV_SAMPLE_FMT_FLT)
         return interleaved[i * frame->ch_layout.nb_channels + channel];
+    if (frame->format == AV_SAMPLE_FMT_S16)
+        return interleaved_shorts[i * frame->ch_layout.nb_channels + channel] / 32768.0f;
     g_assert_cmpint(frame->format, ==, AV_SAMPLE_FMT_S16P);
     return shorts[i] / 32768.0f;
 }

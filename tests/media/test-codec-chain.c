@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/time.h"
+#include "config/keys.h"
 #include "media/depacketizer.h"
+#include "media/elements.h"
 #include "media/encoder.h"
 #include "media/fixture.h"
 #include "media/frame.h"
@@ -95,7 +97,23 @@ static GstBuffer *make_block(guint64 first, guint frames, guint rate_hz)
     return block;
 }
 
-static void encode_video(Recording *recording, EgCodec codec)
+/* What no prediction helps with. */
+static GstBuffer *make_noise(guint n)
+{
+    GstBuffer *picture = make_picture(n);
+    GstMapInfo map;
+    g_assert_true(gst_buffer_map(picture, &map, GST_MAP_WRITE));
+    guint32 state = n + 1;
+    for (gsize i = 0; i < WIDTH * HEIGHT; i++) {
+        state = state * 1664525 + 1013904223;
+        map.data[i] = (guint8)(state >> 24);
+    }
+    gst_buffer_unmap(picture, &map);
+    return picture;
+}
+
+static void encode_pictures(Recording *recording, EgCodec codec, const EgVideoEncoderConfig *config,
+                            GstBuffer *(*make)(guint n))
 {
     EgVideoEncoding encoding = {
         .codec = codec,
@@ -108,14 +126,14 @@ static void encode_video(Recording *recording, EgCodec codec)
     Output output = {recording, EG_MEDIA_VIDEO};
     g_autoptr(GError) error = NULL;
     EgEncoder *encoder =
-        eg_encoder_new_video(recording->loop, &encoding, 0, &encoder_events, &output, &error);
+        eg_encoder_new_video(recording->loop, &encoding, config, &encoder_events, &output, &error);
     g_assert_no_error(error);
     for (guint n = 0; n < SECONDS * FPS; n++) {
         while (!eg_encoder_has_room(encoder)) {
             if (!eg_loop_iterate(recording->loop, false))
                 g_thread_yield();
         }
-        eg_encoder_push(encoder, make_picture(n));
+        eg_encoder_push(encoder, make(n));
     }
     eg_encoder_drain(encoder);
     fixture_run_until(recording->loop, &recording->has_drained[EG_MEDIA_VIDEO]);
@@ -174,6 +192,8 @@ typedef struct {
     EgCodec audio;
     EgCodec video;
     guint rate_hz;
+    guint lead_frames; /* of priming that is heard, before everything else */
+    EgVideoEncoderConfig config;
 } Case;
 
 static void test_sync(gconstpointer data)
@@ -182,7 +202,7 @@ static void test_sync(gconstpointer data)
     Recording recording = {.loop = eg_loop_new()};
     g_autofree char *folder = fixture_make_folder();
     if (test->video != EG_CODEC_NONE)
-        encode_video(&recording, test->video);
+        encode_pictures(&recording, test->video, &test->config, make_picture);
     if (test->audio != EG_CODEC_NONE)
         encode_audio(&recording, test->audio, test->rate_hz);
     g_autofree char *path = write_file(&recording, folder, test->format);
@@ -190,7 +210,8 @@ static void test_sync(gconstpointer data)
     g_autoptr(FixtureMedia) media = fixture_decode(path);
     g_assert_nonnull(media);
     g_assert_cmpuint(media->errors, ==, 0);
-    double due_s = (double)FLASH_FRAME / FPS;
+    double lead_s = (double)test->lead_frames / test->rate_hz;
+    double due_s = (double)FLASH_FRAME / FPS + lead_s;
     g_test_message("%s flash %f beep %f start %f duration %f of %f, hole %f", media->format,
                    fixture_flash_s(media, 128), fixture_beep_s(media, 0.25),
                    (double)media->sound_start_ns / 1e9,
@@ -199,15 +220,17 @@ static void test_sync(gconstpointer data)
     if (test->video != EG_CODEC_NONE) {
         g_assert_cmpuint(media->pictures->len, ==, SECONDS * FPS);
         g_assert_cmpfloat_with_epsilon(fixture_flash_s(media, 128), due_s, 0.0011);
-        g_assert_cmpint(g_array_index(media->pictures, FixturePicture, 0).pts_ns, ==, 0);
+        g_assert_cmpint(g_array_index(media->pictures, FixturePicture, 0).pts_ns / EG_NS_PER_MS, ==,
+                        lrint(lead_s * 1000));
     }
     if (test->audio != EG_CODEC_NONE) {
         g_assert_cmpfloat_with_epsilon(fixture_beep_s(media, 0.25), due_s, 0.0015);
         g_assert_cmpfloat(media->largest_hole_s, <, 0.001);
         g_assert_cmpfloat_with_epsilon((double)media->sound_start_ns / 1e9, 0, 0.001);
-        g_assert_cmpfloat_with_epsilon(media->sound->len / (double)media->rate_hz, SECONDS, 0.03);
+        g_assert_cmpfloat_with_epsilon(media->sound->len / (double)media->rate_hz, SECONDS + lead_s,
+                                       0.03);
     }
-    g_assert_cmpfloat_with_epsilon(media->duration_s, SECONDS, 0.04);
+    g_assert_cmpfloat_with_epsilon(media->duration_s, SECONDS + lead_s, 0.04);
 
     fixture_remove_folder(folder);
     for (guint i = 0; i < EG_N_MEDIA; i++)
@@ -226,6 +249,8 @@ static const PassthroughCase passthrough_cases[] = {
      "x264enc tune=zerolatency bitrate=800 key-int-max=10 ! rtph264pay"       },
     {EG_CODEC_VP8,  EG_FORMAT_WEBM, "vp8enc deadline=1 cpu-used=8 ! rtpvp8pay"},
     {EG_CODEC_VP9,  EG_FORMAT_WEBM, "vp9enc deadline=1 cpu-used=8 ! rtpvp9pay"},
+    {EG_CODEC_H264, EG_FORMAT_MKV,
+     "x264enc tune=zerolatency bitrate=800 key-int-max=10 ! rtph264pay"       },
 };
 
 static void on_room_caps(gpointer user, GstCaps *caps)
@@ -290,16 +315,89 @@ static void test_passthrough(gconstpointer data)
 }
 
 static const Case cases[] = {
-    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264, 48000},
-    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264, 44100},
-    {EG_FORMAT_MP4,  EG_CODEC_OPUS, EG_CODEC_H264, 48000},
-    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_NONE, 48000},
-    {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP8,  48000},
-    {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP9,  48000},
-    {EG_FORMAT_OGG,  EG_CODEC_OPUS, EG_CODEC_NONE, 48000},
-    {EG_FORMAT_MP3,  EG_CODEC_MP3,  EG_CODEC_NONE, 48000},
-    {EG_FORMAT_MP3,  EG_CODEC_MP3,  EG_CODEC_NONE, 44100},
+    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264, 48000, 0,    {0}                             },
+    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264, 44100, 0,    {0}                             },
+    {EG_FORMAT_MP4,  EG_CODEC_OPUS, EG_CODEC_H264, 48000, 0,    {0}                             },
+    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_NONE, 48000, 0,    {0}                             },
+    {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP8,  48000, 0,    {0}                             },
+    {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP9,  48000, 0,    {0}                             },
+    {EG_FORMAT_MKV,  EG_CODEC_AAC,  EG_CODEC_H264, 48000, 1024, {0}                             },
+    {EG_FORMAT_MKV,  EG_CODEC_AAC,  EG_CODEC_H264, 44100, 1024, {0}                             },
+    {EG_FORMAT_MKV,  EG_CODEC_OPUS, EG_CODEC_H264, 48000, 0,    {0}                             },
+    {EG_FORMAT_MKV,  EG_CODEC_MP3,  EG_CODEC_VP8,  48000, 1105, {0}                             },
+    {EG_FORMAT_MKV,  EG_CODEC_OPUS, EG_CODEC_VP9,  48000, 0,    {0}                             },
+    {EG_FORMAT_OGG,  EG_CODEC_OPUS, EG_CODEC_NONE, 48000, 0,    {0}                             },
+    {EG_FORMAT_WAV,  EG_CODEC_PCM,  EG_CODEC_NONE, 48000, 0,    {0}                             },
+    {EG_FORMAT_WAV,  EG_CODEC_PCM,  EG_CODEC_NONE, 16000, 0,    {0}                             },
+    {EG_FORMAT_MP3,  EG_CODEC_MP3,  EG_CODEC_NONE, 48000, 0,    {0}                             },
+    {EG_FORMAT_MP3,  EG_CODEC_MP3,  EG_CODEC_NONE, 44100, 0,    {0}                             },
+    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264, 48000, 0,    {.preset = "slow", .threads = 2}},
+    {EG_FORMAT_MP4,
+     EG_CODEC_AAC,                  EG_CODEC_H264,
+     48000,                                               0,
+     {.preset = "ultrafast", .rate_control = "quality"}                                         },
+    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264, 48000, 0,    {.rate_control = "constant"}    },
+    {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264, 48000, 0,    {.h264 = "openh264"}            },
+    {EG_FORMAT_MP4,
+     EG_CODEC_AAC,                  EG_CODEC_H264,
+     48000,                                               0,
+     {.h264 = "openh264", .rate_control = "quality", .threads = 2}                              },
 };
+
+/* Each row of the table of keys is one that is known, and what is not there is told. */
+static void test_encoders(void)
+{
+    const EgConfigKey *key = eg_config_key_find(eg_config_keys(), "video_encoder.h264");
+    for (const char *const *name = key->words; *name != NULL; name++) {
+        const EgVideoEncoderConfig config = {.h264 = *name};
+        const EgVideoEncoderElement *row = eg_elements(EG_CODEC_H264)->video_encoders;
+        while (row->name != NULL && !g_str_equal(row->name, *name))
+            row++;
+        g_assert_nonnull(row->name);
+        g_autoptr(GError) error = NULL;
+        bool has_it = eg_encoder_check(EG_CODEC_H264, &config, &error);
+        g_test_message("%s: %s", *name, has_it ? "there" : error->message);
+        g_assert_true(has_it || !g_str_equal(*name, "x264"));
+        if (has_it)
+            continue;
+        g_assert_error(error, EG_ERROR, EG_ERROR_FAILED_PRECONDITION);
+        g_assert_cmpint(eg_error_blame(error), ==, EG_BLAME_SERVICE);
+        g_assert_nonnull(strstr(error->message, row->element));
+        g_assert_nonnull(strstr(error->message, "it has: x264"));
+    }
+}
+
+/* How large three seconds of moving noise become: constant is filled up, quality saves. */
+static gsize encoded_bytes(const char *rate_control, bool is_still)
+{
+    const EgVideoEncoderConfig config = {.rate_control = rate_control};
+    Recording recording = {.loop = eg_loop_new()};
+    encode_pictures(&recording, EG_CODEC_H264, &config, is_still ? make_picture : make_noise);
+    gsize size_bytes = 0;
+    GstBuffer *frame;
+    while ((frame = g_queue_pop_head(&recording.frames[EG_MEDIA_VIDEO])) != NULL) {
+        size_bytes += gst_buffer_get_size(frame);
+        gst_buffer_unref(frame);
+    }
+    gst_clear_caps(&recording.caps[EG_MEDIA_VIDEO]);
+    eg_loop_free(recording.loop);
+    g_test_message("%s: %" G_GSIZE_FORMAT, rate_control, size_bytes);
+    return size_bytes;
+}
+
+static void test_rate_control(void)
+{
+    const double wanted = 500000.0 / 8 * SECONDS;
+    g_assert_cmpfloat_with_epsilon((double)encoded_bytes("constant", true), wanted, wanted / 5);
+    g_assert_cmpfloat((double)encoded_bytes("variable", true), <, wanted / 10);
+    g_assert_cmpfloat((double)encoded_bytes("variable", false), <, wanted * 1.5);
+    g_assert_cmpfloat((double)encoded_bytes("quality", false), <, wanted * 1.5);
+}
+
+static const char *word(const char *text)
+{
+    return text != NULL ? text : "any";
+}
 
 int main(int argc, char **argv)
 {
@@ -307,14 +405,17 @@ int main(int argc, char **argv)
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         const Case *test = &cases[i];
         g_autofree char *name = g_strdup_printf(
-            "/codec-chain/sync/%s/%s-%s-%u", eg_format_info(test->format)->name,
+            "/codec-chain/sync/%s/%s-%s-%u-%s-%s-%s", eg_format_info(test->format)->name,
             test->video == EG_CODEC_NONE ? "none" : eg_codec_info(test->video)->name,
-            test->audio == EG_CODEC_NONE ? "none" : eg_codec_info(test->audio)->name,
-            test->rate_hz);
+            test->audio == EG_CODEC_NONE ? "none" : eg_codec_info(test->audio)->name, test->rate_hz,
+            word(test->config.h264), word(test->config.preset), word(test->config.rate_control));
         g_test_add_data_func(name, test, test_sync);
     }
+    g_test_add_func("/codec-chain/encoders", test_encoders);
+    g_test_add_func("/codec-chain/rate-control", test_rate_control);
     for (gsize i = 0; i < G_N_ELEMENTS(passthrough_cases); i++) {
-        g_autofree char *name = g_strdup_printf("/codec-chain/passthrough/%s",
+        g_autofree char *name = g_strdup_printf("/codec-chain/passthrough/%s/%s",
+                                                eg_format_info(passthrough_cases[i].format)->name,
                                                 eg_codec_info(passthrough_cases[i].codec)->name);
         g_test_add_data_func(name, &passthrough_cases[i], test_passthrough);
     }

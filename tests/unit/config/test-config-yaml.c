@@ -38,6 +38,7 @@ static void test_top(void)
                                        "io_update_timeout: 250ms\n"
                                        "io_selection_timeout: 1s\n"
                                        "video_encoder_threads: 3\n"
+                                       "video_encoder: {h264: openh264, preset: slow}\n"
                                        "latency: {max_wait: 1.5s}\n"
                                        "logging: {level: DEBUG, json: yes}\n");
     g_assert_cmpuint(config->warnings->len, ==, 0);
@@ -60,7 +61,10 @@ static void test_top(void)
     g_assert_cmpint(config->io_create_timeout_ns, ==, 90 * EG_NS_PER_S);
     g_assert_cmpint(config->io_update_timeout_ns, ==, 250 * EG_NS_PER_MS);
     g_assert_cmpint(config->io_selection_timeout_ns, ==, EG_NS_PER_S);
-    g_assert_cmpuint(config->video_encoder_threads, ==, 3);
+    g_assert_cmpuint(config->video_encoder.threads, ==, 3);
+    g_assert_cmpstr(config->video_encoder.h264, ==, "openh264");
+    g_assert_cmpstr(config->video_encoder.preset, ==, "slow");
+    g_assert_cmpstr(config->video_encoder.rate_control, ==, "variable");
     g_assert_cmpint(config->latency_ns, ==, 1500 * EG_NS_PER_MS);
     g_assert_cmpint(config->log_level, ==, EG_LOG_DEBUG);
     g_assert_true(config->log_json);
@@ -339,6 +343,8 @@ static void test_wrong_values(void)
          "x.yaml:1: health_port must be a whole number, from 0 to 65535, not 99999999999999999999"                              },
         {"health_port:\n - 1",                              "x.yaml:2: health_port must be a whole number, from 0 to 65535"     },
         {"http_port: 0",                                    "x.yaml:1: http_port must be a whole number, from 1 to 65535, not 0"},
+        {"video_encoder: {h264: qsv}",
+         "x.yaml:1: video_encoder.h264 must be one of x264, openh264, va, nvenc, not qsv"                                       },
         {"disallow_local_storage: maybe",
          "x.yaml:1: disallow_local_storage must be true or false, not maybe"                                                    },
         {"disallow_local_storage: 1",

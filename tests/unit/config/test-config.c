@@ -29,7 +29,7 @@ static void test_defaults(void)
     g_assert_cmpint(config->io_selection_timeout_ns, ==, 0);
     g_assert_cmpint(config->limits.file_duration_ns, ==, 0);
     g_assert_cmpint(config->limits.file_size_bytes, ==, 0);
-    g_assert_cmpuint(config->video_encoder_threads, ==, 0);
+    g_assert_cmpuint(config->video_encoder.threads, ==, 0);
     g_assert_cmpint(config->latency_ns, ==, 2 * EG_NS_PER_S);
     g_assert_cmpint(config->log_level, ==, EG_LOG_INFO);
     g_assert_false(config->log_json);

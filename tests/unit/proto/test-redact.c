@@ -155,8 +155,10 @@ static void test_messages(void)
          "'twitch://{ab...ef}']},'storage':{'s3':{'secret':'{secret}'}}}],"
          "'storage':{'azure':{'accountKey':'{account_key}'}}}}"},
         {&livekit__update_stream_request__descriptor,
-         "{'addOutputUrls':['rtmp://h/a/abcdefghi'],'removeOutputUrls':['srt://h?a=b']}",
-         "{'addOutputUrls':['rtmp://h/a/{abc...ghi}'],'removeOutputUrls':['srt://h?a={...}']}"},
+         "{'addOutputUrls':['rtmp://h/a/abcdefghi'],'removeOutputUrls':['srt://h?a=b'],"
+         "'addDestinations':[{'id':'one','url':'rtmp://h/a/abcdefghi'}]}",
+         "{'addOutputUrls':['rtmp://h/a/{abc...ghi}'],'removeOutputUrls':['srt://h?a={...}'],"
+         "'addDestinations':[{'id':'one','url':'rtmp://h/a/{abc...ghi}'}]}"},
   // clang-format on
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
@@ -169,8 +171,8 @@ static void test_messages(void)
 /* A newer client's field, which would be echoed as it came. */
 static void test_unknown_fields(void)
 {
-    /* StreamOutput {protocol: RTMP, 3: {2: "rtmp://h/a/secret"}} in TrackComposite's list. */
-    static const guint8 bytes[] = "\x62\x17\x08\x01\x1a\x13\x12\x11rtmp://h/a/secret";
+    /* StreamOutput {protocol: RTMP, 15: {2: "rtmp://h/a/secret"}} in TrackComposite's list. */
+    static const guint8 bytes[] = "\x62\x17\x08\x01\x7a\x13\x12\x11rtmp://h/a/secret";
     const ProtobufCMessageDescriptor *descriptor =
         &livekit__track_composite_egress_request__descriptor;
     g_autoptr(ProtobufCMessage) message =
@@ -276,7 +278,9 @@ static void test_all_fields(void)
         "StartEgressRequest.room_id",
         "StartEgressRequest.room_name",
         "StartEgressRequest.room_name",
+        "StreamDestination.id",
         "StreamInfo.error",
+        "StreamInfo.id",
         "TemplateSource.custom_base_url",
         "TemplateSource.layout",
         "TrackCompositeEgressRequest.audio_track_id",

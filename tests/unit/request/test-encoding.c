@@ -101,6 +101,23 @@ static void test_formats(void)
          EG_FORMAT_OGG, EG_CODEC_OPUS, 0, 48000},
         {{.identity = "a", .filepath = "x.mp3"},
          EG_FORMAT_MP3, EG_CODEC_MP3, 0, 44100},
+        {{.identity = "a", .filepath = "x.mkv"},
+         EG_FORMAT_MKV, EG_CODEC_OPUS, EG_CODEC_H264, 48000},
+        {{.identity = "a", .filepath = "x.mkv",
+          .advanced = ADVANCED(.video_codec = VIDEO_CODEC(VP9), .audio_codec = AUDIO_CODEC(AC_MP3))},
+         EG_FORMAT_MKV, EG_CODEC_MP3, EG_CODEC_VP9, 44100},
+        {{.identity = "a", .filepath = "x.webm",
+          .advanced = ADVANCED(.video_codec = VIDEO_CODEC(VP9))},
+         EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP9, 48000},
+        {{.identity = "a", .filepath = "",
+          .advanced = ADVANCED(.video_codec = VIDEO_CODEC(VP9))},
+         EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP9, 48000},
+        {{.identity = "a", .filepath = "x.wav"},
+         EG_FORMAT_WAV, EG_CODEC_PCM, 0, 48000},
+        {{.identity = "a", .filepath = "x.wav", .advanced = ADVANCED(.audio_frequency = 16000)},
+         EG_FORMAT_WAV, EG_CODEC_PCM, 0, 16000},
+        {{.identity = "a", .filepath = "x.mkv", .file_type = FILE_TYPE(MP4)},
+         EG_FORMAT_MP4, EG_CODEC_AAC, EG_CODEC_H264, 44100},
         {{.identity = "a", .filepath = "x", .file_type = FILE_TYPE(MP3)},
          EG_FORMAT_MP3, EG_CODEC_MP3, 0, 44100},
         /* the type wins over the name */
@@ -139,6 +156,13 @@ static void test_formats(void)
          EG_FORMAT_NONE, 0, 0, 0},
         {{.track_id = "T", .filepath = "x"},
          EG_FORMAT_NONE, 0, 0, 0},
+        {{.track_id = "T", .filepath = "x.wav"},
+         EG_FORMAT_NONE, 0, 0, 0},
+        /* but for what holds them all */
+        {{.track_id = "T", .filepath = "x.mkv"},
+         EG_FORMAT_MKV, 0, 0, 0},
+        {{.identity = "a", .filepath = "x.mkv", .preset = PRESET(PASSTHROUGH)},
+         EG_FORMAT_MKV, 0, 0, 0},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_test_message("case %" G_GSIZE_FORMAT, i);
@@ -201,7 +225,12 @@ static void test_refused(void)
          INVALID "video_codec"},
         {{.identity = "a", .filepath = "x.webm",
           .advanced = ADVANCED(.audio_codec = AUDIO_CODEC(AAC))},
-         "format webm incompatible with codec AAC (audio_codec): webm holds Opus, VP8, VP9"},
+         "format webm incompatible with codec AAC (audio_codec): webm holds Opus, VP8, VP9; "
+         "files that hold AAC: mp4, mkv"},
+        {{.identity = "a", .filepath = "x.wav",
+          .advanced = ADVANCED(.audio_codec = AUDIO_CODEC(OPUS))},
+         "format wav incompatible with codec Opus (audio_codec): wav holds PCM; "
+         "files that hold Opus: mp4, webm, mkv, ogg"},
         {{.identity = "a", .filepath = "x.mp4",
           .advanced = ADVANCED(.video_codec = VIDEO_CODEC(VP8))},
          "format mp4 incompatible with codec VP8 (video_codec)"},
@@ -222,6 +251,9 @@ static void test_refused(void)
          "no supported codec is compatible with all outputs: format ogg holds Opus"},
         {{.identity = "a", .filepath = "x.mp3", .preset = PRESET(PASSTHROUGH)},
          INVALID "preset (PASSTHROUGH into mp3, which holds MP3"},
+        {{.identity = "a", .filepath = "x.wav", .preset = PRESET(PASSTHROUGH)},
+         INVALID "preset (PASSTHROUGH into wav, which holds PCM, but rooms send Opus; "
+         "files that hold that: mp4, webm, mkv, ogg)"},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autoptr(GError) error = NULL;

@@ -7,12 +7,14 @@ static void test_holds(void)
         EgFormat format;
         const char *codecs;
     } cases[] = {
-        {EG_FORMAT_MP4,  "AAC, H264, Opus"},
-        {EG_FORMAT_WEBM, "Opus, VP8, VP9" },
-        {EG_FORMAT_OGG,  "Opus"           },
-        {EG_FORMAT_MP3,  "MP3"            },
-        {EG_FORMAT_RAW,  "PCM"            },
-        {EG_FORMAT_NONE, "nothing"        },
+        {EG_FORMAT_MP4,  "AAC, H264, Opus"               },
+        {EG_FORMAT_WEBM, "Opus, VP8, VP9"                },
+        {EG_FORMAT_MKV,  "Opus, H264, AAC, MP3, VP8, VP9"},
+        {EG_FORMAT_OGG,  "Opus"                          },
+        {EG_FORMAT_WAV,  "PCM"                           },
+        {EG_FORMAT_MP3,  "MP3"                           },
+        {EG_FORMAT_RAW,  "PCM"                           },
+        {EG_FORMAT_NONE, "nothing"                       },
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *codecs = eg_format_describe_codecs(cases[i].format);
@@ -37,7 +39,9 @@ static void test_holds_sent(void)
     } cases[] = {
         {EG_FORMAT_MP4,  true,  true },
         {EG_FORMAT_WEBM, true,  true },
+        {EG_FORMAT_MKV,  true,  true },
         {EG_FORMAT_OGG,  true,  false},
+        {EG_FORMAT_WAV,  false, false},
         {EG_FORMAT_MP3,  false, false},
         {EG_FORMAT_RAW,  false, false},
         {EG_FORMAT_NONE, false, false},
@@ -59,7 +63,9 @@ static void test_default_codec(void)
     } cases[] = {
         {EG_FORMAT_MP4,  EG_CODEC_AAC,  EG_CODEC_H264},
         {EG_FORMAT_WEBM, EG_CODEC_OPUS, EG_CODEC_VP8 },
+        {EG_FORMAT_MKV,  EG_CODEC_OPUS, EG_CODEC_H264},
         {EG_FORMAT_OGG,  EG_CODEC_OPUS, EG_CODEC_NONE},
+        {EG_FORMAT_WAV,  EG_CODEC_PCM,  EG_CODEC_NONE},
         {EG_FORMAT_MP3,  EG_CODEC_MP3,  EG_CODEC_NONE},
         {EG_FORMAT_RAW,  EG_CODEC_PCM,  EG_CODEC_NONE},
     };
@@ -89,12 +95,45 @@ static void test_from_filename(void)
         {"x.mp",          EG_FORMAT_NONE},
         {"x.mp4a",        EG_FORMAT_NONE},
         {"x.",            EG_FORMAT_NONE},
+        {"x.Mkv",         EG_FORMAT_MKV },
+        {"x.wav",         EG_FORMAT_WAV },
+        {"x.ts",          EG_FORMAT_NONE},
         {"x.raw",         EG_FORMAT_NONE},
         {"",              EG_FORMAT_NONE},
     };
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_test_message("%s", cases[i].filename);
         g_assert_cmpint(eg_format_from_filename(cases[i].filename), ==, cases[i].format);
+    }
+}
+
+/* What is said where a codec does not fit. */
+static void test_holders(void)
+{
+    static const struct {
+        EgCodec codec;
+        const char *formats;
+    } cases[] = {
+        {EG_CODEC_OPUS, "mp4, webm, mkv, ogg"},
+        {EG_CODEC_H264, "mp4, mkv"           },
+        {EG_CODEC_VP9,  "webm, mkv"          },
+        {EG_CODEC_MP3,  "mkv, mp3"           },
+        {EG_CODEC_PCM,  "wav"                },
+        {EG_CODEC_PCMU, "none"               },
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *formats = eg_format_describe_holders(cases[i].codec);
+        g_assert_cmpstr(formats, ==, cases[i].formats);
+    }
+}
+
+/* Nobody gets MKV or WAV who has not named it. */
+static void test_chosen(void)
+{
+    for (guint i = 0; i < EG_N_FORMATS; i++) {
+        bool is_chosen =
+            i == EG_FORMAT_MP4 || i == EG_FORMAT_WEBM || i == EG_FORMAT_OGG || i == EG_FORMAT_MP3;
+        g_assert_cmpint(eg_format_is_chosen((EgFormat)i), ==, is_chosen);
     }
 }
 
@@ -162,6 +201,8 @@ int main(int argc, char **argv)
     g_test_add_func("/request/format/holds-sent", test_holds_sent);
     g_test_add_func("/request/format/default-codec", test_default_codec);
     g_test_add_func("/request/format/from-filename", test_from_filename);
+    g_test_add_func("/request/format/holders", test_holders);
+    g_test_add_func("/request/format/chosen", test_chosen);
     g_test_add_func("/request/format/for-codecs", test_for_codecs);
     g_test_add_func("/request/format/for-encoding", test_for_encoding);
     return g_test_run();

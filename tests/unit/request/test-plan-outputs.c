@@ -26,6 +26,11 @@ static void test_invalid(void)
         {EGRESS("{'file':{}},{}"), EG_ERROR_INVALID_ARGUMENT, INVALID "output config"},
         {MIXED("{'file':{}},{'images':{}}"), EG_ERROR_INVALID_ARGUMENT, INVALID "audio_only images"},
         {ROOM("'streamOutputs':[{}]"), EG_ERROR_INVALID_ARGUMENT, INVALID "stream url"},
+        {ROOM("'streamOutputs':[{'destinations':[{'id':'a'}]}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "stream protocol"},
+        {ROOM("'streamOutputs':[{'destinations':[{'id':'a','url':'rtmp://x/app/key'},"
+              "{'id':'a','url':'rtmp://y/app/key'}]}]"),
+         EG_ERROR_INVALID_ARGUMENT, INVALID "stream id"},
         {ROOM("'streamOutputs':[{'protocol':'WEBSOCKET'}]"),
          EG_ERROR_INVALID_ARGUMENT, INVALID "stream url"},
         {ROOM("'streamOutputs':[{'urls':['http://x']}]"),

@@ -178,6 +178,31 @@ static void test_key_frames(void)
                   "{'segments':{'segmentDuration':6}},{'segments':{'segmentDuration':4}}]}}",
                   &config);
     g_assert_cmpfloat(plan->video.key_frame_interval_s, ==, 2);
+    /* Beside a stream, which wants one every four seconds at least. */
+    static const struct {
+        const char *fields;
+        double interval_s;
+    } streams[] = {
+        {"'segmentDuration':6", 3},
+        {"'segmentDuration':8", 4},
+        {"'segmentDuration':2", 2},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(streams); i++) {
+        g_autofree char *json = g_strdup_printf(
+            "{'egress':{'roomName':'r','media':{'videoTrackId':'V'},'outputs':[{'segments':{%s}},"
+            "{'stream':{'urls':['srt://h:1']}}]}}",
+            streams[i].fields);
+        g_autoptr(EgPlan) beside = good_plan(json, &config);
+        g_assert_cmpfloat(beside->video.key_frame_interval_s, ==, streams[i].interval_s);
+        g_assert_cmpuint(beside->warnings->len, ==, 0);
+    }
+    g_autoptr(EgPlan) slow = good_plan("{'egress':{'roomName':'r','media':{'videoTrackId':'V'},"
+                                       "'advanced':{'keyFrameInterval':10},'outputs':["
+                                       "{'stream':{'urls':['srt://h:1']}}]}}",
+                                       &config);
+    g_assert_cmpuint(slow->warnings->len, ==, 1);
+    g_assert_true(
+        g_str_has_prefix(slow->warnings->pdata[0], "key_frame_interval is 10 s; services"));
     /* As it is sent, they are asked for. */
     g_autoptr(EgPlan) sent =
         good_plan("{'trackComposite':{'roomName':'r','videoTrackId':'V','preset':'PASSTHROUGH',"
@@ -253,7 +278,9 @@ static void test_refused(void)
          INVALID "filename_prefix (unknown placeholder {x}"},
         {SEGMENTS("'segmentDuration':3601"), EG_ERROR_INVALID_ARGUMENT, INVALID "segment_duration"},
         {SEGMENTS("'filenameSuffix':2"), EG_ERROR_INVALID_ARGUMENT, INVALID "filename_suffix"},
-        {SEGMENTS("'protocol':2"), EG_ERROR_INVALID_ARGUMENT, INVALID "protocol"},
+        {SEGMENTS("'protocol':'HLS_FMP4_PROTOCOL'"), EG_ERROR_UNIMPLEMENTED,
+         "protocol: HLS_FMP4_PROTOCOL is not possible yet; HLS_PROTOCOL is"},
+        {SEGMENTS("'protocol':3"), EG_ERROR_INVALID_ARGUMENT, INVALID "protocol"},
         {SEGMENTS("'s3':{}"), EG_ERROR_INVALID_ARGUMENT, INVALID "s3.bucket"},
         {ENCODED("'videoCodec':'VP8'"), EG_ERROR_INVALID_ARGUMENT,
          "format ts incompatible with codec VP8"},
@@ -265,6 +292,8 @@ static void test_refused(void)
         {"{'participant':{'roomName':'r','identity':'a','preset':'PASSTHROUGH',"
          "'imageOutputs':[{}]}}", EG_ERROR_INVALID_ARGUMENT, INVALID "passthrough (images are made"},
         {IMAGES("'filenameSuffix':3"), EG_ERROR_INVALID_ARGUMENT, INVALID "filename_suffix"},
+        {IMAGES("'filenamePrefix':'x.png','imageCodec':'IC_JPEG'"), EG_ERROR_INVALID_ARGUMENT,
+         INVALID "image_codec (JPEG, but filename_prefix ends in .png"},
         {IMAGES("'imageCodec':2"), EG_ERROR_INVALID_ARGUMENT, INVALID "image_codec"},
         {IMAGES("'width':8"), EG_ERROR_INVALID_ARGUMENT, INVALID "width (8; it must be from 16"},
         {IMAGES("'height':-1"), EG_ERROR_INVALID_ARGUMENT, INVALID "height"},

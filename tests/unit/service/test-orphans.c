@@ -144,6 +144,39 @@ static void test_still_writing(Fixture *f, gconstpointer data)
     g_assert_cmpuint(eg_orphans_count(f->orphans), ==, 0);
 }
 
+/* Segments without a file: their playlist says whether somebody still writes. */
+static void test_segments(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    g_autofree char *path = g_build_filename(f->folder, "x.m3u8", NULL);
+    write_file(path, "#EXTM3U\n#EXTINF:2.000,\nx_00000.ts\n");
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(flock(fd, LOCK_EX | LOCK_NB), ==, 0);
+    Livekit__SegmentsInfo segments = LIVEKIT__SEGMENTS_INFO__INIT;
+    Livekit__SegmentsInfo *list[] = {&segments};
+    Livekit__EgressInfo info = LIVEKIT__EGRESS_INFO__INIT;
+    segments.playlist_name = segments.playlist_location = path;
+    info.egress_id = (char *)"EG_a";
+    info.n_segment_results = G_N_ELEMENTS(list);
+    info.segment_results = list;
+    eg_orphans_add(f->orphans, &info);
+    add(f, "EG_other", "");
+    wait_ended(f, 1);
+    g_assert_cmpuint(eg_orphans_count(f->orphans), ==, 1);
+    close(fd);
+    while (f->ended->len < 2)
+        eg_loop_iterate(f->loop, true);
+    const Livekit__EgressInfo *ended = f->ended->pdata[1];
+    g_assert_cmpint(ended->segment_results[0]->segment_count, ==, 1);
+    g_assert_cmpint(ended->segment_results[0]->duration, ==, 2000000000);
+    g_assert_cmpint(ended->result_case, ==, LIVEKIT__EGRESS_INFO__RESULT_SEGMENTS);
+    g_assert_cmpint(ended->segments->segment_count, ==, 1);
+    g_autofree char *text = NULL;
+    g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    g_assert_true(g_str_has_suffix(text, "x_00000.ts\n#EXT-X-ENDLIST\n"));
+    g_unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -152,6 +185,7 @@ int main(int argc, char **argv)
     ADD("/orphans/finished", test_finished);
     ADD("/orphans/nothing", test_nothing);
     ADD("/orphans/still-writing", test_still_writing);
+    ADD("/orphans/segments", test_segments);
 #undef ADD
     return g_test_run();
 }

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "sink/file-series.h"
+#include "sink/playlist-file.h"
 #include "sink/playlist.h"
 
 /* 2026-11-29T16:30:00Z */
@@ -146,6 +147,48 @@ static void test_write(void)
     g_assert_nonnull(strstr(error->message, path));
 }
 
+/* Of a writer that is there, then of one that is gone. */
+static void test_recover(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = g_dir_make_tmp(NULL, &error);
+    g_autofree char *path = g_build_filename(folder, "x.m3u8", NULL);
+    g_autofree char *segment = g_build_filename(folder, "a b.ts", NULL);
+    const EgPlaylistParams params = {.path = path, .target_ns = EG_NS_PER_S};
+    EgPlaylist *playlist = eg_playlist_new(&params);
+    EgPlaylistTotals totals;
+    g_assert_false(eg_playlist_is_being_written(path));
+    g_assert_false(eg_playlist_recover(path, &totals, &error));
+    g_assert_error(error, EG_ERROR, EG_ERROR_NOT_FOUND);
+    g_clear_error(&error);
+
+    g_assert_true(g_file_set_contents(segment, "12345", 5, NULL));
+    for (guint i = 0; i < 2; i++) {
+        add(playlist, i == 0 ? segment : "gone.ts", i, 1.25, false);
+        g_bytes_unref(eg_playlist_write(playlist, false, &error));
+        g_assert_no_error(error);
+        g_assert_true(eg_playlist_is_being_written(path));
+    }
+    for (guint round = 0; round < 3; round++) {
+        if (round == 1)
+            g_clear_pointer(&playlist, eg_playlist_free);
+        g_assert_true(eg_playlist_recover(path, &totals, &error));
+        g_assert_no_error(error);
+        g_assert_cmpuint(totals.n_segments, ==, 2);
+        g_assert_cmpint(totals.duration_ns, ==, 2500 * EG_NS_PER_MS);
+        g_assert_cmpuint(totals.size_bytes, ==, 5);
+        g_autofree char *text = NULL;
+        g_assert_true(g_file_get_contents(path, &text, NULL, NULL));
+        const char *end = strstr(text, "#EXT-X-ENDLIST\n");
+        g_assert_cmpint(end != NULL, ==, round > 0);
+        g_assert_true(end == NULL || end[strlen("#EXT-X-ENDLIST\n")] == '\0');
+        g_assert_cmpint(eg_playlist_is_being_written(path), ==, round == 0);
+    }
+    g_unlink(path);
+    g_unlink(segment);
+    g_assert_cmpint(g_rmdir(folder), ==, 0);
+}
+
 /* What another process has written is gone on with as if it were our own. */
 static void test_load(void)
 {
@@ -210,6 +253,7 @@ int main(int argc, char **argv)
     g_test_add_func("/sink/playlist/uris", test_uris);
     g_test_add_func("/sink/playlist/load", test_load);
     g_test_add_func("/sink/playlist/write", test_write);
+    g_test_add_func("/sink/playlist/recover", test_recover);
     g_test_add_func("/sink/playlist/series", test_series);
     return g_test_run();
 }

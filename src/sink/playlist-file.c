@@ -1,0 +1,71 @@
+#include "sink/playlist-file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <math.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "sink/file-series.h"
+
+#define END_LINE      "#EXT-X-ENDLIST"
+#define DURATION_LINE "#EXTINF:"
+
+bool eg_playlist_is_being_written(const char *path)
+{
+    int fd = g_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool is_locked = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    close(fd);
+    return is_locked;
+}
+
+static guint64 size_of(const char *path, const char *uri)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *name = g_uri_unescape_string(uri, NULL);
+    g_autofree char *segment = name != NULL ? g_build_filename(folder, name, NULL) : NULL;
+    GStatBuf status;
+    return segment != NULL && g_stat(segment, &status) == 0 ? (guint64)status.st_size : 0;
+}
+
+/* True if it has ended. */
+static bool count(const char *path, const char *text, EgPlaylistTotals *totals)
+{
+    bool has_ended = false;
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    for (char **line = lines; *line != NULL; line++) {
+        if (strcmp(*line, END_LINE) == 0)
+            has_ended = true;
+        if (g_str_has_prefix(*line, DURATION_LINE))
+            totals->duration_ns += (gint64)llrint(
+                g_ascii_strtod(*line + strlen(DURATION_LINE), NULL) * (double)EG_NS_PER_S);
+        if (**line == '#' || **line == '\0')
+            continue;
+        totals->n_segments++;
+        totals->size_bytes += size_of(path, *line);
+    }
+    return has_ended;
+}
+
+bool eg_playlist_recover(const char *path, EgPlaylistTotals *totals, GError **error)
+{
+    g_autofree char *text = NULL;
+    gsize size_bytes = 0;
+    *totals = (EgPlaylistTotals){0};
+    bool is_left = !eg_playlist_is_being_written(path);
+    g_autoptr(GError) failure = NULL;
+    if (!g_file_get_contents(path, &text, &size_bytes, &failure)) {
+        eg_error_set(error, EG_ERROR_NOT_FOUND, EG_BLAME_DESTINATION, "%s", failure->message);
+        return false;
+    }
+    if (count(path, text, totals) || !is_left)
+        return true;
+    g_autofree char *ended = g_strconcat(text, END_LINE "\n", NULL);
+    return eg_file_replace(path, ended, strlen(ended), NULL, error);
+}
