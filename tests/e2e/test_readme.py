@@ -35,10 +35,11 @@ finished() {
 AFTER_LINE = [
     ("redis-server ", "until_true redis-cli ping"),
     ('"$LIVEKIT_SERVER" ', "until_true curl --silent --fail http://localhost:7880"),
+    ('"$PYTHON" -m moto.server ', "until_true curl --silent http://localhost:9000"),
     ('"$EGRESS" serve ', "until_true grep -E 'connected to Redis|serving the Egress API' egress.log"),
 ]
 
-ENDS_RECORDING = r"(record|room)\.py$|^node |^timeout .*demo-participants|/StopEgress"
+ENDS_RECORDING = r"(record|room|store)\.py$|^node |^timeout .*demo-participants|/StopEgress"
 
 
 def section(heading: str) -> str:
@@ -83,6 +84,10 @@ class Newcomer:
         if re.search(ENDS_RECORDING, commands, re.MULTILINE):
             self._n_recordings += 1
             self._lines.append(f"until_true finished {self._n_recordings}")
+
+    def download(self, url: str, key: str):
+        """Of S3, at the end."""
+        self._lines.append(f"curl --silent --fail --aws-sigv4 aws:amz:us-east-1:s3 --user {key} --remote-name {url}")
 
     def run(self):
         script = self.folder / "script"
@@ -153,3 +158,16 @@ def test_without_redis(tmp_path):
     Newcomer(tmp_path, "Without Redis").run()
     assert '"status":"EGRESS_STARTING"' in (tmp_path / "answer.json").read_text()
     expect_recording(tmp_path / "curl.mp4", 440)
+
+
+def test_to_a_store(tmp_path):
+    """By one command, and by the service: its store, and that of the request."""
+    newcomer = Newcomer(tmp_path, "To a store")
+    # A person sees more than the README says: the other file, too.
+    newcomer.download("http://localhost:9000/recordings/alice.mp4", "any:any")
+    newcomer.run()
+    keys = re.findall("<Key>(.*)", newcomer.output.read_text())
+    assert {"alice.mp4", "bob.mp4", "hls/bob.m3u8", "hls/bob_00000.ts"} <= set(keys), keys
+    expect_recording(tmp_path / "alice.mp4", 440, shortest=4)
+    expect_recording(tmp_path / "bob.mp4", 554)
+    assert not list((tmp_path / "state").glob("**/spool/EG_*")), "the spool is empty"

@@ -119,10 +119,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         n_bytes = self.left
         if self.command == "POST" and "uploads" in self.query:
             self.small_body()
-            found = self.server.sink.objects[self.key] = Object()
-            found.upload = secrets.token_hex(16)
+            self.server.sink.objects[self.key] = Object()
             self.answer(200, "<InitiateMultipartUploadResult xmlns='http://s3.amazonaws.com/doc/2006-03-01/'>"
-                             f"<UploadId>{found.upload}</UploadId></InitiateMultipartUploadResult>")
+                             f"<UploadId>{secrets.token_hex(16)}</UploadId></InitiateMultipartUploadResult>")
         elif self.command == "PUT":
             digest = self.digest("sha256").hexdigest()
             if digest != self.headers["x-amz-content-sha256"]:
@@ -186,6 +185,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def keep(self, part: str, n_bytes: int, tag: str, is_complete: bool):
         with self.server.sink.lock:
             found = self.find()
+            if found.is_complete:  # and is replaced now
+                found = self.server.sink.objects[self.key] = Object()
             found.sizes[part] = n_bytes
             found.tags[part] = tag
             found.is_complete = is_complete

@@ -10,8 +10,8 @@ MIB = 1 << 20
 # Of holes, but for its end: it takes no disk.
 SIZE = 5 * 1024 * MIB + 7
 CALLS = 4
-# What a part in memory may take beside itself: libcurl's buffer, and what the allocator loses.
-MARGIN = MIB
+# What a part on its way may take beside itself: its thread, libcurl's buffers, and what the allocator loses.
+MARGIN = 2 * MIB
 
 
 @pytest.fixture(scope="module")

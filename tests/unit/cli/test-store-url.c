@@ -185,7 +185,7 @@ static void test_refused(void)
         {{"s3://b/x.mp4?acl=public", NULL},
          "--output: s3:// has no option acl; there are endpoint, region, path_style"                                 },
         {{"s3://b/x.mp4?path_style=maybe", NULL}, "--output: path_style must be 1 or 0, not maybe"                   },
-        {{"s3://b/x.mkv", NULL},                  "--output: there is no format .mkv; "                              },
+        {{"s3://b/x.avi", NULL},                  "--output: there is no format .avi; "                              },
         {{"s3://b/x.mp4", "y.mp4"},               "--output: there can be several streams, but one file, "           },
         {{"oss://b/x.mp4", NULL},                 "--output: oss:// needs OSS_ACCESS_KEY_ID in the environment"      },
         {{"gs://b/x.mp4?%zz=1", NULL},            "--output: "                                                       },

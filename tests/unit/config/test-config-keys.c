@@ -82,6 +82,29 @@ static char *store_of(const char *path)
     return g_strndup(path, dot != NULL ? (gsize)(dot - path) : 0);
 }
 
+/* Every block of YAML is a configuration whose keys are known, and there is one for each store. */
+static void test_examples(void)
+{
+    static const char fence[] = "\n```yaml\n";
+    bool has_example[EG_N_STORES] = {false};
+    g_autofree char *text = read_doc("CONFIG.md");
+    for (const char *block = text; (block = strstr(block, fence)) != NULL;) {
+        block += strlen(fence);
+        g_autofree char *example = g_strndup(block, (gsize)(strstr(block, "```") - block));
+        g_autofree char *yaml =
+            g_strconcat("ws_url: ws://localhost\napi_key: k\napi_secret: s\n", example, NULL);
+        g_autoptr(GError) error = NULL;
+        g_test_message("%s", example);
+        g_autoptr(EgConfig) config = eg_config_parse(yaml, "CONFIG.md", NULL, &error);
+        g_assert_no_error(error);
+        g_assert_cmpuint(config->warnings->len, ==, 0);
+        if (config->storage != NULL)
+            has_example[config->storage->kind] = true;
+    }
+    for (EgStoreKind kind = EG_STORE_S3; kind < EG_N_STORES; kind++)
+        g_assert_true(has_example[kind]);
+}
+
 /* A row that is found once, at no other's place, and says why it is not used or where it goes. */
 static void check_table(const EgConfigTable *table, bool is_of_stores)
 {
@@ -164,6 +187,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/config/keys/documented", test_documented);
     g_test_add_func("/config/keys/sample", test_sample);
+    g_test_add_func("/config/keys/examples", test_examples);
     g_test_add_func("/config/keys/table", test_table);
     g_test_add_func("/config/keys/store-standards", test_store_standards);
     g_test_add_func("/config/keys/nearest", test_nearest);
