@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
-#include <math.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "sink/file-series.h"
+#include "sink/playlist.h"
 
 #define END_LINE      "#EXT-X-ENDLIST"
 #define DURATION_LINE "#EXTINF:"
@@ -43,8 +43,7 @@ static bool count(const char *path, const char *text, EgPlaylistTotals *totals)
         if (strcmp(*line, END_LINE) == 0)
             has_ended = true;
         if (g_str_has_prefix(*line, DURATION_LINE))
-            totals->duration_ns += (gint64)llrint(
-                g_ascii_strtod(*line + strlen(DURATION_LINE), NULL) * (double)EG_NS_PER_S);
+            totals->duration_ns += eg_playlist_read_duration(*line + strlen(DURATION_LINE));
         if (**line == '#' || **line == '\0')
             continue;
         totals->n_segments++;
@@ -66,6 +65,7 @@ bool eg_playlist_recover(const char *path, EgPlaylistTotals *totals, GError **er
     }
     if (count(path, text, totals) || !is_left)
         return true;
-    g_autofree char *ended = g_strconcat(text, END_LINE "\n", NULL);
+    g_autofree char *ended =
+        g_strconcat(text, g_str_has_suffix(text, "\n") ? "" : "\n", END_LINE "\n", NULL);
     return eg_file_replace(path, ended, strlen(ended), NULL, error);
 }

@@ -1,5 +1,6 @@
 #include "sink/playlist.h"
 
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -121,6 +122,26 @@ static const char *value_of(const char *line, const char *tag)
     return g_str_has_prefix(line, tag) ? line + strlen(tag) : NULL;
 }
 
+/* Longer than any segment, and before any that there is: what a file says is not to be trusted. */
+#define MAX_DURATION_S 86400.0
+#define MAX_WALL_S     (G_MAXINT64 / EG_NS_PER_S - 86400)
+
+gint64 eg_playlist_read_duration(const char *text)
+{
+    double seconds = g_ascii_strtod(text, NULL);
+    return isfinite(seconds) ? llrint(CLAMP(seconds, 0, MAX_DURATION_S) * (double)EG_NS_PER_S) : 0;
+}
+
+/* 0: it is none. */
+static gint64 read_date(const char *text)
+{
+    g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(text, NULL);
+    if (date == NULL)
+        return 0;
+    gint64 seconds = CLAMP(g_date_time_to_unix(date), 0, MAX_WALL_S);
+    return seconds * EG_NS_PER_S + g_date_time_get_microsecond(date) * EG_NS_PER_US;
+}
+
 static void read_line(EgPlaylist *playlist, Reading *reading, const char *line)
 {
     const char *value;
@@ -134,13 +155,10 @@ static void read_line(EgPlaylist *playlist, Reading *reading, const char *line)
         reading->is_discontinuous = true;
         g_string_append_printf(reading->text, "%s\n", line);
     } else if ((value = value_of(line, "#EXT-X-PROGRAM-DATE-TIME:")) != NULL) {
-        g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(value, NULL);
-        reading->wall_ns = date != NULL ? g_date_time_to_unix(date) * EG_NS_PER_S +
-                                              g_date_time_get_microsecond(date) * EG_NS_PER_US
-                                        : 0;
+        reading->wall_ns = read_date(value);
         g_string_append_printf(reading->text, "%s\n", line);
     } else if ((value = value_of(line, "#EXTINF:")) != NULL) {
-        reading->duration_ns = (gint64)(g_ascii_strtod(value, NULL) * (double)EG_NS_PER_S);
+        reading->duration_ns = eg_playlist_read_duration(value);
         g_string_append_printf(reading->text, "%s\n", line);
     } else if (*line != '#' && *line != '\0') {
         g_string_append_printf(reading->text, "%s\n", line);
