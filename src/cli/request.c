@@ -5,36 +5,15 @@
 #include "base/error.h"
 #include "base/id.h"
 #include "base/time.h"
+#include "cli/request-encoding.h"
 #include "cli/store-url.h"
 #include "proto/message.h"
 #include "request/filename.h"
 #include "request/format.h"
-#include "request/preset.h"
 
 /* Somebody who writes one of these wants that, and not its name before ".mp4". */
 static const char *const foreign_extensions[] = {
     ".mov", ".avi", ".flv", ".ts", ".m4a", ".aac", ".m4v", ".ogv", ".opus", ".flac", ".gif",
-};
-
-static const struct {
-    const char *name;
-    Livekit__VideoCodec codec;
-} video_codecs[] = {
-    {"h264",          LIVEKIT__VIDEO_CODEC__H264_MAIN    },
-    {"h264-baseline", LIVEKIT__VIDEO_CODEC__H264_BASELINE},
-    {"h264-main",     LIVEKIT__VIDEO_CODEC__H264_MAIN    },
-    {"h264-high",     LIVEKIT__VIDEO_CODEC__H264_HIGH    },
-    {"vp8",           LIVEKIT__VIDEO_CODEC__VP8          },
-    {"vp9",           LIVEKIT__VIDEO_CODEC__VP9          },
-};
-
-static const struct {
-    const char *name;
-    Livekit__AudioCodec codec;
-} audio_codecs[] = {
-    {"aac",  LIVEKIT__AUDIO_CODEC__AAC   },
-    {"opus", LIVEKIT__AUDIO_CODEC__OPUS  },
-    {"mp3",  LIVEKIT__AUDIO_CODEC__AC_MP3},
 };
 
 G_GNUC_PRINTF(2, 3)
@@ -83,127 +62,6 @@ static bool check_filepath(const char *output, GError **error)
             return false;
         }
     }
-    return true;
-}
-
-typedef struct {
-    const char *option;
-    gint value;
-    gint32 *target;
-} Number;
-
-static bool apply_numbers(const EgRecordArguments *a, Livekit__EncodingOptions *o, bool *any,
-                          GError **error)
-{
-    const Number numbers[] = {
-        {"width",           a->width,           &o->width          },
-        {"height",          a->height,          &o->height         },
-        {"framerate",       a->framerate,       &o->framerate      },
-        {"video-bitrate",   a->video_bitrate,   &o->video_bitrate  },
-        {"audio-bitrate",   a->audio_bitrate,   &o->audio_bitrate  },
-        {"audio-frequency", a->audio_frequency, &o->audio_frequency},
-    };
-    for (gsize i = 0; i < G_N_ELEMENTS(numbers); i++) {
-        if (numbers[i].value == EG_OPTION_UNSET)
-            continue;
-        /* In a request 0 means not set. */
-        if (numbers[i].value <= 0) {
-            set_usage(error, "--%s: %d is not greater than 0", numbers[i].option, numbers[i].value);
-            return false;
-        }
-        *numbers[i].target = numbers[i].value;
-        *any = true;
-    }
-    if (a->key_frame_interval_s != EG_OPTION_UNSET) {
-        o->key_frame_interval = a->key_frame_interval_s;
-        *any = true;
-    }
-    return true;
-}
-
-static bool apply_codecs(const EgRecordArguments *a, Livekit__EncodingOptions *o, bool *any,
-                         GError **error)
-{
-    for (gsize i = 0; a->video_codec != NULL && i < G_N_ELEMENTS(video_codecs); i++) {
-        if (g_ascii_strcasecmp(a->video_codec, video_codecs[i].name) == 0)
-            o->video_codec = video_codecs[i].codec;
-    }
-    for (gsize i = 0; a->audio_codec != NULL && i < G_N_ELEMENTS(audio_codecs); i++) {
-        if (g_ascii_strcasecmp(a->audio_codec, audio_codecs[i].name) == 0)
-            o->audio_codec = audio_codecs[i].codec;
-    }
-    if (a->video_codec != NULL && o->video_codec == LIVEKIT__VIDEO_CODEC__DEFAULT_VC) {
-        set_usage(error, "--video-codec: %s is none of h264, h264-baseline, h264-high, vp8, vp9",
-                  a->video_codec);
-        return false;
-    }
-    if (a->audio_codec != NULL && o->audio_codec == LIVEKIT__AUDIO_CODEC__DEFAULT_AC) {
-        set_usage(error, "--audio-codec: %s is none of aac, opus, mp3", a->audio_codec);
-        return false;
-    }
-    *any = *any || a->video_codec != NULL || a->audio_codec != NULL;
-    return true;
-}
-
-/* A request has either a preset or numbers; a preset that is changed by options becomes numbers. */
-typedef struct {
-    bool has_preset;
-    Livekit__EncodingOptionsPreset preset;
-    Livekit__EncodingOptions *advanced;
-} Encoding;
-
-static void free_advanced(Livekit__EncodingOptions *advanced)
-{
-    if (advanced != NULL)
-        livekit__encoding_options__free_unpacked(advanced, NULL);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(Livekit__EncodingOptions, free_advanced)
-
-static bool parse_preset(const EgRecordArguments *a, const EgPreset **preset, GError **error)
-{
-    *preset = NULL;
-    if (a->preset == NULL)
-        return true;
-    *preset = eg_preset_from_name(a->preset);
-    if (*preset != NULL)
-        return true;
-    g_autofree char *names = eg_preset_names();
-    set_usage(error, "--preset: %s is none of %s", a->preset, names);
-    return false;
-}
-
-static bool parse_encoding(const EgRecordArguments *a, Encoding *encoding, GError **error)
-{
-    const EgPreset *preset = NULL;
-    if (!parse_preset(a, &preset, error))
-        return false;
-
-    g_autoptr(Livekit__EncodingOptions) advanced = g_new(Livekit__EncodingOptions, 1);
-    livekit__encoding_options__init(advanced);
-    if (preset != NULL) {
-        advanced->width = (gint32)preset->width;
-        advanced->height = (gint32)preset->height;
-        advanced->framerate = (gint32)preset->fps;
-        advanced->video_bitrate = (gint32)(preset->bitrate_bps / 1000);
-    }
-    bool any = false;
-    if (!apply_numbers(a, advanced, &any, error) || !apply_codecs(a, advanced, &any, error))
-        return false;
-
-    if ((a->is_passthrough || a->track != NULL) && (any || preset != NULL)) {
-        set_usage(error,
-                  "%s leaves codecs, size and rates as they are: it cannot be combined with "
-                  "options of encoding",
-                  a->is_passthrough ? "--passthrough" : "--track");
-        return false;
-    }
-    encoding->has_preset = a->is_passthrough || (preset != NULL && !any);
-    if (a->is_passthrough)
-        encoding->preset = LIVEKIT__ENCODING_OPTIONS_PRESET__PASSTHROUGH;
-    else if (preset != NULL)
-        encoding->preset = preset->preset;
-    if (any)
-        encoding->advanced = g_steal_pointer(&advanced);
     return true;
 }
 
@@ -397,7 +255,7 @@ static char *dup_room(const EgRecordArguments *a)
 }
 
 static void fill_participant(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                             const Outputs *outputs, const Encoding *encoding)
+                             const Outputs *outputs, const EgRecordEncoding *encoding)
 {
     Livekit__ParticipantEgressRequest *participant = g_new(Livekit__ParticipantEgressRequest, 1);
     livekit__participant_egress_request__init(participant);
@@ -420,7 +278,7 @@ static void fill_participant(Rpc__StartEgressRequest *request, const EgRecordArg
 }
 
 static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                                 const Outputs *outputs, const Encoding *encoding)
+                                 const Outputs *outputs, const EgRecordEncoding *encoding)
 {
     Livekit__TrackCompositeEgressRequest *composite =
         g_new(Livekit__TrackCompositeEgressRequest, 1);
@@ -444,9 +302,9 @@ static void fill_track_composite(Rpc__StartEgressRequest *request, const EgRecor
 }
 
 static void fill_track(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                       const Outputs *outputs, const Encoding *encoding)
+                       const Outputs *outputs, const EgRecordEncoding *encoding)
 {
-    (void)encoding; /* parse_encoding() has seen that there is none */
+    (void)encoding; /* eg_record_encoding_parse() has seen that there is none */
     Livekit__TrackEgressRequest *track = g_new(Livekit__TrackEgressRequest, 1);
     livekit__track_egress_request__init(track);
     track->room_name = dup_room(a);
@@ -477,7 +335,7 @@ static bool is_sound_only(const Outputs *outputs)
 }
 
 static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                      const Outputs *outputs, const Encoding *encoding)
+                      const Outputs *outputs, const EgRecordEncoding *encoding)
 {
     Livekit__RoomCompositeEgressRequest *composite = g_new(Livekit__RoomCompositeEgressRequest, 1);
     livekit__room_composite_egress_request__init(composite);
@@ -501,7 +359,7 @@ static void fill_room(Rpc__StartEgressRequest *request, const EgRecordArguments 
 }
 
 static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                     const Outputs *outputs, const Encoding *encoding)
+                     const Outputs *outputs, const EgRecordEncoding *encoding)
 {
     Livekit__WebEgressRequest *web = g_new(Livekit__WebEgressRequest, 1);
     livekit__web_egress_request__init(web);
@@ -524,7 +382,7 @@ static void fill_web(Rpc__StartEgressRequest *request, const EgRecordArguments *
 }
 
 typedef void (*FillFunc)(Rpc__StartEgressRequest *request, const EgRecordArguments *a,
-                         const Outputs *outputs, const Encoding *encoding);
+                         const Outputs *outputs, const EgRecordEncoding *encoding);
 
 /* Options that make sense with one of those that say what is recorded. */
 static bool check_companions(const EgRecordArguments *a, bool is_room, GError **error)
@@ -584,8 +442,8 @@ Rpc__StartEgressRequest *eg_record_request_new(const EgRecordArguments *argument
     g_auto(Outputs) outputs = {0};
     if (!parse_outputs(arguments, &outputs, error))
         return NULL;
-    Encoding encoding = {0};
-    if (!parse_encoding(arguments, &encoding, error))
+    EgRecordEncoding encoding = {0};
+    if (!eg_record_encoding_parse(arguments, &encoding, error))
         return NULL;
 
     Rpc__StartEgressRequest *request = g_new(Rpc__StartEgressRequest, 1);

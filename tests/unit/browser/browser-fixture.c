@@ -179,7 +179,7 @@ static gboolean on_login(SoupAuthDomain *domain, SoupServerMessage *message, con
     (void)domain;
     (void)message;
     (void)data;
-    return strcmp(user, "j\xc3\xb6rg") == 0 && strcmp(password, "very@secret:word") == 0;
+    return strcmp(user, "j\xc3\xb6rg") == 0 && strcmp(password, "pass@login-of-a-page:word") == 0;
 }
 
 static void add_private_part(SoupServer *server)
