@@ -36,6 +36,7 @@
  * So who hears nothing when that is over asks for it again, a few times. */
 #define CHANNEL_ASKED_NS   (2200 * EG_NS_PER_MS)
 #define CHANNEL_SILENCE_NS (600 * EG_NS_PER_MS)
+#define CHANNEL_CONFIRM_NS (200 * EG_NS_PER_MS)
 #define MAX_CHANNEL_CHECKS 3
 
 #define MAX_REMOTE_CANDIDATES 64
@@ -75,6 +76,7 @@ struct _EgIce {
     bool may_use_tcp;
     EgTimer *channel_timer;
     guint n_channel_checks;
+    bool seems_silent;
     gint64 heard_ns; /* when the last datagram came */
 };
 
@@ -112,9 +114,16 @@ static void check_channel(gpointer user)
     EgIce *ice = user;
     if (ice->state != STATE_CONNECTED)
         return;
-    if (eg_now_ns() - ice->heard_ns >= CHANNEL_SILENCE_NS &&
-        eg_ice_relays_ask_again(ice->agent, ice->sending, COMPONENT)) {
-        eg_debug(ice->log, "nothing comes from the turn server, asking for its channel again");
+    bool is_silent = eg_now_ns() - ice->heard_ns >= CHANNEL_SILENCE_NS;
+    if (is_silent && !ice->seems_silent) {
+        /* It may be we who did not get to listen: what has come is read first. */
+        ice->seems_silent = true;
+        eg_timer_set_after(ice->channel_timer, CHANNEL_CONFIRM_NS);
+        return;
+    }
+    ice->seems_silent = false;
+    if (is_silent && eg_ice_relays_ask_again(ice->agent, ice->sending, COMPONENT)) {
+        eg_info(ice->log, "nothing comes from the turn server, asking for its channel again");
         /* The pair is checked anew. */
         g_object_set(ice->agent, "idle-timeout", CONNECTING_IDLE_MS, NULL);
     }
