@@ -365,7 +365,7 @@ static void on_signal_due(gpointer user)
     page->signals &= ~(1u << signal);
     if (page->signals != 0)
         eg_timer_set(page->signal_timer, 0);
-    page->events.signaled(page->user, signal);
+    page->events.signaled(page->user, signal, NULL);
 }
 
 /* Events. */
@@ -434,14 +434,16 @@ static void on_load_event(EgBrowserPage *page, const json_t *params)
 
 static void on_console(EgBrowserPage *page, const json_t *params)
 {
-    const EgBrowserSignal signal = eg_browser_console_call(page->console, params, eg_now_ns());
+    const char *value;
+    const EgBrowserSignal signal =
+        eg_browser_console_call(page->console, params, eg_now_ns(), &value);
     const bool is_ours = page->state == PAGE_LOADED || page->shown_loader != NULL;
     if (signal == EG_BROWSER_SIGNAL_NONE || !is_ours)
         return;
-    if (page->state == PAGE_LOADED && page->signals == 0) {
+    if (value != NULL || (page->state == PAGE_LOADED && page->signals == 0)) {
         if (signal == EG_BROWSER_SIGNAL_START)
             stop_watching(page);
-        page->events.signaled(page->user, signal);
+        page->events.signaled(page->user, signal, value);
         return;
     }
     page->signals |= 1u << signal;

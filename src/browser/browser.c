@@ -118,10 +118,10 @@ static void on_page_loaded(gpointer user)
     browser->events.loaded(browser->user);
 }
 
-static void on_page_signaled(gpointer user, EgBrowserSignal signal)
+static void on_page_signaled(gpointer user, EgBrowserSignal signal, const char *value)
 {
     EgBrowser *browser = user;
-    browser->events.signaled(browser->user, signal);
+    browser->events.signaled(browser->user, signal, value);
 }
 
 static void on_page_painted(gpointer user)

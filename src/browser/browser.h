@@ -30,8 +30,10 @@ typedef struct {
 
 typedef enum {
     EG_BROWSER_SIGNAL_NONE,
-    EG_BROWSER_SIGNAL_START, /* START_RECORDING on the console */
-    EG_BROWSER_SIGNAL_END,   /* END_RECORDING */
+    EG_BROWSER_SIGNAL_START,  /* START_RECORDING on the console */
+    EG_BROWSER_SIGNAL_END,    /* END_RECORDING */
+    EG_BROWSER_SIGNAL_LAYOUT, /* LAYOUT, and the name of that which is shown now: the value */
+    EG_N_BROWSER_SIGNALS,
 } EgBrowserSignal;
 
 typedef struct {
@@ -40,7 +42,8 @@ typedef struct {
     /* The page is there, with all that it loads at its beginning; also after it was loaded again.
      */
     void (*loaded)(gpointer user);
-    void (*signaled)(gpointer user, EgBrowserSignal signal);
+    /* Those without a value (NULL) only after `loaded`. */
+    void (*signaled)(gpointer user, EgBrowserSignal signal, const char *value);
     /* After eg_browser_await_painted(), once for each call: what the page showed then is on the
      * display; or it has drawn nothing for a second. */
     void (*painted)(gpointer user);

@@ -9,6 +9,7 @@
 /* Of everything together, and of one of many. */
 #define MAX_EVENTS       20000
 #define MAX_TRACK_EVENTS 1000
+#define MAX_LAYOUTS      1000
 #define MAX_TRACKS       2000
 #define MAX_PARTICIPANTS 2000
 #define MAX_FILES        50000
@@ -24,6 +25,7 @@ typedef struct {
     EgManifestTime at;
     gint64 until_ns; /* of what lasts; 0: it does not */
     guint64 pictures;
+    const char *layout; /* NULL: it is about none */
 } Event;
 
 typedef struct {
@@ -61,8 +63,11 @@ struct _EgManifest {
     EgManifestTime origin; /* 0: nothing was put out yet */
     EgManifestTime ending; /* 0: it goes on */
     GArray *events;        /* Event: of the egress as a whole */
-    GPtrArray *tracks;     /* Track */
-    GHashTable *by_key;    /* key -> Track */
+    GStringChunk *layouts; /* names of those that events are about */
+    const char *layout;    /* the last one of them; NULL: none yet */
+    guint n_layouts;
+    GPtrArray *tracks;  /* Track */
+    GHashTable *by_key; /* key -> Track */
     GPtrArray *participants;
     GHashTable *by_identity; /* identity -> Participant */
     GPtrArray *files;        /* File */
@@ -112,6 +117,7 @@ EgManifest *eg_manifest_new(const EgPlan *plan)
     EgManifest *manifest = g_new0(EgManifest, 1);
     manifest->plan = plan;
     manifest->events = g_array_new(FALSE, FALSE, sizeof(Event));
+    manifest->layouts = g_string_chunk_new(256);
     manifest->tracks = g_ptr_array_new_with_free_func(free_track);
     manifest->by_key = g_hash_table_new(NULL, NULL);
     manifest->participants = g_ptr_array_new_with_free_func(free_participant);
@@ -130,6 +136,7 @@ void eg_manifest_free(EgManifest *manifest)
     g_ptr_array_unref(manifest->participants);
     g_ptr_array_unref(manifest->files);
     g_array_unref(manifest->events);
+    g_string_chunk_free(manifest->layouts);
     g_free(manifest->identity);
     g_free(manifest->track_id);
     g_free(manifest);
@@ -179,6 +186,20 @@ void eg_manifest_add_event(EgManifest *manifest, EgManifestEvent event, EgManife
     add_plain(manifest, manifest->events, event_names[event], at, &manifest->events_left_out);
     if (event == EG_MANIFEST_ENDING && manifest->ending.now_ns == 0)
         manifest->ending = at;
+}
+
+void eg_manifest_set_layout(EgManifest *manifest, const char *name, EgManifestTime at)
+{
+    if (manifest->ending.now_ns != 0 || g_strcmp0(manifest->layout, name) == 0)
+        return;
+    if (manifest->n_layouts >= MAX_LAYOUTS) {
+        manifest->events_left_out++;
+        return;
+    }
+    manifest->n_layouts++;
+    manifest->layout = g_string_chunk_insert_const(manifest->layouts, name);
+    const Event event = {.type = "layout", .at = at, .layout = manifest->layout};
+    add(manifest, manifest->events, &event, &manifest->events_left_out);
 }
 
 void eg_manifest_set_participant(EgManifest *manifest, const char *identity, bool is_there,
@@ -339,6 +360,7 @@ static json_t *make_event(const EgManifest *manifest, const Event *event)
     gint64 origin_ns = manifest->origin.now_ns;
     json_t *object = json_object();
     set_text(object, "type", event->type);
+    set_text(object, "layout", event->layout);
     /* Before anything was put out there is no such time. */
     if (origin_ns != 0)
         json_object_set_new(object, "time_ns", json_integer(event->at.now_ns - origin_ns));

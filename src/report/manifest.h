@@ -35,6 +35,9 @@ void eg_manifest_set_origin(EgManifest *manifest, EgManifestTime at);
 
 void eg_manifest_add_event(EgManifest *manifest, EgManifestEvent event, EgManifestTime at);
 
+/* What a template shows from now on; the same again is nothing new. */
+void eg_manifest_set_layout(EgManifest *manifest, const char *name, EgManifestTime at);
+
 /* Somebody is in the room, or is not any more. */
 void eg_manifest_set_participant(EgManifest *manifest, const char *identity, bool is_there,
                                  EgManifestTime at);

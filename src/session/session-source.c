@@ -45,6 +45,12 @@ static void on_participant(gpointer user, const EgParticipant *participant, bool
                                 eg_session_now());
 }
 
+static void on_layout_changed(gpointer user, const char *name)
+{
+    EgSession *session = user;
+    eg_manifest_set_layout(session->manifest, name, eg_session_now());
+}
+
 static void on_reconnecting(gpointer user)
 {
     EgSession *session = user;
@@ -136,6 +142,7 @@ const EgSourceEvents eg_session_source_events = {
     .raw_added = on_raw_added,
     .raw = on_raw,
     .participant = on_participant,
+    .layout_changed = on_layout_changed,
     .reconnecting = on_reconnecting,
     .reconnected = on_reconnected,
     .tracks_complete = on_tracks_complete,

@@ -144,15 +144,34 @@ static void on_loaded(gpointer user)
     start_if_ready(page);
 }
 
-static void on_signaled(gpointer user, EgBrowserSignal signal)
+static void obey_start(Page *page, const char *value)
 {
-    Page *page = user;
-    if (signal == EG_BROWSER_SIGNAL_END) {
-        end(page, EG_END_SOURCE_CLOSED, NULL);
-    } else {
-        page->has_signaled = true;
-        start_if_ready(page);
-    }
+    (void)value;
+    page->has_signaled = true;
+    start_if_ready(page);
+}
+
+static void obey_end(Page *page, const char *value)
+{
+    (void)value;
+    end(page, EG_END_SOURCE_CLOSED, NULL);
+}
+
+/* What any other page calls a layout is nobody's business. */
+static void note_layout(Page *page, const char *value)
+{
+    if (page->plan->page.layout != NULL && page->phase != PHASE_ENDED)
+        page->events.layout_changed(page->user, value);
+}
+
+static void on_signaled(gpointer user, EgBrowserSignal signal, const char *value)
+{
+    static void (*const handlers[EG_N_BROWSER_SIGNALS])(Page *, const char *) = {
+        [EG_BROWSER_SIGNAL_START] = obey_start,
+        [EG_BROWSER_SIGNAL_END] = obey_end,
+        [EG_BROWSER_SIGNAL_LAYOUT] = note_layout,
+    };
+    handlers[signal](user, value);
 }
 
 /* What was on the screen stays there until the page is back. */

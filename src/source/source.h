@@ -57,6 +57,8 @@ typedef struct {
     void (*raw)(gpointer user, gpointer track, GstBuffer *buffer);
     /* Somebody has come into the room, or has left it; what is recorded of them or not. */
     void (*participant)(gpointer user, const EgParticipant *participant, bool is_there);
+    /* A template shows its first layout, or another one. */
+    void (*layout_changed)(gpointer user, const char *name);
     /* The connection to the room is lost, and is back. */
     void (*reconnecting)(gpointer user);
     void (*reconnected)(gpointer user);

@@ -25,6 +25,11 @@ export function parseLayout(name: string): Layout | undefined {
   return KINDS.includes(kind) ? { kind: kind as LayoutKind, isLight: theme === "light" } : undefined;
 }
 
+/** The name that such a layout has. */
+export function nameLayout(layout: Layout): string {
+  return layout.kind + (layout.isLight ? "-light" : "");
+}
+
 /** How many tiles are shown at most beside the large one, and in a grid. */
 export const STRIP_SIZE = 3;
 export const GRID_SIZE = 25;

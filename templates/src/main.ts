@@ -1,8 +1,8 @@
 // The page that is recorded when a room is: joins the room that its address names, shows who is there,
-// and says when the recording starts and ends. docs/TEMPLATES.md has the contract.
+// and says when the recording starts and ends, and which layout is shown. docs/TEMPLATES.md has the contract.
 
 import { ConnectionState, LogLevel, Room, RoomEvent, setLogLevel } from "livekit-client";
-import { type Layout, parseLayout } from "./layout";
+import { type Layout, nameLayout, parseLayout } from "./layout";
 import { alignAll, compareClocks } from "./receivers";
 import { allGuests, mediaOf, onChange, playSound } from "./room";
 import { Signals } from "./signals";
@@ -49,13 +49,18 @@ async function run(root: HTMLElement): Promise<void> {
   }
   setLogLevel(LogLevel.warn);
   // The service listens to the console.
-  const signals = new Signals((signal) => console.log(signal));
-  const stage = new Stage(root, layoutOf(query.get("layout") ?? ""), () => signals.start());
+  const signals = new Signals((...words) => console.log(...words));
+  const first = layoutOf(query.get("layout") ?? "");
+  const stage = new Stage(root, first, () => signals.start());
+  signals.show(nameLayout(first));
   // Each picture is received as large as its tile is, and not at all without one.
   const room = new Room({ adaptiveStream: true });
   const obey = () => {
     const name = layoutIn(room.localParticipant.metadata);
-    if (name !== undefined) stage.setLayout(layoutOf(name));
+    if (name === undefined) return;
+    const layout = layoutOf(name);
+    stage.setLayout(layout);
+    signals.show(nameLayout(layout));
   };
   onChange(room, () => {
     // Then the client has let go of everybody: they are shown as they were.

@@ -1,4 +1,4 @@
-// When the recording starts and ends. Each is said once.
+// When the recording starts and ends, which is said once, and which layout is shown.
 
 /** How long a room may go without a picture, from the first track on: that long if no video is to be
  * expected, in case some comes right behind, ... */
@@ -34,8 +34,16 @@ export class Signals {
   private readonly rule = new StartRule();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private state: "waiting" | "started" | "ended" = "waiting";
+  private layout: string | undefined;
 
-  constructor(private readonly say: (signal: string) => void) {}
+  constructor(private readonly say: (...words: string[]) => void) {}
+
+  /** That is on the page from now on; also the first. */
+  show(layout: string): void {
+    if (layout === this.layout) return;
+    this.layout = layout;
+    this.say("LAYOUT", layout);
+  }
 
   update(media: Media): void {
     if (this.state !== "waiting") return;

@@ -4,6 +4,7 @@ import {
   fitCamera,
   gapOf,
   GRID_SIZE,
+  nameLayout,
   parseLayout,
   placeGrid,
   placeSpeaker,
@@ -49,6 +50,15 @@ test("names of layouts", () => {
   assert.deepEqual(parseLayout("single-speaker-light"), { kind: "single-speaker", isLight: true });
   for (const name of ["Grid", "grid-", "grid-light-light", "light", "-light", "constructor", "speaker "])
     assert.equal(parseLayout(name), undefined, name);
+});
+
+test("a layout has one name, however it was asked for", () => {
+  const names = { "": "grid", "grid-dark": "grid", "grid-light": "grid-light", speaker: "speaker" };
+  for (const [asked, name] of Object.entries(names)) {
+    const layout = parseLayout(asked);
+    assert.ok(layout !== undefined, asked);
+    assert.equal(nameLayout(layout), name);
+  }
 });
 
 test("tiles of a grid lie in the canvas, beside each other, all of one size", () => {

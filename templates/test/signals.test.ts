@@ -39,7 +39,7 @@ test("when everything is gone again, it waits as at first", () => {
 
 function listen(): { said: string[]; signals: Signals } {
   const said: string[] = [];
-  return { said, signals: new Signals((signal) => said.push(signal)) };
+  return { said, signals: new Signals((...words) => said.push(words.join(" "))) };
 }
 
 test("start and end are said once each", () => {
@@ -70,4 +70,15 @@ test("without a picture, it starts by itself", async () => {
     new Signals(resolve).update({ subscribed: 1, videos: 0 });
   });
   assert.equal(said, "START_RECORDING");
+});
+
+test("layouts are said when they change, whether it is recorded or not", () => {
+  const { said, signals } = listen();
+  signals.show("grid");
+  signals.show("grid");
+  signals.start();
+  signals.show("speaker-light");
+  signals.show("grid");
+  signals.show("grid");
+  assert.deepEqual(said, ["LAYOUT grid", "START_RECORDING", "LAYOUT speaker-light", "LAYOUT grid"]);
 });

@@ -1,4 +1,6 @@
 """People in a room that is recorded as a whole."""
+import json
+
 from livekit import api
 
 from layouts import CAMERA
@@ -45,6 +47,10 @@ class Room:
         ended = self.fleet.hooks.wait_ended(egress_id)
         assert ended["status"] == "EGRESS_COMPLETE", ended
         return ended
+
+    def timeline(self, egress_id: str) -> dict:
+        """Of the manifest, when it has ended."""
+        return json.loads((self.path.parent / f"{egress_id}.json").read_text())["timeline"]
 
     def read(self, tile, picture=None, **options):
         return tile.read(self.path, picture or CAMERA, frozen_after=HELD_SECONDS, **options)

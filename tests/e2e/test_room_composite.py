@@ -4,7 +4,7 @@ from livekit import api
 
 from judge import expect_bt709
 from layouts import CAMERA, CANVAS, SQUARE, grid, single_speaker, speaker
-from rooms import NAMES, Room, last_of, tone_of
+from rooms import HELD_SECONDS, NAMES, Room, last_of, tone_of
 from service import MEDIUM
 from stage import Watched
 from waiting import wait_until
@@ -181,6 +181,20 @@ def tag_at(recording, at: float) -> int:
     return next(span.tag for span in recording.video.spans() if span.start <= at < span.end)
 
 
+def expect_layouts(room, egress_id: str, first: str, second: str):
+    """The manifest knows both, and when the first one was seen last."""
+    timeline = room.timeline(egress_id)
+    assert timeline["layout"] == first
+    events = [event for event in timeline["events"] if event["type"] != "pictures_skipped"]
+    assert [(event["type"], event.get("layout")) for event in events] == [
+        ("layout", first), ("layout", second), ("ending", None)], events
+    shown, changed, ending = (event["time_ns"] / 1e9 for event in events)
+    assert shown < 0 < changed < ending
+    recording = room.read(grid(4)[0])
+    gone = max(span.end for span in recording.video.spans() if span.tag == 1)
+    assert changed - 0.1 < gone < changed + HELD_SECONDS, (changed, recording.report())
+
+
 def test_layout_changes_while_it_is_recorded(rooms):
     room = rooms()
     room.enter(*NAMES)
@@ -193,6 +207,7 @@ def test_layout_changes_while_it_is_recorded(rooms):
         recording = room.read(tile)
         assert tag_at(recording, 2) == n + 1, recording.report()
         assert last_of(recording).tag == -1, recording.report()
+    expect_layouts(room, egress_id, "grid", "speaker")
     tags = []
     for tile in speaker(3):
         recording = room.read(tile)

@@ -1,6 +1,7 @@
 """Web pages, as Chromium shows and plays them, recorded by the service. They are made and judged as
 tests/README.md says."""
 import contextlib
+import json
 import os
 import pathlib
 import signal
@@ -88,6 +89,8 @@ def test_from_start_to_end_signal(web, tmp_path):
     stage.pages.say("end")
     ended = stage.hooks.wait_ended(info.egress_id)
     assert ended["status"] == "EGRESS_COMPLETE", ended
+    timeline = json.loads((tmp_path / f"{info.egress_id}.json").read_text())["timeline"]
+    assert "layout" not in {event["type"] for event in timeline["events"]}, timeline
     assert ended["details"] == "End reason: Source closed"
     recording = expect_lively(path, stage.pages, 5)
     recording.expect_codecs("vp8", "opus")

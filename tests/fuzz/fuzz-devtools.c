@@ -53,10 +53,13 @@ static void on_loaded(gpointer user)
     g_assert_false(((Browser *)user)->has_failed);
 }
 
-static void on_signaled(gpointer user, EgBrowserSignal signal)
+static void on_signaled(gpointer user, EgBrowserSignal signal, const char *value)
 {
     (void)user;
-    g_assert_true(signal == EG_BROWSER_SIGNAL_START || signal == EG_BROWSER_SIGNAL_END);
+    g_assert_cmpint(signal, >, EG_BROWSER_SIGNAL_NONE);
+    g_assert_cmpint(signal, <, EG_N_BROWSER_SIGNALS);
+    g_assert_true((signal == EG_BROWSER_SIGNAL_LAYOUT) == (value != NULL));
+    g_assert_true(value == NULL || g_utf8_validate(value, -1, NULL));
 }
 
 static void on_crashed(gpointer user, const GError *error)

@@ -210,6 +210,7 @@ async function signal() {
     await until(query.get("start"));
     shownTag = TAG;
     await drawn();
+    console.log("LAYOUT", "lively"); // of no meaning where the page is no template
     console.log("START_RECORDING");
   }
   if (query.has("end")) {

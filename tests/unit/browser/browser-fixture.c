@@ -18,6 +18,9 @@ static const struct {
     {"/late",                200,
      "<script>onload = () => setTimeout(() => console.log('START_RECORDING'), 0)"
      "</script>"                                                                                             },
+    {"/layouts",             200,
+     "<script>console.log('START_RECORDING'); console.log('LAYOUT', 'grid'); onload = () => "
+     "fetch('/gate').then(() => console.log('LAYOUT', 'speaker'))</script>"                                  },
     {"/not-quite",           200,
      "<script>console.log('START_RECORDING\\u0000', 'START_RECORDING ', "
      "['START_RECORDING'], {a: 'START_RECORDING'}); console.log('\\ud800'); "
@@ -126,10 +129,15 @@ static void on_painted(gpointer user)
     g_string_append(((Fixture *)user)->events, "painted ");
 }
 
-static void on_signaled(gpointer user, EgBrowserSignal signal)
+static void on_signaled(gpointer user, EgBrowserSignal signal, const char *value)
 {
-    g_string_append(((Fixture *)user)->events,
-                    signal == EG_BROWSER_SIGNAL_START ? "START " : "END ");
+    static const char *const names[EG_N_BROWSER_SIGNALS] = {
+        [EG_BROWSER_SIGNAL_START] = "START",
+        [EG_BROWSER_SIGNAL_END] = "END",
+        [EG_BROWSER_SIGNAL_LAYOUT] = "LAYOUT:",
+    };
+    g_string_append_printf(((Fixture *)user)->events, "%s%s ", names[signal],
+                           value != NULL ? value : "");
 }
 
 static void on_crashed(gpointer user, const GError *error)

@@ -6,7 +6,8 @@
 #include "browser/browser.h"
 
 /* A real browser without a screen, and a server on loopback with the pages of a test. What happens
- * is written down as words: "ready loaded START END crashed failed". */
+ * is written down as words: "ready loaded START LAYOUT:grid END crashed
+ * failed". */
 typedef struct {
     EgLoop *loop;
     EgLog *log;

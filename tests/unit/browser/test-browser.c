@@ -19,6 +19,18 @@ static void test_loads(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded START END loaded START ");
 }
 
+/* What is shown is told as it comes, before the page has loaded, too. */
+static void test_layouts(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fixture_start(f);
+    fixture_open(f, "/layouts");
+    fixture_wait(f, "ready LAYOUT:grid loaded START ");
+    fixture_wait_for_request(f, "/gate");
+    fixture_open_gate(f);
+    fixture_wait(f, "ready LAYOUT:grid loaded START LAYOUT:speaker ");
+}
+
 static void test_not_quite_signals(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -494,6 +506,7 @@ int main(int argc, char **argv)
     g_test_add(path, Fixture, data, fixture_set_up, test, fixture_tear_down)
 #define ADD(path, test) ADD_DATA(path, test, NULL)
     ADD("/browser/loads", test_loads);
+    ADD("/browser/layouts", test_layouts);
     ADD("/browser/not-quite-signals", test_not_quite_signals);
     ADD("/browser/opens-again", test_opens_again);
     ADD("/browser/opens-another", test_opens_another);

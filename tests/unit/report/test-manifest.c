@@ -181,6 +181,48 @@ static void test_room(Fixture *f, gconstpointer user)
     json_decref(json);
 }
 
+static void test_layouts(Fixture *f, gconstpointer user)
+{
+    (void)user;
+    char name[] = "grid";
+    eg_manifest_set_layout(f->manifest, name, at(-2));
+    eg_manifest_set_origin(f->manifest, at(0));
+    eg_manifest_set_layout(f->manifest, "grid", at(1));
+    eg_manifest_add_event(f->manifest, EG_MANIFEST_RECONNECTING, at(2));
+    /* Its own now. */
+    memset(name, 'x', strlen(name));
+    eg_manifest_set_layout(f->manifest, "speaker-light", at(3));
+    eg_manifest_set_layout(f->manifest, "grid", at(4));
+    eg_manifest_add_event(f->manifest, EG_MANIFEST_ENDING, at(5));
+    eg_manifest_set_layout(f->manifest, "speaker", at(6));
+    json_t *json = read_back(f, 7);
+    json_t *timeline = json_object_get(json, "timeline");
+    assert_events(timeline, "layout -2, reconnecting 2, layout 3, layout 4, ending 5");
+    static const char *const names[] = {"grid", NULL, "speaker-light", "grid", NULL};
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        assert_text(json_array_get(json_object_get(timeline, "events"), i), "layout", names[i]);
+    json_decref(json);
+}
+
+/* A page that cannot make up its mind has no more than its share, and what it says is counted. */
+static void test_many_layouts(Fixture *f, gconstpointer user)
+{
+    (void)user;
+    for (int i = 0; i < 5000; i++) {
+        g_autofree char *name = g_strdup_printf("layout %d", i);
+        eg_manifest_set_layout(f->manifest, name, at(i));
+    }
+    eg_manifest_add_event(f->manifest, EG_MANIFEST_ENDING, at(5000));
+    json_t *json = read_back(f, 5000);
+    json_t *timeline = json_object_get(json, "timeline");
+    json_t *events = json_object_get(timeline, "events");
+    g_assert_cmpuint(json_array_size(events), ==, 1001);
+    assert_text(json_array_get(events, 999), "layout", "layout 999");
+    assert_text(json_array_get(events, 1000), "type", "ending");
+    g_assert_cmpint(json_integer_value(json_object_get(timeline, "events_left_out")), ==, 4000);
+    json_decref(json);
+}
+
 /* LiveKit's names. */
 static void test_head(Fixture *f, gconstpointer user)
 {
@@ -321,6 +363,8 @@ int main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/report/manifest/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("tracks", test_tracks);
     ADD("room", test_room);
+    ADD("layouts", test_layouts);
+    ADD("many-layouts", test_many_layouts);
     ADD("head", test_head);
     ADD("source", test_source);
     ADD("bounds", test_bounds);
