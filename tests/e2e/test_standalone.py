@@ -267,7 +267,7 @@ def test_json_and_protobuf(quiet, room, tmp_path):
     status, _, body = post(quiet, LIST, "{}", content_type="application/json; charset=utf-8")
     assert status == 200 and len(json.loads(body)["items"]) == 2
     status, error = call(quiet, "StartWebEgress", url="http://10.99.0.1/",
-                         fileOutputs=[{"filepath": "x", "s3": {"bucket": "b"}}])
+                         segmentOutputs=[{"filenamePrefix": "x", "protocol": "HLS_FMP4_PROTOCOL"}])
     assert (status, error["code"]) == (501, "unimplemented")
 
 
