@@ -241,7 +241,7 @@ static void test_location(StoreFixture *f, gconstpointer unused)
         {"blob.core.chinacloudapi.cn",        "https://acct1.blob.core.chinacloudapi.cn/bucket/a%20b.mp4"},
         {"https://media.example.com/",        "https://media.example.com/bucket/a%20b.mp4"               },
         {"http://127.0.0.1:10000",            "http://127.0.0.1:10000/acct1/bucket/a%20b.mp4"            },
-        {"http://127.0.0.1:10000/other/root", "http://127.0.0.1:10000/other/root/bucket/a%20b.mp4"       },
+        {"http://127.0.0.1:10000/other/base", "http://127.0.0.1:10000/other/base/bucket/a%20b.mp4"       },
         {"acct1.z1.blob.storage.azure.net",
          "https://acct1.z1.blob.storage.azure.net/bucket/a%20b.mp4"                                      },
     };
