@@ -194,6 +194,10 @@ static gboolean dispatch_timer(GSource *source, GSourceFunc callback, gpointer d
 {
     (void)callback;
     EgTimer *timer = data;
+    /* Found due, and then cleared or set anew by what was dispatched before it in the same round. */
+    gint64 ready_us = g_source_get_ready_time(source);
+    if (ready_us < 0 || ready_us > g_source_get_time(source))
+        return G_SOURCE_CONTINUE;
     g_source_set_ready_time(source, -1);
     timer->func(timer->user);
     return G_SOURCE_CONTINUE;

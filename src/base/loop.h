@@ -52,4 +52,6 @@ void eg_timer_set(EgTimer *timer, gint64 at_ns);
 
 /* eg_timer_set() for `delay_ns` from now. */
 void eg_timer_set_after(EgTimer *timer, gint64 delay_ns);
+
+/* It does not fire after this, even if it is due already. */
 void eg_timer_clear(EgTimer *timer);

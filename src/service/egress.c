@@ -217,6 +217,13 @@ static char *describe_exit(const EgEgress *egress)
     return g_strdup_printf("egress process ended with code %d", WEXITSTATUS(status));
 }
 
+static void warn_of_exit(const EgEgress *egress, const char *what)
+{
+    g_autofree char *text = describe_exit(egress);
+    eg_warn(egress->context->params->log, what, EG_STR("egressID", egress->id),
+            EG_STR("error", text));
+}
+
 /* It has ended without a final report. */
 static void fail(EgEgress *egress)
 {
@@ -229,8 +236,7 @@ static void fail(EgEgress *egress)
     } else {
         g_autofree char *text = describe_exit(egress);
         eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s", text);
-        eg_warn(egress->context->params->log, "egress process died", EG_STR("egressID", egress->id),
-                EG_STR("error", text));
+        warn_of_exit(egress, "egress process died");
     }
     if (!hand_over(egress, reason, error))
         set_failed(egress, reason, error);
@@ -246,6 +252,8 @@ static void finish_if_gone(EgEgress *egress)
     const EgEgressContext *context = egress->context;
     if (egress->phase != PHASE_FINAL)
         fail(egress);
+    else if (egress->exit_status != 0)
+        warn_of_exit(egress, "egress process died after its end");
     answer_describers(egress, NULL);
     answer_updaters(egress);
     context->gone(context->owner, egress);

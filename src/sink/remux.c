@@ -142,18 +142,34 @@ static int write_last(Remux *remux, guint i)
     return write_held(remux, i, duration > 0 ? duration : remux->held[i].duration);
 }
 
+/* Why the last packet was the last. A file that ends anywhere ends with an error of its last
+ * fragment, and what was before is all that there is; one that cannot be read is not at its end. */
+static bool is_at_end(const Remux *remux, GError **error)
+{
+    int failure = remux->input->pb->error;
+    if (check_canceled((gpointer)remux->is_canceled))
+        eg_error_set(error, EG_ERROR_CANCELED, EG_BLAME_SERVICE, "not finished: %s", remux->to);
+    else if (failure < 0 && failure != AVERROR_EOF)
+        eg_av_error_set(error, failure, "read", remux->from);
+    else
+        return true;
+    return false;
+}
+
+static int read_packet(Remux *remux)
+{
+    return check_canceled((gpointer)remux->is_canceled)
+               ? AVERROR_EXIT
+               : av_read_frame(remux->input, remux->packet);
+}
+
 static bool copy_packets(Remux *remux, GError **error)
 {
     int result = 0;
-    /* A file that ends anywhere ends with an error of its last fragment: what was before is all
-     * that there is. */
-    while (result >= 0 && av_read_frame(remux->input, remux->packet) >= 0) {
-        if (check_canceled((gpointer)remux->is_canceled)) {
-            eg_error_set(error, EG_ERROR_CANCELED, EG_BLAME_SERVICE, "not finished: %s", remux->to);
-            return false;
-        }
+    while (result >= 0 && read_packet(remux) >= 0)
         result = copy_packet(remux);
-    }
+    if (result >= 0 && !is_at_end(remux, error))
+        return false;
     for (guint i = 0; result >= 0 && i < remux->input->nb_streams; i++)
         result = write_last(remux, i);
     if (result >= 0)

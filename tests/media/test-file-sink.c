@@ -413,6 +413,48 @@ static void test_leftover(gconstpointer data)
     }
 }
 
+/* A file whose pictures are larger than what a reader takes at once. */
+static char *make_large(const char *folder)
+{
+    g_autoptr(GPtrArray) samples = fixture_samples(
+        "videotestsrc pattern=snow num-buffers=10 ! video/x-raw,width=640,height=480 ! "
+        "x264enc pass=quant quantizer=1 ! matroskamux streamable=true ! appsink name=out");
+    char *path = g_build_filename(folder, "large.mkv", NULL);
+    g_autoptr(GByteArray) bytes = g_byte_array_new();
+    for (guint i = 0; i < samples->len; i++) {
+        GstMapInfo map;
+        GstBuffer *buffer = gst_sample_get_buffer(g_ptr_array_index(samples, i));
+        g_assert_true(gst_buffer_map(buffer, &map, GST_MAP_READ));
+        g_byte_array_append(bytes, map.data, (guint)map.size);
+        gst_buffer_unmap(buffer, &map);
+    }
+    g_assert_true(g_file_set_contents(path, (char *)bytes->data, (gssize)bytes->len, NULL));
+    g_assert_cmpuint(bytes->len, >, 10 * 64 * 1024);
+    return path;
+}
+
+/* What was read before somebody wanted it to end is not taken for all that there is. */
+static void test_canceled(void)
+{
+    g_autofree char *folder = fixture_make_folder();
+    g_autofree char *from = make_large(folder);
+    g_autofree char *to = g_build_filename(folder, "out.mkv", NULL);
+    g_autoptr(GError) error = NULL;
+    gint progress = 0; /* one that has begun is canceled */
+    g_assert_false(eg_remux(from, to, EG_FORMAT_MKV, NULL, &progress, &progress, &error));
+    g_assert_error(error, EG_ERROR, EG_ERROR_CANCELED);
+    g_assert_cmpint(progress, ==, 1);
+    g_assert_false(g_file_test(to, G_FILE_TEST_EXISTS));
+
+    g_clear_error(&error);
+    gint is_canceled = 0;
+    g_assert_true(eg_remux(from, to, EG_FORMAT_MKV, NULL, &progress, &is_canceled, &error));
+    g_assert_no_error(error);
+    g_autoptr(FixtureMedia) media = fixture_decode(to);
+    g_assert_cmpuint(media->pictures->len, ==, 10);
+    fixture_remove_folder(folder);
+}
+
 static void test_empty(void)
 {
     g_autoptr(Recording) recording = recording_new(&materials[0], 1);
@@ -596,6 +638,7 @@ int main(int argc, char **argv)
         add_test(&materials[i], "leftover", test_leftover);
         add_test(&materials[i], "full", test_full_while_recording);
     }
+    g_test_add_func("/file-sink/canceled", test_canceled);
     g_test_add_func("/file-sink/empty", test_empty);
     g_test_add_func("/file-sink/two-at-once", test_two_at_once);
     g_test_add_func("/file-sink/destination", test_destination);

@@ -197,6 +197,44 @@ static void test_timer_frees_itself(Fixture *f, gconstpointer user)
     eg_timer_free(NULL);
 }
 
+typedef struct {
+    Fixture *fixture;
+    EgTimer *timers[2];
+    void (*stop)(EgTimer *timer);
+} Pair;
+
+static void stop_both(gpointer user)
+{
+    Pair *pair = user;
+    g_string_append_c(pair->fixture->calls, 's');
+    for (guint i = 0; i < G_N_ELEMENTS(pair->timers); i++)
+        pair->stop(pair->timers[i]);
+}
+
+static void put_off(EgTimer *timer)
+{
+    eg_timer_set_after(timer, 3600 * EG_NS_PER_S);
+}
+
+/* Of two that are due at the same time, the first takes the other away. */
+static void test_timer_stops_another(Fixture *f, gconstpointer user)
+{
+    (void)user;
+    void (*const stops[])(EgTimer *) = {eg_timer_clear, put_off};
+    for (guint i = 0; i < G_N_ELEMENTS(stops); i++) {
+        Pair pair = {.fixture = f, .stop = stops[i]};
+        for (guint n = 0; n < G_N_ELEMENTS(pair.timers); n++) {
+            pair.timers[n] = eg_timer_new(f->loop, stop_both, &pair);
+            eg_timer_set(pair.timers[n], 0);
+        }
+        g_string_truncate(f->calls, 0);
+        drain(f);
+        g_assert_cmpstr(f->calls->str, ==, "s");
+        for (guint n = 0; n < G_N_ELEMENTS(pair.timers); n++)
+            eg_timer_free(pair.timers[n]);
+    }
+}
+
 static gpointer post_one(gpointer data)
 {
     static Letter letter;
@@ -266,6 +304,7 @@ int main(int argc, char **argv)
     ADD("default-context", test_default_context);
     ADD("timer", test_timer);
     ADD("timer-frees-itself", test_timer_frees_itself);
+    ADD("timer-stops-another", test_timer_stops_another);
     ADD("rest", test_rest);
     ADD("rest-ends-by-post", test_rest_ends_by_post);
     ADD("owner", test_owner);
