@@ -2,7 +2,9 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/locked-folder.h"
@@ -191,6 +193,94 @@ static void test_list(void)
     eg_folder_remove(root);
 }
 
+static void make_old_folder(const char *root, const char *path)
+{
+    const struct timespec long_ago[] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    g_autofree char *folder = g_build_filename(root, path, NULL);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_cmpint(utimensat(AT_FDCWD, folder, long_ago, 0), ==, 0);
+}
+
+static void make_file(const char *root, const char *path)
+{
+    g_autofree char *file = g_build_filename(root, path, NULL);
+    g_autofree char *folder = g_path_get_dirname(file);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(file, "x", 1, NULL));
+}
+
+static bool is_there(const char *root, const char *path)
+{
+    g_autofree char *entry = g_build_filename(root, path, NULL);
+    return g_file_test(entry, G_FILE_TEST_EXISTS);
+}
+
+/* A root in which somebody else has things, too: they stay, as do recordings without a journal. */
+static void test_list_leaves_others_alone(void)
+{
+    static const char *const others[] = {"recordings/2026/a.mp4", ".cache.d/b", "lock.d/lock.mp4",
+                                         "EG_3/0/c.mp4", "EG_3/lock"};
+    static const char *const folders[] = {"recordings", ".cache.d", "lock.d", "EG_3", "empty"};
+    g_autofree char *root = make_root();
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        make_file(root, others[i]);
+    make_file(root, "EG_4/lock");
+    make_file(root, ".EG_5.abc/journal");
+    for (gsize i = 0; i < G_N_ELEMENTS(folders); i++)
+        make_old_folder(root, folders[i]);
+    make_old_folder(root, "EG_4");
+    make_old_folder(root, ".EG_5.abc");
+    g_autoptr(GPtrArray) listed = eg_spool_list(root);
+    g_assert_cmpuint(listed->len, ==, 0);
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        g_assert_true(is_there(root, others[i]));
+    g_assert_true(is_there(root, "empty"));
+    g_assert_false(is_there(root, "EG_4"));
+    g_assert_false(is_there(root, ".EG_5.abc"));
+    eg_folder_remove(root);
+}
+
+/* Only so many files more can be opened; until limit_files(old). */
+static struct rlimit allow_files(guint n)
+{
+    struct rlimit old;
+    int fds[3];
+    g_assert_cmpuint(n, <, G_N_ELEMENTS(fds));
+    for (guint i = 0; i <= n; i++)
+        fds[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    const struct rlimit limit = {.rlim_cur = (rlim_t)fds[n], .rlim_max = old.rlim_max};
+    for (guint i = 0; i <= n; i++)
+        close(fds[i]);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    return old;
+}
+
+/* What cannot be read now is neither empty nor torn. */
+static void test_unreadable(void)
+{
+    g_autofree char *root = make_root();
+    g_autoptr(EgSpool) spool = make_spool(root, NULL);
+    g_autofree char *folder = g_strdup(eg_spool_folder(spool));
+    note_upload(spool, "a.mp4", "one");
+    g_clear_pointer(&spool, eg_spool_free);
+    g_autoptr(GError) error = NULL;
+    struct rlimit old = allow_files(2); /* the lock, and the journal to write to */
+    g_assert_null(eg_spool_open(folder, &error));
+    setrlimit(RLIMIT_NOFILE, &old);
+    g_assert_nonnull(error);
+    g_autoptr(EgSpoolPast) past = eg_spool_read(folder);
+    g_assert_nonnull(past->request);
+    g_assert_cmpuint(g_hash_table_size(past->uploads), ==, 1);
+
+    g_assert_false(eg_spool_has_files(folder));
+    old = allow_files(0);
+    bool has_files = eg_spool_has_files(folder);
+    setrlimit(RLIMIT_NOFILE, &old);
+    g_assert_true(has_files);
+    eg_folder_remove(root);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -200,5 +290,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spool/torn", test_torn);
     g_test_add_func("/spool/names", test_names);
     g_test_add_func("/spool/list", test_list);
+    g_test_add_func("/spool/list-leaves-others-alone", test_list_leaves_others_alone);
+    g_test_add_func("/spool/unreadable", test_unreadable);
     return g_test_run();
 }
