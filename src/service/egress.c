@@ -55,6 +55,7 @@ struct _EgEgress {
     bool has_answered;
     bool is_disowned;
     bool has_exited;
+    bool is_recorded;
     bool is_ended_by_service;
 };
 
@@ -310,6 +311,10 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
     case EGRESS__EVENT__EVENT_UPLOAD:
         egress->context->events->uploaded(egress->context->user, event->upload);
         break;
+    case EGRESS__EVENT__EVENT_RECORDED:
+        egress->is_recorded = true;
+        egress->context->recorded(egress->context->owner, egress);
+        break;
     case EGRESS__EVENT__EVENT_RESUMED:
     case EGRESS__EVENT__EVENT_PONG:
     case EGRESS__EVENT__EVENT__NOT_SET:
@@ -438,6 +443,11 @@ void eg_egress_get_view(const EgEgress *egress, EgEgressView *view)
         .pid = egress->pid,
         .cpu_cost = egress->cpu_cost,
     };
+}
+
+bool eg_egress_is_recording(const EgEgress *egress)
+{
+    return !egress->is_recorded && egress->phase != PHASE_FINAL;
 }
 
 static const char *result_of(const EgEgress *egress)

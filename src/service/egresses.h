@@ -107,6 +107,7 @@ bool eg_egresses_is_closed(const EgEgresses *egresses);
 void eg_egresses_end_all(EgEgresses *egresses);
 
 guint eg_egresses_count(const EgEgresses *egresses);
+guint eg_egresses_n_recording(const EgEgresses *egresses); /* the others only upload */
 /* In the order of their start. */
 void eg_egresses_get(const EgEgresses *egresses, guint index, EgEgressView *view);
 bool eg_egresses_find(const EgEgresses *egresses, const char *egress_id, EgEgressView *view);

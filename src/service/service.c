@@ -40,7 +40,8 @@ typedef struct {
     GError *failure; /* why it could not start */
     bool is_ending;
     bool is_interrupted;
-    gint64 ends_at_ns; /* not before */
+    bool has_terminated; /* by SIGTERM */
+    gint64 ends_at_ns;   /* not before */
 
     /* With Redis... */
     EgRedis *redis;
@@ -476,6 +477,14 @@ static void begin_ending(Service *service, const char *message)
 static void on_signal(gpointer user, int number)
 {
     Service *service = user;
+    if (number == SIGTERM && service->has_terminated &&
+        eg_egresses_n_recording(service->egresses) == 0) {
+        eg_info(service->log, "uploads are left to the next start",
+                EG_INT("running", eg_egresses_count(service->egresses)));
+        eg_loop_quit(service->loop);
+        return;
+    }
+    service->has_terminated = service->has_terminated || number == SIGTERM;
     if (number != SIGINT) {
         service->ends_at_ns = service->rpc != NULL ? eg_now_ns() + AWARD_NS : 0;
         begin_ending(service, "draining: no more requests are taken");

@@ -128,6 +128,15 @@ static void note_kill(EgSession *session, EgEndReason reason)
                      "server is shutting down");
 }
 
+/* Whoever has taken over this egress uploads to the same names: what is ours must not replace that.
+ */
+static void disown(EgSession *session)
+{
+    if (session->outputs != NULL)
+        eg_outputs_disown(session->outputs);
+    eg_session_drop_spool(session);
+}
+
 /* Has all that is on the way put out up to the instant `end_ns`, the output finished, and then the
  * final state. */
 static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
@@ -136,6 +145,8 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
         return;
     session->end_reason = reason;
     note_kill(session, reason);
+    if (reason == EG_END_DUPLICATE_IDENTITY)
+        disown(session);
     if (session->state == EG_SESSION_STARTING) {
         end_unstarted(session);
         return;
@@ -206,6 +217,7 @@ static void on_watch_due(gpointer user)
 {
     EgSession *session = user;
     eg_session_collect_stats(session);
+    eg_session_keep_manifest(session, false);
     eg_timer_set_after(session->watch_timer, WATCH_INTERVAL_NS);
 }
 
@@ -235,8 +247,9 @@ static void on_outputs_failed(gpointer user, const GError *error)
     EgSession *session = user;
     if (session->error == NULL)
         session->error = g_error_copy(error);
-    /* Why it was ending stands if it is the uploads that have failed. */
-    if (session->state != EG_SESSION_ENDING || session->spool == NULL)
+    /* Why it was ending stands if it is the uploads that have failed, or if it is another's now. */
+    if ((session->state != EG_SESSION_ENDING || session->spool == NULL) &&
+        session->end_reason != EG_END_DUPLICATE_IDENTITY)
         session->end_reason = EG_END_FAILURE;
     end(session, EG_SESSION_FAILED);
 }
@@ -264,7 +277,10 @@ static void on_outputs_recorded(gpointer user, const GError *error)
         eg_report_new_from_info(eg_report_info(session->report), session->plan);
     eg_report_set_ended(recorded, states[final_state(session)].status, session->end_reason,
                         session->error, eg_wall_now_ns());
+    eg_session_keep_manifest(session, true);
     eg_session_note(session, eg_report_info(recorded), EGRESS__SPOOL_RECORD__RECORD_RECORDED);
+    if (session->events.recorded != NULL)
+        session->events.recorded(session->user);
 }
 
 static void on_outputs_emptied(gpointer user)

@@ -30,6 +30,8 @@ typedef struct {
      * new of an output; eg_session_info() has the details. May come from inside a call and must not
      * free the session. */
     void (*changed)(gpointer user, EgSessionState state);
+    /* Nothing is recorded any more, what is left is to be uploaded; may be NULL. */
+    void (*recorded)(gpointer user);
     /* Of an upload, for those who count; may be NULL. */
     void (*counted)(gpointer user, const EgUploadResult *result);
     /* The last event, never from inside a call: nothing is running any more. */

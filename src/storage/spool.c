@@ -12,9 +12,10 @@
 #include "base/locked-folder.h"
 #include "proto/message.h"
 
-#define JOURNAL_NAME "journal"
-#define OWNER_NAME   "owner"
-#define LOCK_NAME    "lock"
+#define JOURNAL_NAME  "journal"
+#define OWNER_NAME    "owner"
+#define LOCK_NAME     "lock"
+#define MANIFEST_NAME "manifest"
 
 /* What is being made gets its lock and its name within milliseconds. */
 #define UNFINISHED_S 60
@@ -263,6 +264,29 @@ bool eg_spool_note(EgSpool *spool, const Egress__SpoolRecord *record, bool is_sy
                    GError **error)
 {
     return eg_journal_append(spool->journal, record, is_synced, error);
+}
+
+/* Not synced, as whoever calls must not wait for the disk: without it little is lost. */
+bool eg_spool_keep_manifest(const EgSpool *spool, const char *json, GError **error)
+{
+    g_autofree char *path = g_build_filename(spool->folder, MANIFEST_NAME, NULL);
+    g_autofree char *next = g_strconcat(path, ".new", NULL);
+    g_autoptr(GError) cause = NULL;
+    if (!g_file_set_contents_full(next, json, -1, G_FILE_SET_CONTENTS_NONE, 0600, &cause)) {
+        eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s", cause->message);
+        return false;
+    }
+    if (g_rename(next, path) == 0)
+        return true;
+    eg_error_set_errno(error, errno, "write", path);
+    return false;
+}
+
+char *eg_spool_manifest(const EgSpool *spool)
+{
+    g_autofree char *path = g_build_filename(spool->folder, MANIFEST_NAME, NULL);
+    char *json = NULL;
+    return g_file_get_contents(path, &json, NULL, NULL) ? json : NULL;
 }
 
 const EgSpoolPast *eg_spool_past(const EgSpool *spool)

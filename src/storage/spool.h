@@ -42,6 +42,11 @@ const char *eg_spool_key(const EgSpool *spool, guint output, const char *path);
 bool eg_spool_note(EgSpool *spool, const Egress__SpoolRecord *record, bool is_synced,
                    GError **error);
 
+/* A text that is replaced as a whole, for whoever goes on: the manifest as it is by now. Survives
+ * this process. The reverse: a new string, or NULL. */
+bool eg_spool_keep_manifest(const EgSpool *spool, const char *json, GError **error);
+char *eg_spool_manifest(const EgSpool *spool);
+
 /* An upload in parts that was begun. */
 typedef struct {
     char *upload;
