@@ -6,8 +6,8 @@
 #include "media/gst-util.h"
 #include "room/token.h"
 
-/* Longer than this nothing that works needs to put out what is in flight and to close a file; the
- * time to finish an MP4 (a copy of the file) is not counted. */
+/* Longer than this nothing that works needs to put out what is in flight. What is put out then is
+ * finished as it is, which may take as long as it takes (an MP4 is copied). */
 #define DRAIN_NS (30 * EG_NS_PER_S)
 
 /* How often the size of the file is looked at, if it is limited, and the room that there is. */
@@ -154,11 +154,12 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
     eg_report_set_ending(session->report, reason, eg_wall_now_ns());
     eg_manifest_add_event(session->manifest, EG_MANIFEST_ENDING, eg_session_now());
     advance(session, EG_SESSION_ENDING);
-    eg_timer_set_after(session->drain_timer, DRAIN_NS);
-    if (session->graph != NULL)
+    if (session->graph != NULL) {
+        eg_timer_set_after(session->drain_timer, DRAIN_NS);
         eg_graph_finish(session->graph, end_ns);
-    else
+    } else {
         eg_outputs_drain(session->outputs);
+    }
 }
 
 void eg_session_end_soon(EgSession *session, EgEndReason reason, const GError *error)
@@ -219,14 +220,6 @@ static void on_watch_due(gpointer user)
     eg_session_collect_stats(session);
     eg_session_keep_manifest(session, false);
     eg_timer_set_after(session->watch_timer, WATCH_INTERVAL_NS);
-}
-
-static void on_drain_timeout(gpointer user)
-{
-    EgSession *session = user;
-    if (session->error == NULL)
-        eg_error_set(&session->error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "pipeline frozen");
-    end(session, EG_SESSION_FAILED);
 }
 
 static void on_ended_due(gpointer user)
@@ -402,6 +395,13 @@ static void on_graph_failed(gpointer user, const GError *error)
         eg_outputs_drain(session->outputs);
     else
         begin_ending(session, EG_END_FAILURE, eg_now_ns());
+}
+
+static void on_drain_timeout(gpointer user)
+{
+    g_autoptr(GError) error = NULL;
+    eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "pipeline frozen");
+    on_graph_failed(user, error);
 }
 
 const EgGraphEvents eg_session_graph_events = {
