@@ -51,18 +51,6 @@ static void free_call(gpointer data)
     g_free(call);
 }
 
-/* The service's own, but for its secrets. */
-static char **make_environment(void)
-{
-    g_auto(GStrv) all = g_get_environ();
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    for (char **variable = all; *variable != NULL; variable++) {
-        if (!eg_fork_server_keeps(*variable))
-            g_strv_builder_add(builder, *variable);
-    }
-    return g_strv_builder_end(builder);
-}
-
 static void on_next_due(gpointer user);
 
 /* One call more, or one less. */
@@ -94,7 +82,7 @@ EgHooks *eg_hooks_new(EgLoop *loop, const EgConfig *config, const EgLog *log,
     hooks->open = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     hooks->webhooks = eg_webhooks_new(loop, config, log);
     eg_webhooks_set_done(hooks->webhooks, on_posted, hooks);
-    hooks->environment = make_environment();
+    hooks->environment = eg_fork_server_others();
     hooks->running = g_ptr_array_new_with_free_func(free_call);
     hooks->next_timer = eg_timer_new(loop, on_next_due, hooks);
     return hooks;
