@@ -284,7 +284,14 @@ static void on_update_stream(Run *run, const Livekit__UpdateStreamRequest *reque
 static void on_ping(Run *run)
 {
     Egress__Pong pong = EGRESS__PONG__INIT;
+    Egress__Waiting waiting = EGRESS__WAITING__INIT;
     Egress__Event event = EGRESS__EVENT__INIT;
+    EgUploaderStats stats;
+    if (run->session != NULL && eg_session_get_waiting(run->session, &stats)) {
+        waiting.files = stats.waiting - stats.waiting_snapshots;
+        waiting.playlists = stats.waiting_snapshots;
+        pong.waiting = &waiting;
+    }
     event.event_case = EGRESS__EVENT__EVENT_PONG;
     event.pong = &pong;
     send_event(run, &event);

@@ -55,6 +55,9 @@ struct _EgEgress {
     bool has_answered;
     bool is_disowned;
     bool has_exited;
+    bool has_uploads;
+    guint n_waiting_files;
+    guint n_waiting_playlists;
     bool is_recorded;
     bool is_ended_by_service;
 };
@@ -289,6 +292,15 @@ static void on_stream_updated(EgEgress *egress, const Egress__StreamUpdated *upd
     eg_callers_answer_first(egress->updaters, updated->info, error);
 }
 
+static void on_pong(EgEgress *egress, const Egress__Pong *pong)
+{
+    if (pong->waiting == NULL)
+        return;
+    egress->has_uploads = true;
+    egress->n_waiting_files = pong->waiting->files;
+    egress->n_waiting_playlists = pong->waiting->playlists;
+}
+
 static void on_message(gpointer user, const ProtobufCMessage *message)
 {
     EgEgress *egress = user;
@@ -315,8 +327,10 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
         egress->is_recorded = true;
         egress->context->recorded(egress->context->owner, egress);
         break;
-    case EGRESS__EVENT__EVENT_RESUMED:
     case EGRESS__EVENT__EVENT_PONG:
+        on_pong(egress, event->pong);
+        break;
+    case EGRESS__EVENT__EVENT_RESUMED:
     case EGRESS__EVENT__EVENT__NOT_SET:
     case _EGRESS__EVENT__EVENT__CASE_IS_INT_SIZE:
     default:
@@ -442,6 +456,9 @@ void eg_egress_get_view(const EgEgress *egress, EgEgressView *view)
         .type = egress->type,
         .pid = egress->pid,
         .cpu_cost = egress->cpu_cost,
+        .has_uploads = egress->has_uploads,
+        .n_waiting_files = egress->n_waiting_files,
+        .n_waiting_playlists = egress->n_waiting_playlists,
     };
 }
 

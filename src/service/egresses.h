@@ -20,6 +20,9 @@ typedef struct {
     const char *type;                       /* "participant", as the metrics name it */
     int pid;                                /* 0 until it is known */
     double cpu_cost;                        /* cores that it was given */
+    bool has_uploads;                       /* something goes to a store... */
+    guint n_waiting_files;                  /* ...and waited when it was asked last */
+    guint n_waiting_playlists;
 } EgEgressView;
 
 typedef struct {

@@ -105,6 +105,9 @@ const Livekit__EgressInfo *eg_session_info(const EgSession *session);
 
 /* Why it failed; NULL if it has not. */
 const GError *eg_session_error(const EgSession *session);
+
+/* What waits for its store; false: nothing goes to one. */
+bool eg_session_get_waiting(EgSession *session, EgUploaderStats *stats);
 void eg_session_get_progress(EgSession *session, EgSessionProgress *progress);
 
 /* What GStreamer does in it, in the language of Graphviz; a new string. */

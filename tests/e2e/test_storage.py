@@ -365,6 +365,9 @@ def test_slow_store_holds_up_nobody(fleet, lively, room, moto, faults, key, tmp_
     second = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/second.mp4")])
     fleet.hooks.wait_active(second)
     assert fleet.hooks.statuses(first)[-1][1] == "EGRESS_ENDING"
+    wait_until(lambda: ("livekit_egress_segments_uploads_channel_size", first, 1.0) in [
+        (name, labels.get("egress_id"), value) for name, labels, value in fleet.service.metrics()],
+        "it is seen what waits")
     faults.mend()
     assert fleet.hooks.wait_ended(first)["status"] == "EGRESS_COMPLETE"
     assert stop(fleet, second)["status"] == "EGRESS_COMPLETE"
