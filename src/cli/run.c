@@ -221,6 +221,7 @@ static void on_stop(Run *run, Egress__Stop__Reason reason)
         [EGRESS__STOP__REASON__REQUESTED] = EG_END_STOPPED,
         [EGRESS__STOP__REASON__KILLED] = EG_END_KILLED,
         [EGRESS__STOP__REASON__CPU] = EG_END_CPU,
+        [EGRESS__STOP__REASON__DISOWNED] = EG_END_DUPLICATE_IDENTITY,
     };
     if (run->session != NULL && (guint)reason < G_N_ELEMENTS(reasons))
         eg_session_stop(run->session, reasons[reason]);

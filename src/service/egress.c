@@ -109,6 +109,7 @@ static void send_stop(EgEgress *egress, EgEndReason reason)
         [EG_END_STOPPED] = EGRESS__STOP__REASON__REQUESTED,
         [EG_END_KILLED] = EGRESS__STOP__REASON__KILLED,
         [EG_END_CPU] = EGRESS__STOP__REASON__CPU,
+        [EG_END_DUPLICATE_IDENTITY] = EGRESS__STOP__REASON__DISOWNED,
     };
     Egress__Stop stop = EGRESS__STOP__INIT;
     Egress__Command command = EGRESS__COMMAND__INIT;
@@ -471,6 +472,8 @@ static const char *result_of(const EgEgress *egress)
 {
     if (egress->pid == 0)
         return NULL;
+    if (egress->is_refused)
+        return "aborted";
     if (egress->is_disowned)
         return "duplicate_identity";
     if (egress->result != NULL)
@@ -506,7 +509,7 @@ void eg_egress_set_created(EgEgress *egress, const GError *error)
     eg_warn(egress->context->params->log, "egress could not be reported, not started",
             EG_STR("egressID", egress->id), EG_STR("error", error->message));
     end_start(egress, error);
-    send_stop(egress, EG_END_KILLED);
+    send_stop(egress, EG_END_DUPLICATE_IDENTITY);
 }
 
 void eg_egress_set_process(EgEgress *egress, int pid)

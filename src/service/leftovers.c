@@ -246,6 +246,14 @@ void eg_leftovers_clean(EgLeftovers *leftovers, const char *egress_id)
         add(leftovers, egress_id);
 }
 
+void eg_leftovers_drop(EgLeftovers *leftovers, const char *egress_id)
+{
+    eg_loop_assert_owner(leftovers->loop);
+    g_autofree char *folder = folder_of(leftovers, egress_id);
+    if (eg_spool_exists(folder) && !eg_spool_is_in_use(folder))
+        eg_spool_remove(folder);
+}
+
 /* At the start. */
 
 /* Whose owner is dead, and whose state nobody has: whoever adopts that, adopts the folder. */

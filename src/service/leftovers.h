@@ -49,6 +49,9 @@ void eg_leftovers_add(EgLeftovers *leftovers, const char *egress_id,
  * has tried to yet. */
 void eg_leftovers_clean(EgLeftovers *leftovers, const char *egress_id);
 
+/* Of one that is another's, or that nobody knows of: its folder is removed, with what is in it. */
+void eg_leftovers_drop(EgLeftovers *leftovers, const char *egress_id);
+
 /* At the start, when the states of dead services were adopted: all folders that are ours, or of
  * nobody who lives. Those of egresses that were added are left to that. */
 void eg_leftovers_find(EgLeftovers *leftovers, const EgState *state);

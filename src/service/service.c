@@ -193,9 +193,12 @@ static void on_egress_ended(gpointer user, const EgEgressEnd *end)
         eg_metrics_count_result(service->metrics, end->type, end->result);
     if (service->rpc != NULL)
         eg_rpc_forget(service->rpc, end->egress_id);
-    if (!end->is_reported)
+    if (end->is_reported) {
+        eg_leftovers_clean(service->leftovers, end->egress_id);
+    } else {
         eg_state_remove(service->state, end->egress_id);
-    eg_leftovers_clean(service->leftovers, end->egress_id);
+        eg_leftovers_drop(service->leftovers, end->egress_id);
+    }
     eg_timer_set(service->ended_timer, 0);
 }
 

@@ -11,7 +11,8 @@ import pytest
 from livekit import api
 
 from analyser import analyse
-from service import CHEAP, SMALL, expect_refused, results
+from psrpc import Client, field
+from service import CHEAP, SMALL, Redis, Service, expect_refused, results
 from stores import FaultProxy, Moto, fetch, location, s3, s3_config, spool, spooled_files
 from waiting import wait_until
 
@@ -347,6 +348,24 @@ def test_service_killed_while_uploading(fleet, lively, room, moto, faults, key, 
     analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
     wait_until(lambda: not spool(fleet.service), "the spool is empty")
     assert one_end(fleet, egress_id)
+
+
+def test_nobody_knows_of_it(ports, shared_server, lively, room, moto, key, tmp_path):
+    """An egress whose creation nobody takes note of may be started by another service, under the same
+    names: it uploads nothing."""
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(contextlib.closing(Redis(tmp_path, ports)))
+        service = stack.enter_context(contextlib.closing(Service(
+            tmp_path, ports, shared_server, redis=redis, storage=s3_config(moto), io_create_timeout="4s")))
+        client = stack.enter_context(contextlib.closing(Client(redis)))
+        publisher = lively(shared_server)
+        track = api.TrackEgressRequest(room_name=room, track_id=publisher.video,
+                                       file=api.DirectFileOutput(filepath=f"{key}/out.mp4"))
+        answer = client.start(field(1, "EG_unknown") + field(7, track.SerializeToString()))
+        assert answer[6], answer
+        service.wait_log("egress could not be reported, not started", egressID="EG_unknown")
+        wait_until(lambda: results(service) == {("track", "aborted"): 1}, "it ends")
+        assert moto.keys(key) == [] and not spool(service)
 
 
 def test_slow_store_holds_up_nobody(fleet, lively, room, moto, faults, key, tmp_path):

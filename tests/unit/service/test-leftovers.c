@@ -218,6 +218,19 @@ static void test_hopeless(Fixture *f, gconstpointer data)
     g_assert_true(eg_leftovers_has(f->leftovers, "EG_1"));
 }
 
+/* Of one that is another's now nothing is kept, unless a process still has it. */
+static void test_drop(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    EgSpool *spool = make_spool(f, eg_state_folder(f->state));
+    eg_leftovers_drop(f->leftovers, "EG_1");
+    g_assert_true(eg_leftovers_has(f->leftovers, "EG_1"));
+    eg_spool_free(spool);
+    eg_leftovers_drop(f->leftovers, "EG_1");
+    g_assert_false(eg_leftovers_has(f->leftovers, "EG_1"));
+    eg_leftovers_drop(f->leftovers, "EG_1");
+}
+
 /* What was reported is uploaded, and no more is heard of it. */
 static void test_found_reported(Fixture *f, gconstpointer data)
 {
@@ -305,6 +318,7 @@ int main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/leftovers/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("resumed", test_resumed);
     ADD("hopeless", test_hopeless);
+    ADD("drop", test_drop);
     ADD("found-reported", test_found_reported);
     ADD("found-unreported", test_found_unreported);
     ADD("of-others", test_of_others);
