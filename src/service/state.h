@@ -12,7 +12,7 @@ typedef struct _EgState EgState;
 /* Makes the folder (mode 0700). */
 EgState *eg_state_new(const char *root, GError **error);
 
-/* Removes the folder if nothing is in it. */
+/* The folder stays, for whoever comes next. */
 void eg_state_free(EgState *state);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgState, eg_state_free)
 
