@@ -42,6 +42,9 @@ static const struct {
     {"/template-fine",       200, "<div class=error></div>"                                                  },
     {"/forwards",            200, "<script>location.replace('/late')</script>"                               },
     {"/forwards-nowhere",    200, "<script>location.replace('http://127.0.0.1:1/')</script>"                 },
+    {"/leaves",              200,
+     "<script>onload = () => setTimeout(() => { location.replace(`http://localhost:${location.port}"
+     "/missing`); for (const t = Date.now(); Date.now() - t < 1000;); })</script>"                           },
     {"/endless",             200, "<img src=/never>"                                                         },
     {"/hangs",               200, "<script>for (;;);</script>"                                               },
     {"/hangs-later",         200,

@@ -125,6 +125,16 @@ static void test_redirects(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded START loaded ");
 }
 
+/* It has loaded, and is on its way to another one before it was looked at. */
+static void test_leaves(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fixture_start(f);
+    fixture_open(f, "/leaves");
+    fixture_wait(f, "ready failed ");
+    g_assert_nonnull(strstr(f->error->message, "HTTP status 404 Not Found"));
+}
+
 static void test_painted(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -511,6 +521,7 @@ int main(int argc, char **argv)
     ADD("/browser/opens-again", test_opens_again);
     ADD("/browser/opens-another", test_opens_another);
     ADD("/browser/redirects", test_redirects);
+    ADD("/browser/leaves", test_leaves);
     ADD("/browser/painted", test_painted);
     ADD("/browser/late-error", test_late_error);
     for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
