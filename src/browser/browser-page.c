@@ -52,6 +52,9 @@ static const bool transitions[EG_N_BROWSER_PAGE_STATES][EG_N_BROWSER_PAGE_STATES
     [EG_BROWSER_PAGE_CRASHED] = {[EG_BROWSER_PAGE_NAVIGATING] = true},
 };
 
+/* Of which the proxy knows more. */
+#define PROXY_ERRORS "net::ERR_SOCKS_"
+
 /* Errors after which another try may succeed. */
 static const char *const passing_errors[] = {
     "net::ERR_TIMED_OUT",
@@ -144,6 +147,11 @@ void eg_browser_page_try_again(EgBrowserPage *page, const char *reason)
 void eg_browser_page_end_with_net_error(EgBrowserPage *page, const char *text)
 {
     const EgBrowserDocument *document = &page->document;
+    const char *cause = NULL;
+    if (g_str_has_prefix(text, PROXY_ERRORS) && page->events.proxy_error != NULL)
+        cause = page->events.proxy_error(page->user);
+    if (cause != NULL)
+        text = cause;
     if (document->status >= 400) {
         g_autofree char *reason =
             g_strdup_printf("HTTP status %d%s%s", (int)document->status,

@@ -159,6 +159,12 @@ static void on_failed(gpointer user, const GError *error)
     f->error = g_error_copy(error);
 }
 
+static const char *get_proxy_error(gpointer user)
+{
+    Fixture *f = user;
+    return f->guard != NULL ? eg_page_guard_error(f->guard) : NULL;
+}
+
 static const EgBrowserEvents events = {
     .ready = on_ready,
     .loaded = on_loaded,
@@ -166,6 +172,7 @@ static const EgBrowserEvents events = {
     .signaled = on_signaled,
     .crashed = on_crashed,
     .failed = on_failed,
+    .proxy_error = get_proxy_error,
 };
 
 static void on_log_line(const char *line, gpointer user)
