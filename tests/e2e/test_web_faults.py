@@ -224,6 +224,28 @@ def test_helper_killed(web, tmp_path, kind, display, text):
     stage.expect_nothing_left(watched)
 
 
+@pytest.mark.parametrize("display", ["wayland", "x11"])
+def test_graphics_process_killed(web, tmp_path, display):
+    """Chromium starts another one, and the recording goes on."""
+    stage = web(display)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=2), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(2, tag=2)
+    first = one_of(watched.running, "gpu-process")
+    os.kill(first.pid, signal.SIGKILL)
+    wait_until(lambda: {one.pid for one in below(watched.pid) if one.kind == "gpu-process"} - {first.pid},
+               "there is another one")
+    stage.pages.wait_seconds(4, tag=2)
+    stage.stop(egress_id)
+    recording = analyse(path)
+    recording.expect_tags(2)
+    last = recording.video.spans()[-1]
+    assert last.kind == "shown" and last.seconds > 1, recording.report()
+    stage.expect_nothing_left(watched)
+
+
 def test_egress_process_killed(web, tmp_path):
     """All that it has started goes with it. Its folder goes when the next page is recorded, and
     another page that is being recorded notices nothing."""
