@@ -64,6 +64,7 @@ struct _EgFileWriter {
 
     /* Writer's thread only. */
     EgMuxer *muxer;
+    EgSinkTeller *teller;
     int lock_fd;
     bool is_opus;
     gint64 opus_end_ns; /* of the sound written; EG_TIME_NONE before */
@@ -87,6 +88,7 @@ static void clear_writer(gpointer data)
 {
     EgFileWriter *writer = data;
     eg_muxer_free(writer->muxer);
+    eg_sink_teller_unref(writer->teller);
     g_queue_clear_full(&writer->queue, free_item);
     g_clear_error(&writer->error);
     if (writer->lock_fd >= 0)
@@ -222,6 +224,20 @@ static bool keeps_last_page(EgFileWriter *writer)
     return is_finishing && writer->format == EG_FORMAT_OGG;
 }
 
+static bool flush(EgFileWriter *writer)
+{
+    if (!eg_muxer_flush(writer->muxer, &writer->error))
+        return false;
+    EgSinkGrowth growth = {
+        .path = writer->path,
+        .unfinished = writer->recording,
+        .size_bytes = eg_muxer_size_bytes(writer->muxer),
+    };
+    if (eg_muxer_is_stable(writer->muxer, &growth.stable_from))
+        eg_sink_tell_grown(writer->teller, &growth);
+    return true;
+}
+
 static void write_batch(EgFileWriter *writer, GQueue *batch)
 {
     /* Sound and pictures come from different threads; players like them in the order of time. */
@@ -234,8 +250,7 @@ static void write_batch(EgFileWriter *writer, GQueue *batch)
             write_frame(writer, item->media, item->frame);
         g_atomic_int_inc(&writer->progress);
     }
-    if (writer->error == NULL &&
-        (keeps_last_page(writer) || eg_muxer_flush(writer->muxer, &writer->error)))
+    if (writer->error == NULL && (keeps_last_page(writer) || flush(writer)))
         set_size(writer, eg_muxer_size_bytes(writer->muxer));
     else
         drop_broken_end(writer);
@@ -336,6 +351,7 @@ EgFileWriter *eg_file_writer_new(EgLoop *loop, const EgFileWriterParams *params,
     writer->path = g_strdup(params->path);
     writer->recording = eg_file_recording_name(params->path);
     writer->format = params->format;
+    writer->teller = eg_sink_teller_ref(params->teller);
     writer->ended = ended;
     writer->user = user;
     g_mutex_init(&writer->lock);

@@ -72,6 +72,14 @@ typedef struct {
     GBytes *content; /* of one that newer ones of its name replace (a playlist); NULL: it stays */
 } EgSinkFile;
 
+/* A file that is being written: how much of it has its final form and is on the disk. */
+typedef struct {
+    const char *path;       /* where it will be when it is complete */
+    const char *unfinished; /* where it is until then */
+    guint64 stable_from;    /* from here on to `size_bytes`; what is before is written again */
+    guint64 size_bytes;
+} EgSinkGrowth;
+
 typedef struct {
     /* The output is finished and in its place. */
     void (*drained)(gpointer user);
@@ -82,6 +90,9 @@ typedef struct {
     void (*changed)(gpointer user);
     /* May be NULL. In the order in which they were completed, and before `drained`. */
     void (*completed)(gpointer user, const EgSinkFile *file);
+    /* May be NULL; comes only with `completed`. A file has grown. What was said of it holds until
+     * it is completed, and of one that is not, nothing does. */
+    void (*grown)(gpointer user, const EgSinkGrowth *growth);
 } EgSinkEvents;
 
 /* Opens the destination: what is wrong with it is known here, at once. */
