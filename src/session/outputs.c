@@ -132,6 +132,13 @@ static void on_completed(gpointer user, const EgSinkFile *file)
         eg_member_note_file(member, file);
 }
 
+static void on_grown(gpointer user, const EgSinkGrowth *growth)
+{
+    const EgMember *member = user;
+    if (member->is_stored)
+        eg_uploads_grow(member->owner->uploads, member->output, growth);
+}
+
 static void recover(EgMember *member)
 {
     EgOutputs *outputs = member->owner;
@@ -225,6 +232,7 @@ static const EgSinkEvents file_events = {
     .failed = on_failed,
     .changed = on_changed,
     .completed = on_completed,
+    .grown = on_grown,
 };
 
 static bool check_codec(EgFormat format, EgCodec codec, GError **error)

@@ -46,7 +46,7 @@ bool eg_spool_note(EgSpool *spool, const Egress__SpoolRecord *record, bool is_sy
 typedef struct {
     char *upload;
     guint64 part_bytes;
-    guint64 size_bytes;
+    guint64 size_bytes; /* 0: of a file that had not been complete */
     bool is_backup;
     GPtrArray *tags; /* char *, by part; NULL: not acknowledged */
 } EgSpoolUpload;
