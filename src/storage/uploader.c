@@ -466,12 +466,15 @@ void eg_uploader_get_stats(const EgUploader *uploader, EgUploaderStats *stats)
     *stats = (EgUploaderStats){
         .stored_bytes = uploader->stored_bytes,
         .total_bytes = uploader->stored_bytes,
-        .waiting = uploader->objects->len,
         .has_used_backup = uploader->has_used_backup,
     };
     for (guint i = 0; i < uploader->objects->len; i++) {
         const EgUploaderObject *object = uploader->objects->pdata[i];
-        if (object->is_snapshot || is_dropped(object))
+        if (is_dropped(object))
+            continue;
+        stats->waiting += !eg_upload_grows(object->upload);
+        stats->waiting_snapshots += object->is_snapshot;
+        if (object->is_snapshot)
             continue;
         stats->stored_bytes += eg_upload_stored_bytes(object->upload);
         stats->total_bytes += eg_upload_params(object->upload)->size_bytes;
