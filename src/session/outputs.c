@@ -317,6 +317,7 @@ static bool open_member(EgMember *member, const EgOutput *planned, GError **erro
     g_autoptr(GstCaps) pictures = has_frames ? NULL : eg_picture_caps(&params->plan->video);
     EgSinkParams sink = eg_output_sink_params(planned, format, &names);
     sink.log = params->log;
+    sink.is_fragmented = params->config->fragmented_mp4;
     sink.audio = has_frames ? output->audio_caps : NULL;
     sink.video = has_video ? output->video_caps : NULL;
     sink.pictures = pictures;
@@ -492,6 +493,7 @@ void eg_outputs_disown(EgOutputs *outputs)
 
 bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error)
 {
+    const EgConfig *config = outputs->params.config;
     for (guint i = 0; i < outputs->members->len; i++) {
         const EgMember *member = outputs->members->pdata[i];
         EgSinkStats stats;
@@ -499,8 +501,9 @@ bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error)
             continue;
         get_stats(member, &stats);
         /* An MP4 is copied when it is finished. */
-        guint64 copy_bytes = member->format == EG_FORMAT_MP4 ? stats.size_bytes : 0;
-        if (!eg_disk_check(member->written, outputs->params.config, copy_bytes, error))
+        bool is_copied = member->format == EG_FORMAT_MP4 && !config->fragmented_mp4;
+        guint64 copy_bytes = is_copied ? stats.size_bytes : 0;
+        if (!eg_disk_check(member->written, config, copy_bytes, error))
             return false;
     }
     return true;

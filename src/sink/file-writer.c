@@ -43,6 +43,7 @@ struct _EgFileWriter {
     char *path;
     char *recording;
     EgFormat format;
+    bool is_copied; /* when it is complete */
     GThread *thread;
     gint is_canceled; /* atomic */
     gint progress;    /* atomic */
@@ -228,12 +229,13 @@ static bool flush(EgFileWriter *writer)
 {
     if (!eg_muxer_flush(writer->muxer, &writer->error))
         return false;
-    EgSinkGrowth growth = {
+    const EgSinkGrowth growth = {
         .path = writer->path,
         .unfinished = writer->recording,
+        .stable_from = eg_muxer_stable_from(writer->muxer),
         .size_bytes = eg_muxer_size_bytes(writer->muxer),
     };
-    if (eg_muxer_is_stable(writer->muxer, &growth.stable_from))
+    if (!writer->is_copied)
         eg_sink_tell_grown(writer->teller, &growth);
     return true;
 }
@@ -284,8 +286,9 @@ static void complete(EgFileWriter *writer)
         return;
     }
     GStatBuf status;
-    if (eg_file_finalize(writer->recording, writer->path, writer->format, &writer->hints,
-                         &writer->progress, &writer->is_canceled, &writer->error) &&
+    if (eg_file_finalize(writer->recording, writer->path, writer->format,
+                         writer->is_copied ? &writer->hints : NULL, &writer->progress,
+                         &writer->is_canceled, &writer->error) &&
         g_stat(writer->path, &status) == 0)
         set_size(writer, (guint64)status.st_size);
 }
@@ -351,6 +354,7 @@ EgFileWriter *eg_file_writer_new(EgLoop *loop, const EgFileWriterParams *params,
     writer->path = g_strdup(params->path);
     writer->recording = eg_file_recording_name(params->path);
     writer->format = params->format;
+    writer->is_copied = params->format == EG_FORMAT_MP4 && !params->is_fragmented;
     writer->teller = eg_sink_teller_ref(params->teller);
     writer->ended = ended;
     writer->user = user;

@@ -17,6 +17,7 @@ typedef struct {
     EgFormat format;
     GstCaps *audio; /* NULL: none. Borrowed, like everything here */
     GstCaps *video;
+    bool is_fragmented;   /* as in EgSinkParams */
     EgSinkTeller *teller; /* is told of each batch; NULL: nobody is */
 } EgFileWriterParams;
 

@@ -426,9 +426,9 @@ guint64 eg_muxer_size_bytes(const EgMuxer *muxer)
     return (guint64)MAX(avio_tell(muxer->context->pb), 0);
 }
 
-bool eg_muxer_is_stable(const EgMuxer *muxer, guint64 *from)
+guint64 eg_muxer_stable_from(const EgMuxer *muxer)
 {
+    bool is_appended = muxer->format == EG_FORMAT_OGG || muxer->format == EG_FORMAT_MP4;
     /* The others write durations, sizes and where their index is into their head. */
-    *from = muxer->format == EG_FORMAT_OGG ? 0 : muxer->head_bytes;
-    return muxer->has_flushed && muxer->format != EG_FORMAT_MP4;
+    return is_appended ? 0 : muxer->head_bytes;
 }

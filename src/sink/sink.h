@@ -28,7 +28,8 @@ typedef struct {
      * `out.mp4`; what a crash has left of an earlier one becomes `out-recovered.mp4`, beside the
      * recording. */
     const char *path;
-    const char *url; /* of a stream; with its secrets, which are not logged */
+    bool is_fragmented; /* an MP4 stays in the fragments that it was written in: it is not copied */
+    const char *url;    /* of a stream; with its secrets, which are not logged */
     /* Of segments and images: the names of the files. */
     EgFileSeries series;
     gint64 origin_wall_ns; /* the instant of PTS 0, since the Unix epoch */

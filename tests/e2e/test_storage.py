@@ -278,20 +278,22 @@ def stored_parts(moto, key: str) -> list:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("is_killed", [False, True], ids=["stopped", "killed"])
-def test_webm_is_uploaded_while_it_is_recorded(fleet, publish, room, moto, key, tmp_path, is_killed):
-    """Its second part is in the store long before it ends. What is recovered of one that was killed is another
-    file, whole, and nothing is left of the first."""
-    fleet = fleet(storage=s3_config(moto))
+@pytest.mark.parametrize("codec, name, first, is_killed", [
+    ("vp8", "out.webm", 2, False), ("vp8", "out.webm", 2, True), ("h264", "out.mp4", 1, False)],
+    ids=["webm", "webm-killed", "fragmented-mp4"])
+def test_uploaded_while_it_is_recorded(fleet, publish, room, moto, key, tmp_path, codec, name, first, is_killed):
+    """A part is in the store long before it ends; not the first, where that is written again at the end. What is
+    recovered of one that was killed is another file, whole, and nothing is left of the first."""
+    fleet = fleet(storage=s3_config(moto), fragmented_mp4=True)
     publisher = publish(fleet.server)
     publisher.join("alice", room, tag=3)
-    track = publisher.camera("alice", codec="vp8", busy=True, width=1280, height=720, fps=60)
-    path = f"{key}/out.webm"
+    track = publisher.camera("alice", codec=codec, busy=True, width=1280, height=720, fps=60)
+    path = f"{key}/{name}"
     egress_id = fleet.egress.call("start_track_egress", api.TrackEgressRequest(
         room_name=room, track_id=track, file=api.DirectFileOutput(filepath=path))).egress_id
     fleet.hooks.wait_active(egress_id)
     parts = wait_until(lambda: stored_parts(moto, path), "a part is in the store", timeout=120)
-    assert parts[0] == 2, "the first is written again at the end"
+    assert parts[0] == first
     assert moto.keys(key) == []
     if is_killed:
         os.kill(fleet.service.egress_pid(egress_id), signal.SIGKILL)
@@ -301,7 +303,7 @@ def test_webm_is_uploaded_while_it_is_recorded(fleet, publish, room, moto, key, 
     assert ended["status"] == ("EGRESS_FAILED" if is_killed else "EGRESS_COMPLETE"), ended
     [file] = ended["fileResults"]
     assert file["location"] == location(moto, path)
-    assert int(file["size"]) == len(moto.content(path)) > 10 << 20
+    assert int(file["size"]) == len(moto.content(path)) > first * (5 << 20)
     recording = analyse(fetch(moto, path, tmp_path))
     assert recording.duration == pytest.approx(int(file["duration"]) / 1e9, abs=0.1), recording.report()
     assert recording.duration > 10
