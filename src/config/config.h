@@ -124,6 +124,7 @@ typedef struct {
     gint64 upload_bytes_per_s;    /* of an egress; 0: no limit. Ours */
     gint64 min_free_disk_bytes;   /* below that nothing is recorded any more; 0: never. Ours */
     bool fails_on_full_disk;      /* an egress that is ended for that has failed. Ours */
+    bool fragmented_mp4;          /* an MP4 stays as it was recorded. Ours */
     guint upload_parallel;        /* transfers of an egress at the same time. Ours */
     guint live_playlist_segments; /* how many a live playlist names. Ours */
     EgCostConfig cost;

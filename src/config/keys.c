@@ -177,6 +177,7 @@ static const EgConfigKey keys[] = {
     ROW("min_free_disk", EG_KEY_BYTES, gint64, min_free_disk_bytes, .standard = "268435456",
         .is_ours = true),
     SWITCH_OF_OURS("fail_on_full_disk", fails_on_full_disk),
+    SWITCH_OF_OURS("fragmented_mp4", fragmented_mp4),
     NUMBER("upload_parallel", upload_parallel, .standard = "4", .min = 1, .max = 64,
            .is_ours = true),
     SWITCH("debug.enable_chrome_logging", logs_console),

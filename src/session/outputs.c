@@ -132,6 +132,13 @@ static void on_completed(gpointer user, const EgSinkFile *file)
         eg_member_note_file(member, file);
 }
 
+static void on_grown(gpointer user, const EgSinkGrowth *growth)
+{
+    const EgMember *member = user;
+    if (member->is_stored)
+        eg_uploads_grow(member->owner->uploads, member->output, growth);
+}
+
 static void recover(EgMember *member)
 {
     EgOutputs *outputs = member->owner;
@@ -225,6 +232,7 @@ static const EgSinkEvents file_events = {
     .failed = on_failed,
     .changed = on_changed,
     .completed = on_completed,
+    .grown = on_grown,
 };
 
 static bool check_codec(EgFormat format, EgCodec codec, GError **error)
@@ -309,6 +317,7 @@ static bool open_member(EgMember *member, const EgOutput *planned, GError **erro
     g_autoptr(GstCaps) pictures = has_frames ? NULL : eg_picture_caps(&params->plan->video);
     EgSinkParams sink = eg_output_sink_params(planned, format, &names);
     sink.log = params->log;
+    sink.is_fragmented = params->config->fragmented_mp4;
     sink.audio = has_frames ? output->audio_caps : NULL;
     sink.video = has_video ? output->video_caps : NULL;
     sink.pictures = pictures;
@@ -484,6 +493,7 @@ void eg_outputs_disown(EgOutputs *outputs)
 
 bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error)
 {
+    const EgConfig *config = outputs->params.config;
     for (guint i = 0; i < outputs->members->len; i++) {
         const EgMember *member = outputs->members->pdata[i];
         EgSinkStats stats;
@@ -491,8 +501,9 @@ bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error)
             continue;
         get_stats(member, &stats);
         /* An MP4 is copied when it is finished. */
-        guint64 copy_bytes = member->format == EG_FORMAT_MP4 ? stats.size_bytes : 0;
-        if (!eg_disk_check(member->written, outputs->params.config, copy_bytes, error))
+        bool is_copied = member->format == EG_FORMAT_MP4 && !config->fragmented_mp4;
+        guint64 copy_bytes = is_copied ? stats.size_bytes : 0;
+        if (!eg_disk_check(member->written, config, copy_bytes, error))
             return false;
     }
     return true;

@@ -44,7 +44,8 @@ typedef struct {
     guint64 size_bytes; /* of all outputs together */
     guint64 lost_packets;
     guint64 skipped_pictures;
-    guint64 uploaded_bytes; /* of those that are complete: all in all, and how many there are */
+    guint64 uploaded_bytes; /* of those that are complete, or grow: all in all, and how many there
+                               are */
     guint64 upload_bytes;
     const char *path;        /* of the finished file, or the playlist; NULL while it is not known */
     const char *description; /* what is being recorded, for people; valid until the next call */

@@ -164,6 +164,19 @@ void eg_uploads_add(EgUploads *uploads, guint output, const EgSinkFile *file)
     eg_uploader_add(uploads->uploader, &object);
 }
 
+void eg_uploads_grow(EgUploads *uploads, guint output, const EgSinkGrowth *growth)
+{
+    const EgUploadGrowth grown = {
+        .output = output,
+        .path = growth->path,
+        .unfinished = growth->unfinished,
+        .content_type = eg_content_type(growth->path),
+        .stable_from = growth->stable_from,
+        .size_bytes = growth->size_bytes,
+    };
+    eg_uploader_grow(uploads->uploader, &grown);
+}
+
 void eg_uploads_finish(EgUploads *uploads, guint output)
 {
     eg_uploader_finish(uploads->uploader, output);
@@ -225,6 +238,8 @@ void eg_uploads_recover(EgUploads *uploads, guint output, const EgOutputNames *k
                         EgFormat format)
 {
     const EgOutput *planned = &uploads->params.plan->outputs[output];
+    /* What is made of an unfinished file is another one. */
+    eg_uploader_drop_growing(uploads->uploader, output);
     Recovery *recovery = g_atomic_rc_box_new0(Recovery);
     recovery->owner = uploads;
     recovery->loop = uploads->loop;

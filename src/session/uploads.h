@@ -37,6 +37,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgUploads, eg_uploads_free)
 /* A file of an output, as its sink tells of it. */
 void eg_uploads_add(EgUploads *uploads, guint output, const EgSinkFile *file);
 
+/* One that will be when it is complete. */
+void eg_uploads_grow(EgUploads *uploads, guint output, const EgSinkGrowth *growth);
+
 /* No more is added of an output. */
 void eg_uploads_finish(EgUploads *uploads, guint output);
 

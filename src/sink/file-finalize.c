@@ -50,7 +50,7 @@ bool eg_file_finalize(const char *recording, const char *path, EgFormat format,
                       GError **error)
 {
     /* The others were completed by their muxer. */
-    if (format != EG_FORMAT_MP4)
+    if (format != EG_FORMAT_MP4 || hints == NULL)
         return move(recording, path, error);
     return remux_into_place(recording, path, format, hints, progress, is_canceled, error);
 }

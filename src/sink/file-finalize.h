@@ -5,9 +5,10 @@
 #include "base/log.h"
 #include "sink/muxer.h"
 
-/* Puts a complete file in its place: what was recorded as `recording` appears at `path` at once and
- * whole, and `recording` is gone; or, on failure, `recording` is as it was and `path` is untouched.
- * Takes as long as copying the file. The others as in eg_remux(). Any thread.
+/* Puts a complete file in its place, as it is or, with `hints`, an MP4 as a copy: what was recorded
+ * as `recording` appears at `path` at once and whole, and `recording` is gone; or, on failure,
+ * `recording` is as it was and `path` is untouched. Takes as long as copying the file. The others
+ * as in eg_remux(). Any thread.
  */
 bool eg_file_finalize(const char *recording, const char *path, EgFormat format,
                       const EgRemuxHints *hints, gint *progress, const gint *is_canceled,

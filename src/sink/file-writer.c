@@ -43,6 +43,7 @@ struct _EgFileWriter {
     char *path;
     char *recording;
     EgFormat format;
+    bool is_copied; /* when it is complete */
     GThread *thread;
     gint is_canceled; /* atomic */
     gint progress;    /* atomic */
@@ -64,6 +65,7 @@ struct _EgFileWriter {
 
     /* Writer's thread only. */
     EgMuxer *muxer;
+    EgSinkTeller *teller;
     int lock_fd;
     bool is_opus;
     gint64 opus_end_ns; /* of the sound written; EG_TIME_NONE before */
@@ -87,6 +89,7 @@ static void clear_writer(gpointer data)
 {
     EgFileWriter *writer = data;
     eg_muxer_free(writer->muxer);
+    eg_sink_teller_unref(writer->teller);
     g_queue_clear_full(&writer->queue, free_item);
     g_clear_error(&writer->error);
     if (writer->lock_fd >= 0)
@@ -222,6 +225,21 @@ static bool keeps_last_page(EgFileWriter *writer)
     return is_finishing && writer->format == EG_FORMAT_OGG;
 }
 
+static bool flush(EgFileWriter *writer)
+{
+    if (!eg_muxer_flush(writer->muxer, &writer->error))
+        return false;
+    const EgSinkGrowth growth = {
+        .path = writer->path,
+        .unfinished = writer->recording,
+        .stable_from = eg_muxer_stable_from(writer->muxer),
+        .size_bytes = eg_muxer_size_bytes(writer->muxer),
+    };
+    if (!writer->is_copied)
+        eg_sink_tell_grown(writer->teller, &growth);
+    return true;
+}
+
 static void write_batch(EgFileWriter *writer, GQueue *batch)
 {
     /* Sound and pictures come from different threads; players like them in the order of time. */
@@ -234,8 +252,7 @@ static void write_batch(EgFileWriter *writer, GQueue *batch)
             write_frame(writer, item->media, item->frame);
         g_atomic_int_inc(&writer->progress);
     }
-    if (writer->error == NULL &&
-        (keeps_last_page(writer) || eg_muxer_flush(writer->muxer, &writer->error)))
+    if (writer->error == NULL && (keeps_last_page(writer) || flush(writer)))
         set_size(writer, eg_muxer_size_bytes(writer->muxer));
     else
         drop_broken_end(writer);
@@ -269,8 +286,9 @@ static void complete(EgFileWriter *writer)
         return;
     }
     GStatBuf status;
-    if (eg_file_finalize(writer->recording, writer->path, writer->format, &writer->hints,
-                         &writer->progress, &writer->is_canceled, &writer->error) &&
+    if (eg_file_finalize(writer->recording, writer->path, writer->format,
+                         writer->is_copied ? &writer->hints : NULL, &writer->progress,
+                         &writer->is_canceled, &writer->error) &&
         g_stat(writer->path, &status) == 0)
         set_size(writer, (guint64)status.st_size);
 }
@@ -336,6 +354,8 @@ EgFileWriter *eg_file_writer_new(EgLoop *loop, const EgFileWriterParams *params,
     writer->path = g_strdup(params->path);
     writer->recording = eg_file_recording_name(params->path);
     writer->format = params->format;
+    writer->is_copied = params->format == EG_FORMAT_MP4 && !params->is_fragmented;
+    writer->teller = eg_sink_teller_ref(params->teller);
     writer->ended = ended;
     writer->user = user;
     g_mutex_init(&writer->lock);

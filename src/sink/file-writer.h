@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "request/format.h"
+#include "sink/sink-class.h"
 
 /* The thread that writes a file: it takes frames from a bounded queue, a batch every few hundred
  * milliseconds, which then is one fragment (MP4), cluster (WebM) or page of the file. */
@@ -16,6 +17,8 @@ typedef struct {
     EgFormat format;
     GstCaps *audio; /* NULL: none. Borrowed, like everything here */
     GstCaps *video;
+    bool is_fragmented;   /* as in EgSinkParams */
+    EgSinkTeller *teller; /* is told of each batch; NULL: nobody is */
 } EgFileWriterParams;
 
 /* On the loop's thread, once: the file is in its place, or what went wrong. */

@@ -75,6 +75,8 @@ static bool open_sink(EgSink *sink, const EgSinkParams *params, GError **error)
         .format = params->format,
         .audio = params->audio,
         .video = params->video,
+        .is_fragmented = params->is_fragmented,
+        .teller = sink->teller,
     };
     file->writer = eg_file_writer_new(sink->loop, &writer_params, on_ended, file, error);
     return file->writer != NULL;

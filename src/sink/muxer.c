@@ -28,6 +28,7 @@ struct _EgMuxer {
     AVPacket *packet;
     Track tracks[EG_N_MEDIA];
     bool has_flushed;
+    guint64 head_bytes; /* what was flushed first */
     guint64 size_bytes; /* after the file was closed */
 };
 
@@ -369,8 +370,10 @@ bool eg_muxer_flush(EgMuxer *muxer, GError **error)
     /* The first time that wrote the index of an MP4, and no fragment. */
     if (result >= 0 && !muxer->has_flushed)
         result = av_write_frame(muxer->context, NULL);
-    muxer->has_flushed = true;
     avio_flush(muxer->context->pb);
+    if (!muxer->has_flushed)
+        muxer->head_bytes = eg_muxer_size_bytes(muxer);
+    muxer->has_flushed = true;
     if (result >= 0)
         result = muxer->context->pb->error;
     if (result >= 0)
@@ -421,4 +424,11 @@ guint64 eg_muxer_size_bytes(const EgMuxer *muxer)
     if (muxer->context->pb == NULL)
         return muxer->size_bytes;
     return (guint64)MAX(avio_tell(muxer->context->pb), 0);
+}
+
+guint64 eg_muxer_stable_from(const EgMuxer *muxer)
+{
+    bool is_appended = muxer->format == EG_FORMAT_OGG || muxer->format == EG_FORMAT_MP4;
+    /* The others write durations, sizes and where their index is into their head. */
+    return is_appended ? 0 : muxer->head_bytes;
 }

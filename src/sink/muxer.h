@@ -40,6 +40,9 @@ bool eg_muxer_finish(EgMuxer *muxer, GError **error);
 
 guint64 eg_muxer_size_bytes(const EgMuxer *muxer);
 
+/* From where on what was flushed is not written again by eg_muxer_finish(). */
+guint64 eg_muxer_stable_from(const EgMuxer *muxer);
+
 /* How long the last frame of each kind is, which a file that was written in fragments does not say
  * to its reader; 0: as long as the one before. */
 typedef struct {

@@ -2,11 +2,12 @@
 
 #include "sink/sink.h"
 
-/* What tells of files that are complete, from whichever thread completes them. */
+/* What tells of files that are complete, or have grown, from whichever thread writes them. */
 typedef struct _EgSinkTeller EgSinkTeller;
 
 /* Any thread; NULL (nobody wants to know) is fine. */
 void eg_sink_tell_completed(EgSinkTeller *teller, const char *path, GBytes *content);
+void eg_sink_tell_grown(EgSinkTeller *teller, const EgSinkGrowth *growth);
 EgSinkTeller *eg_sink_teller_ref(EgSinkTeller *teller);
 void eg_sink_teller_unref(EgSinkTeller *teller);
 

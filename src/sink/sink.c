@@ -15,6 +15,9 @@ typedef struct {
     EgSinkTeller *teller;
     char *path;
     GBytes *content;
+    char *unfinished; /* of one that has grown; NULL: it is complete */
+    guint64 stable_from;
+    guint64 size_bytes;
 } Message;
 
 static void free_message(gpointer data)
@@ -23,6 +26,7 @@ static void free_message(gpointer data)
     eg_sink_teller_unref(message->teller);
     g_free(message->path);
     g_clear_pointer(&message->content, g_bytes_unref);
+    g_free(message->unfinished);
     g_free(message);
 }
 
@@ -46,6 +50,35 @@ void eg_sink_tell_completed(EgSinkTeller *teller, const char *path, GBytes *cont
         .content = content != NULL ? g_bytes_ref(content) : NULL,
     };
     eg_loop_post(teller->loop, on_completed, message, free_message);
+}
+
+static void on_grown(gpointer data)
+{
+    const Message *message = data;
+    const EgSink *sink = message->teller->sink;
+    const EgSinkGrowth growth = {
+        .path = message->path,
+        .unfinished = message->unfinished,
+        .stable_from = message->stable_from,
+        .size_bytes = message->size_bytes,
+    };
+    if (sink != NULL && sink->events.grown != NULL)
+        sink->events.grown(sink->user, &growth);
+}
+
+void eg_sink_tell_grown(EgSinkTeller *teller, const EgSinkGrowth *growth)
+{
+    if (teller == NULL)
+        return;
+    Message *message = g_new(Message, 1);
+    *message = (Message){
+        .teller = eg_sink_teller_ref(teller),
+        .path = g_strdup(growth->path),
+        .unfinished = g_strdup(growth->unfinished),
+        .stable_from = growth->stable_from,
+        .size_bytes = growth->size_bytes,
+    };
+    eg_loop_post(teller->loop, on_grown, message, free_message);
 }
 
 EgSinkTeller *eg_sink_teller_ref(EgSinkTeller *teller)

@@ -28,7 +28,8 @@ typedef struct {
      * `out.mp4`; what a crash has left of an earlier one becomes `out-recovered.mp4`, beside the
      * recording. */
     const char *path;
-    const char *url; /* of a stream; with its secrets, which are not logged */
+    bool is_fragmented; /* an MP4 stays in the fragments that it was written in: it is not copied */
+    const char *url;    /* of a stream; with its secrets, which are not logged */
     /* Of segments and images: the names of the files. */
     EgFileSeries series;
     gint64 origin_wall_ns; /* the instant of PTS 0, since the Unix epoch */
@@ -72,6 +73,14 @@ typedef struct {
     GBytes *content; /* of one that newer ones of its name replace (a playlist); NULL: it stays */
 } EgSinkFile;
 
+/* A file that is being written: how much of it has its final form and is on the disk. */
+typedef struct {
+    const char *path;       /* where it will be when it is complete */
+    const char *unfinished; /* where it is until then */
+    guint64 stable_from;    /* from here on to `size_bytes`; what is before is written again */
+    guint64 size_bytes;
+} EgSinkGrowth;
+
 typedef struct {
     /* The output is finished and in its place. */
     void (*drained)(gpointer user);
@@ -82,6 +91,9 @@ typedef struct {
     void (*changed)(gpointer user);
     /* May be NULL. In the order in which they were completed, and before `drained`. */
     void (*completed)(gpointer user, const EgSinkFile *file);
+    /* May be NULL; comes only with `completed`. A file has grown. What was said of it holds until
+     * it is completed, and of one that is not, nothing does. */
+    void (*grown)(gpointer user, const EgSinkGrowth *growth);
 } EgSinkEvents;
 
 /* Opens the destination: what is wrong with it is known here, at once. */

@@ -20,6 +20,9 @@
 /* What is being made gets its lock and its name within milliseconds. */
 #define UNFINISHED_S 60
 
+/* Of an object whose size is not known; no store takes more. */
+#define MAX_PARTS 1000000
+
 struct _EgSpool {
     char *folder;
     int lock_fd;
@@ -91,19 +94,33 @@ static void note_upload(EgSpoolPast *past, const Egress__SpoolUpload *begun)
     g_hash_table_replace(past->uploads, object_name(begun->output, begun->path), upload);
 }
 
+static guint64 count_parts(const EgSpoolUpload *upload)
+{
+    if (upload->size_bytes == 0)
+        return MAX_PARTS;
+    return upload->part_bytes > 0
+               ? (upload->size_bytes + upload->part_bytes - 1) / upload->part_bytes
+               : 0;
+}
+
 static void note_part(EgSpoolPast *past, const Egress__SpoolPart *part)
 {
     g_autofree char *name = object_name(part->output, part->path);
     EgSpoolUpload *upload = g_hash_table_lookup(past->uploads, name);
-    guint64 n_parts = upload != NULL && upload->part_bytes > 0
-                          ? (upload->size_bytes + upload->part_bytes - 1) / upload->part_bytes
-                          : 0;
-    if (part->index >= n_parts)
+    if (upload == NULL || part->index >= count_parts(upload))
         return;
     if (part->index >= upload->tags->len)
         g_ptr_array_set_size(upload->tags, (gint)part->index + 1);
     g_free(upload->tags->pdata[part->index]);
     upload->tags->pdata[part->index] = g_strdup(part->tag);
+}
+
+static void note_completed(EgSpoolPast *past, const Egress__SpoolCompleted *completed)
+{
+    g_autofree char *name = object_name(completed->output, completed->path);
+    EgSpoolUpload *upload = g_hash_table_lookup(past->uploads, name);
+    if (upload != NULL)
+        upload->size_bytes = completed->size_bytes;
 }
 
 static void note_stored(EgSpoolPast *past, const Egress__SpoolStored *stored)
@@ -149,6 +166,9 @@ static void on_record(gpointer user, const Egress__SpoolRecord *record)
         break;
     case EGRESS__SPOOL_RECORD__RECORD_GIVEN_UP:
         past->has_given_up = true;
+        break;
+    case EGRESS__SPOOL_RECORD__RECORD_COMPLETED:
+        note_completed(past, record->completed);
         break;
     case EGRESS__SPOOL_RECORD__RECORD__NOT_SET:
     case _EGRESS__SPOOL_RECORD__RECORD__CASE_IS_INT_SIZE:

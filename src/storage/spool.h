@@ -51,7 +51,7 @@ char *eg_spool_manifest(const EgSpool *spool);
 typedef struct {
     char *upload;
     guint64 part_bytes;
-    guint64 size_bytes;
+    guint64 size_bytes; /* 0: of a file that had not been complete */
     bool is_backup;
     GPtrArray *tags; /* char *, by part; NULL: not acknowledged */
 } EgSpoolUpload;

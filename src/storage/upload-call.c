@@ -47,6 +47,7 @@ void eg_upload_call_free(EgUploadCall *call)
     g_free(call->name);
     g_free(call->key);
     g_free(call->path);
+    g_free(call->unfinished);
     g_free(call->content_type);
     g_clear_pointer(&call->content, g_bytes_unref);
     g_free(call->upload);
@@ -60,10 +61,20 @@ void eg_upload_call_free(EgUploadCall *call)
 
 /* On the threads. */
 
-/* `length` bytes of the file; what is not there (any more) is an error, and no shorter part. */
-static GBytes *read_file(const char *path, guint64 offset, gsize length, GError **error)
+/* What is completed meanwhile changes its name. */
+static int open_file(const EgUploadCall *call)
 {
-    int fd = g_open(path, O_RDONLY | O_CLOEXEC);
+    int fd = -1;
+    if (call->unfinished != NULL)
+        fd = g_open(call->unfinished, O_RDONLY | O_CLOEXEC);
+    return fd >= 0 ? fd : g_open(call->path, O_RDONLY | O_CLOEXEC);
+}
+
+/* `length` bytes of the file; what is not there (any more) is an error, and no shorter part. */
+static GBytes *read_file(const EgUploadCall *call, guint64 offset, gsize length, GError **error)
+{
+    const char *path = call->path;
+    int fd = open_file(call);
     if (fd < 0) {
         eg_error_set_errno(error, errno, "read", path);
         return NULL;
@@ -93,7 +104,7 @@ static GBytes *read_file(const char *path, guint64 offset, gsize length, GError 
 static GBytes *read_content(const EgUploadCall *call, guint64 offset, gsize length, GError **error)
 {
     return call->content != NULL ? g_bytes_ref(call->content)
-                                 : read_file(call->path, offset, length, error);
+                                 : read_file(call, offset, length, error);
 }
 
 static bool note(const EgUploadCall *call, const Egress__SpoolRecord *record, bool is_synced)
@@ -166,7 +177,7 @@ static bool run_begin(EgUploadCall *call, GCancellable *cancellable, GError **er
 
 static bool run_part(EgUploadCall *call, GCancellable *cancellable, GError **error)
 {
-    g_autoptr(GBytes) content = read_file(call->path, call->part.offset, call->length, error);
+    g_autoptr(GBytes) content = read_file(call, call->part.offset, call->length, error);
     EgStorePart part = call->part;
     part.key = call->key;
     part.upload = call->upload;

@@ -33,9 +33,10 @@ typedef struct {
     char *name; /* its key in the spool */
     char *key;  /* in the store */
     char *path;
+    char *unfinished; /* its path until it is complete; NULL: it is */
     char *content_type;
-    GBytes *content; /* NULL: the file's, which goes when it is stored */
-    guint64 size_bytes;
+    GBytes *content;    /* NULL: the file's, which goes when it is stored */
+    guint64 size_bytes; /* 0: it still grows */
     char *upload;
     guint64 part_bytes;
     EgStorePart part;

@@ -30,6 +30,9 @@ struct _EgUpload {
     GArray *parts; /* Part */
     guint n_stored;
     bool was_restarted;
+    bool grows;
+    guint64 stable_from; /* of what grows */
+    guint max_parts;     /* of the store that has them */
 };
 
 static void clear_part(gpointer data)
@@ -43,10 +46,13 @@ EgUpload *eg_upload_new(const EgUploadParams *params)
     upload->params = *params;
     upload->params.name = g_strdup(params->name);
     upload->params.path = g_strdup(params->path);
+    upload->params.unfinished = g_strdup(params->unfinished);
     upload->params.content_type = g_strdup(params->content_type);
     if (params->content != NULL)
         g_bytes_ref(params->content);
     upload->phase = PHASE_START;
+    upload->grows = params->unfinished != NULL;
+    upload->max_parts = G_MAXINT;
     upload->parts = g_array_new(FALSE, TRUE, sizeof(Part));
     g_array_set_clear_func(upload->parts, clear_part);
     return upload;
@@ -58,6 +64,7 @@ void eg_upload_free(EgUpload *upload)
         return;
     g_free((char *)upload->params.name);
     g_free((char *)upload->params.path);
+    g_free((char *)upload->params.unfinished);
     g_free((char *)upload->params.content_type);
     g_clear_pointer(&upload->params.content, g_bytes_unref);
     g_array_unref(upload->parts);
@@ -70,15 +77,55 @@ const EgUploadParams *eg_upload_params(const EgUpload *upload)
     return &upload->params;
 }
 
+/* Of what grows, those that are whole and not the last. */
+static guint64 count_parts(const EgUpload *upload, guint64 part_bytes)
+{
+    guint64 size_bytes = upload->params.size_bytes;
+    if (upload->grows)
+        return size_bytes > 0 ? (size_bytes - 1) / part_bytes : 0;
+    return MAX((size_bytes + part_bytes - 1) / part_bytes, 1);
+}
+
+static void set_parts(EgUpload *upload)
+{
+    guint64 n_parts = count_parts(upload, upload->part_bytes);
+    if (upload->grows)
+        n_parts = MIN(n_parts, upload->max_parts);
+    g_array_set_size(upload->parts, MAX((guint)n_parts, upload->parts->len));
+}
+
 static void begin_parts(EgUpload *upload, const char *begun, guint64 part_bytes)
 {
-    guint64 n_parts = (upload->params.size_bytes + part_bytes - 1) / part_bytes;
     upload->phase = PHASE_PARTS;
     upload->begun = g_strdup(begun);
     upload->part_bytes = part_bytes;
     upload->n_stored = 0;
     g_array_set_size(upload->parts, 0);
-    g_array_set_size(upload->parts, (guint)MAX(n_parts, 1));
+    set_parts(upload);
+}
+
+bool eg_upload_grows(const EgUpload *upload)
+{
+    return upload->grows;
+}
+
+void eg_upload_grow(EgUpload *upload, guint64 stable_from, guint64 size_bytes)
+{
+    upload->stable_from = stable_from;
+    upload->params.size_bytes = size_bytes;
+    if (upload->phase == PHASE_PARTS)
+        set_parts(upload);
+}
+
+bool eg_upload_complete(EgUpload *upload, guint64 size_bytes)
+{
+    bool has_shrunk = size_bytes < upload->params.size_bytes;
+    upload->grows = false;
+    upload->params.size_bytes = size_bytes;
+    if (upload->phase != PHASE_PARTS)
+        return true;
+    set_parts(upload);
+    return !has_shrunk && count_parts(upload, upload->part_bytes) <= upload->max_parts;
 }
 
 void eg_upload_resume(EgUpload *upload, const EgSpoolUpload *begun)
@@ -96,13 +143,30 @@ void eg_upload_resume(EgUpload *upload, const EgSpoolUpload *begun)
     }
 }
 
-/* The first that waits; their number if there is none. */
+/* The first part of those that do not change any more. */
+static guint64 first_stable(const EgUpload *upload, guint64 part_bytes)
+{
+    return upload->grows ? (upload->stable_from + part_bytes - 1) / part_bytes : 0;
+}
+
+/* The first that waits and can go; their number if there is none. */
 static guint find_waiting(const EgUpload *upload)
 {
-    guint i = 0;
+    guint i = (guint)MIN(first_stable(upload, upload->part_bytes), upload->parts->len);
     while (i < upload->parts->len && g_array_index(upload->parts, Part, i).state != PART_WAITING)
         i++;
     return i;
+}
+
+/* What grows is begun when there is a part that can go; with a store that takes them in order, if
+ * it is the first. */
+static bool can_begin(const EgUpload *upload, const EgStoreLimits *limits)
+{
+    if (!upload->grows)
+        return true;
+    guint64 first = first_stable(upload, limits->part_bytes);
+    return first < count_parts(upload, limits->part_bytes) &&
+           (first == 0 || limits->parallel_parts > 1);
 }
 
 bool eg_upload_has_next(const EgUpload *upload, const EgStoreLimits *limits, bool *is_part)
@@ -110,7 +174,9 @@ bool eg_upload_has_next(const EgUpload *upload, const EgStoreLimits *limits, boo
     *is_part = false;
     if (upload->phase == PHASE_STORED)
         return false;
-    if (upload->phase == PHASE_START || upload->n_stored == upload->parts->len)
+    if (upload->phase == PHASE_START)
+        return upload->n_running == 0 && can_begin(upload, limits);
+    if (upload->n_stored == upload->parts->len && !upload->grows)
         return upload->n_running == 0;
     *is_part = true;
     return upload->n_running < MAX(limits->parallel_parts, 1) &&
@@ -120,12 +186,15 @@ bool eg_upload_has_next(const EgUpload *upload, const EgStoreLimits *limits, boo
 static bool is_put(const EgUpload *upload, const EgStoreLimits *limits)
 {
     gsize limit_bytes = MIN(limits->part_bytes, limits->max_put_bytes);
-    return upload->params.content != NULL || upload->params.size_bytes <= limit_bytes;
+    return upload->params.content != NULL ||
+           (!upload->grows && upload->params.size_bytes <= limit_bytes);
 }
 
-/* Larger than the standard where there would be too many. */
-static guint64 part_bytes_for(guint64 size_bytes, const EgStoreLimits *limits)
+/* Larger than the standard where there would be too many; how many there will be of what grows is
+ * not known. */
+static guint64 part_bytes_for(const EgUpload *upload, const EgStoreLimits *limits)
 {
+    guint64 size_bytes = upload->grows ? 0 : upload->params.size_bytes;
     guint64 step_bytes = MAX(limits->step_bytes, 1);
     guint64 max_parts = MAX(limits->max_parts, 1);
     guint64 least_bytes = (size_bytes + max_parts - 1) / max_parts;
@@ -142,7 +211,7 @@ static void fill_part(EgUpload *upload, EgUploadCall *call)
     call->part = (EgStorePart){
         .index = index,
         .offset = offset,
-        .is_last = index + 1 == upload->parts->len,
+        .is_last = !upload->grows && index + 1 == upload->parts->len,
     };
 }
 
@@ -160,8 +229,9 @@ static EgUploadCall *make_call(EgUpload *upload, const EgStoreLimits *limits)
         call = eg_upload_call_new(EG_UPLOAD_PUT);
     } else if (upload->phase == PHASE_START) {
         call = eg_upload_call_new(EG_UPLOAD_BEGIN);
-        call->part_bytes = part_bytes_for(upload->params.size_bytes, limits);
-    } else if (upload->n_stored == upload->parts->len) {
+        call->part_bytes = part_bytes_for(upload, limits);
+        upload->max_parts = MAX(limits->max_parts, 1);
+    } else if (upload->n_stored == upload->parts->len && !upload->grows) {
         call = eg_upload_call_new(EG_UPLOAD_COMPLETE);
         fill_tags(upload, call);
     } else {
@@ -178,9 +248,10 @@ EgUploadCall *eg_upload_next(EgUpload *upload, const EgStoreLimits *limits)
     call->order = upload->params.order;
     call->name = g_strdup(upload->params.name);
     call->path = g_strdup(upload->params.path);
+    call->unfinished = g_strdup(upload->params.unfinished);
     call->content_type = g_strdup(upload->params.content_type);
     call->content = upload->params.content != NULL ? g_bytes_ref(upload->params.content) : NULL;
-    call->size_bytes = upload->params.size_bytes;
+    call->size_bytes = upload->grows ? 0 : upload->params.size_bytes;
     call->upload = g_strdup(upload->begun);
     call->generation = upload->generation;
     upload->n_running++;

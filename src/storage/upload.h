@@ -12,6 +12,7 @@ typedef struct {
     guint64 order;    /* of its coming, among all */
     const char *name; /* its key in the spool */
     const char *path;
+    const char *unfinished; /* where the file is while it grows; NULL: it is complete */
     const char *content_type;
     GBytes *content; /* NULL: the file's */
     guint64 size_bytes;
@@ -21,6 +22,17 @@ EgUpload *eg_upload_new(const EgUploadParams *params);
 void eg_upload_free(EgUpload *upload);
 
 const EgUploadParams *eg_upload_params(const EgUpload *upload);
+
+/* Whether it is of a file that is not complete. Such a one is uploaded in parts, as they become
+ * whole; its last is not among them. */
+bool eg_upload_grows(const EgUpload *upload);
+
+/* What is there of the file by now, and stays as it is from `stable_from` on. */
+void eg_upload_grow(EgUpload *upload, guint64 stable_from, guint64 size_bytes);
+
+/* The file is complete, with that size. False: what was uploaded of it is of no use, since it has
+ * more parts than the store takes, or is another one. */
+bool eg_upload_complete(EgUpload *upload, guint64 size_bytes);
 
 /* Goes on with parts that were begun, if they are of this very file. */
 void eg_upload_resume(EgUpload *upload, const EgSpoolUpload *begun);

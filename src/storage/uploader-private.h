@@ -25,8 +25,17 @@ typedef struct {
     GPtrArray *snapshots; /* char *: paths of what is replaced, which goes at the end */
 } EgUploaderOutput;
 
+typedef enum {
+    EG_UPLOADER_OBJECT_NONE,
+    EG_UPLOADER_OBJECT_OPEN,     /* goes on its way, or grows on it */
+    EG_UPLOADER_OBJECT_HELD,     /* grows, and has to wait until it is complete */
+    EG_UPLOADER_OBJECT_DROPPED,  /* is given up when no call of it is under way any more */
+    EG_UPLOADER_OBJECT_ABORTING, /* the store is told */
+} EgUploaderObjectState;
+
 typedef struct {
     EgUpload *upload;
+    EgUploaderObjectState state;
     bool is_snapshot;
     bool uses_backup;
     gint64 first_ns; /* when it was tried first; EG_TIME_NONE: not yet */
@@ -45,11 +54,29 @@ struct _EgUploader {
     GArray *outputs;    /* EgUploaderOutput */
     GPtrArray *targets; /* EgUploaderTarget */
     GPtrArray *objects; /* EgUploaderObject, in the order of their coming */
+    bool has_dropped;   /* some of them are given up */
     guint64 order;
     EgTimer *timer;
     guint64 stored_bytes; /* of objects that are gone from the list */
     bool has_used_backup;
 };
+
+/* In uploader.c. */
+
+/* One more, not to be uploaded before what is in the list. */
+EgUploaderObject *eg_uploader_add_object(EgUploader *uploader, const EgUploadParams *params);
+
+/* In uploader-grow.c. */
+
+/* What grows and has this name; NULL: nothing does. */
+EgUploaderObject *eg_uploader_find_growing(const EgUploader *uploader, guint output,
+                                           const char *name);
+
+/* What grew is complete. False: what was uploaded of it cannot be used. */
+bool eg_uploader_complete(EgUploader *uploader, EgUploaderObject *object, guint64 size_bytes);
+
+/* The store does not take it while it grows. */
+void eg_uploader_hold(EgUploader *uploader, EgUploaderObject *object, const GError *error);
 
 /* In uploader-target.c. */
 
@@ -71,6 +98,9 @@ void eg_uploader_failed(EgUploader *uploader, EgUploaderObject *object, const Eg
 
 /* ...it goes to another store, or its output has failed. */
 void eg_uploader_give_up(EgUploader *uploader, EgUploaderObject *object, const GError *cause);
+
+/* The store is told to forget the parts that it has. False: there are none, or no store. */
+bool eg_uploader_abort(EgUploader *uploader, const EgUploaderObject *object);
 
 /* Tells whoever counts. */
 void eg_uploader_count(EgUploader *uploader, const EgUploaderObject *object, bool is_stored);

@@ -115,19 +115,21 @@ bool eg_uploader_has_backup(const EgUploader *uploader, const EgUploaderObject *
     return !object->uses_backup && eg_uploader_output(uploader, output)->targets.backup != NULL;
 }
 
-static void give_parts_up(EgUploader *uploader, const EgUploaderObject *object,
-                          EgUploaderTarget *target)
+bool eg_uploader_abort(EgUploader *uploader, const EgUploaderObject *object)
 {
+    const EgUploaderTarget *target = eg_uploader_target(uploader, object);
     const char *begun = eg_upload_begun(object->upload);
     if (begun == NULL || target->store == NULL)
-        return;
+        return false;
     EgUploadCall *call = eg_upload_call_new(EG_UPLOAD_ABORT);
     call->storage = eg_storage_ref(target->storage);
     call->store = target->store;
     call->key = eg_uploader_key(target->storage, eg_upload_params(object->upload)->name);
     call->upload = g_strdup(begun);
+    call->order = eg_upload_params(object->upload)->order;
     uploader->n_running++;
     eg_upload_calls_make(uploader->calls, call);
+    return true;
 }
 
 static void use_backup(EgUploader *uploader, EgUploaderObject *object, const GError *error)
@@ -138,7 +140,7 @@ static void use_backup(EgUploader *uploader, EgUploaderObject *object, const GEr
                 EG_STR("error", error->message));
         target->failure = g_error_copy(error);
     }
-    give_parts_up(uploader, object, target);
+    eg_uploader_abort(uploader, object);
     eg_upload_restart(object->upload);
     object->uses_backup = true;
     object->retry = (EgUploadRetry){0};
@@ -200,16 +202,21 @@ void eg_uploader_failed(EgUploader *uploader, EgUploaderObject *object, const Eg
 {
     EgUploaderTarget *target = eg_uploader_target(uploader, object);
     gint64 now_ns = eg_now_ns();
+    bool grows = eg_upload_grows(object->upload);
     if (!eg_error_is_retryable(call->error)) {
-        if (eg_upload_may_restart(object->upload) && call->kind != EG_UPLOAD_BEGIN)
+        if (grows)
+            eg_uploader_hold(uploader, object, call->error);
+        else if (eg_upload_may_restart(object->upload) && call->kind != EG_UPLOAD_BEGIN)
             eg_upload_restart(object->upload);
         else
             eg_uploader_give_up(uploader, object, call->error);
         return;
     }
     note_down(uploader, target, call->error);
-    bool may_change = eg_uploader_has_backup(uploader, object);
+    bool may_change = !grows && eg_uploader_has_backup(uploader, object);
     EgUploadPolicy policy = policy_of(uploader, target->storage, may_change);
+    if (grows)
+        policy.patience_ns = 0;
     gint64 retry_after_ns = eg_store_retry_after_ns(call->error);
     gint64 next_ns = eg_upload_retry_failed(&object->retry, &policy, call->began_ns, retry_after_ns,
                                             g_random_double(), now_ns);

@@ -103,8 +103,17 @@ static EgUploaderObject *find_object(const EgUploader *uploader, guint64 order)
 static void on_object_done(EgUploader *uploader, EgUploadCall *call)
 {
     EgUploaderObject *object = find_object(uploader, call->order);
-    if (call->kind == EG_UPLOAD_ABORT || object == NULL)
+    if (object == NULL)
         return;
+    if (call->kind == EG_UPLOAD_ABORT) {
+        if (object->state == EG_UPLOADER_OBJECT_ABORTING)
+            g_ptr_array_remove(uploader->objects, object);
+        return;
+    }
+    if (object->state == EG_UPLOADER_OBJECT_DROPPED) {
+        eg_upload_done(object->upload, call);
+        return;
+    }
     switch (eg_upload_done(object->upload, call)) {
     case EG_UPLOAD_STEP_DONE:
         eg_upload_retry_succeeded(&object->retry);
@@ -125,17 +134,27 @@ static void on_object_done(EgUploader *uploader, EgUploadCall *call)
 
 /* What next. */
 
-/* What is replaced is uploaded after all that it may name, and after what it replaces. */
+static bool is_dropped(const EgUploaderObject *object)
+{
+    return object->state == EG_UPLOADER_OBJECT_DROPPED ||
+           object->state == EG_UPLOADER_OBJECT_ABORTING;
+}
+
+/* What is replaced is uploaded after all that it may name, and after what it replaces; and nothing
+ * while something of its name is given up. */
 static bool must_wait(const EgUploader *uploader, const EgUploaderObject *object)
 {
     const EgUploadParams *own = eg_upload_params(object->upload);
-    if (!object->is_snapshot)
+    if (!object->is_snapshot && !uploader->has_dropped)
         return false;
     for (guint i = 0; i < uploader->objects->len; i++) {
         const EgUploaderObject *other = uploader->objects->pdata[i];
         const EgUploadParams *params = eg_upload_params(other->upload);
-        if (params->order < own->order && params->output == own->output &&
-            (!other->is_snapshot || strcmp(params->name, own->name) == 0))
+        if (params->order >= own->order || params->output != own->output)
+            continue;
+        bool is_same = strcmp(params->name, own->name) == 0;
+        if ((is_same && is_dropped(other)) ||
+            (object->is_snapshot && (is_same || !other->is_snapshot)))
             return true;
     }
     return false;
@@ -147,14 +166,43 @@ typedef enum {
     NEXT_CALL,
     NEXT_PART,
     NEXT_GIVE_UP,
+    NEXT_ABORT,
 } Next;
+
+/* Whether it has to wait until it is complete: whoever cannot be opened is asked again then. */
+static bool is_held(const EgUploaderObject *object, const EgUploaderTarget *target)
+{
+    bool is_closed =
+        target->store == NULL && (target->open_error != NULL || target->failure != NULL);
+    return object->state == EG_UPLOADER_OBJECT_HELD ||
+           (is_closed && eg_upload_grows(object->upload));
+}
+
+/* Of what is given up: a store that is not open yet is opened to be told, unless that is hopeless.
+ */
+static Next next_of_dropped(EgUploader *uploader, const EgUploaderObject *object, gint64 now_ns,
+                            gint64 *wake_ns)
+{
+    const EgUploaderTarget *target = eg_uploader_target(uploader, object);
+    if (object->state == EG_UPLOADER_OBJECT_ABORTING || eg_upload_running(object->upload) > 0)
+        return NEXT_NOTHING;
+    if (target->store != NULL || target->open_error != NULL || target->failure != NULL ||
+        eg_upload_begun(object->upload) == NULL)
+        return NEXT_ABORT;
+    if (target->not_before_ns <= now_ns)
+        return target->is_opening ? NEXT_NOTHING : NEXT_OPEN;
+    *wake_ns = MIN(*wake_ns, target->not_before_ns);
+    return NEXT_NOTHING;
+}
 
 /* Wakes at `*wake_ns` if it is only time that is missing. */
 static Next next_of(EgUploader *uploader, EgUploaderObject *object, gint64 now_ns, gint64 *wake_ns)
 {
-    if (must_wait(uploader, object))
-        return NEXT_NOTHING;
+    if (is_dropped(object))
+        return next_of_dropped(uploader, object, now_ns, wake_ns);
     EgUploaderTarget *target = eg_uploader_target(uploader, object);
+    if (is_held(object, target) || must_wait(uploader, object))
+        return NEXT_NOTHING;
     if (target->open_error != NULL)
         return NEXT_GIVE_UP;
     if (target->failure != NULL && eg_uploader_has_backup(uploader, object))
@@ -195,9 +243,20 @@ static void act(EgUploader *uploader, EgUploaderObject *object, Next next)
         eg_uploader_open(uploader, target);
     else if (next == NEXT_CALL || next == NEXT_PART)
         start_call(uploader, object);
+    else if (next == NEXT_ABORT && eg_uploader_abort(uploader, object))
+        object->state = EG_UPLOADER_OBJECT_ABORTING;
+    else if (next == NEXT_ABORT)
+        g_ptr_array_remove(uploader->objects, object);
     else
         eg_uploader_give_up(uploader, object,
                             target->open_error != NULL ? target->open_error : target->failure);
+}
+
+static void note_dropped(EgUploader *uploader)
+{
+    uploader->has_dropped = false;
+    for (guint i = 0; i < uploader->objects->len && !uploader->has_dropped; i++)
+        uploader->has_dropped = is_dropped(uploader->objects->pdata[i]);
 }
 
 /* Small calls first: what a long file takes its time for holds up nobody. */
@@ -205,6 +264,7 @@ static bool start_one(EgUploader *uploader, gint64 *wake_ns)
 {
     gint64 now_ns = eg_now_ns();
     EgUploaderObject *part = NULL;
+    note_dropped(uploader);
     for (guint i = 0; i < uploader->objects->len; i++) {
         EgUploaderObject *object = uploader->objects->pdata[i];
         Next next = next_of(uploader, object, now_ns, wake_ns);
@@ -312,7 +372,8 @@ static bool is_known(const EgUploader *uploader, guint output, const char *name)
     for (guint i = 0; i < uploader->objects->len; i++) {
         const EgUploaderObject *object = uploader->objects->pdata[i];
         const EgUploadParams *params = eg_upload_params(object->upload);
-        if (!object->is_snapshot && params->output == output && strcmp(params->name, name) == 0)
+        if (!object->is_snapshot && !is_dropped(object) && params->output == output &&
+            strcmp(params->name, name) == 0)
             return true;
     }
     return false;
@@ -348,6 +409,21 @@ static void resume(EgUploader *uploader, EgUploaderObject *object)
     eg_upload_resume(object->upload, begun);
 }
 
+EgUploaderObject *eg_uploader_add_object(EgUploader *uploader, const EgUploadParams *params)
+{
+    EgUploaderObject *object = g_new0(EgUploaderObject, 1);
+    object->upload = eg_upload_new(params);
+    object->state = EG_UPLOADER_OBJECT_OPEN;
+    object->is_snapshot = params->content != NULL;
+    object->first_ns = EG_TIME_NONE;
+    g_ptr_array_add(uploader->objects, object);
+    if (uploader->calls == NULL)
+        uploader->calls =
+            eg_upload_calls_new(uploader->loop, uploader->params.max_calls, on_call_done, uploader);
+    eg_timer_set(uploader->timer, 0);
+    return object;
+}
+
 void eg_uploader_add(EgUploader *uploader, const EgUploadObject *object)
 {
     eg_loop_assert_owner(uploader->loop);
@@ -355,6 +431,10 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *object)
     const char *name = eg_spool_key(uploader->params.spool, object->output, object->path);
     g_assert(output->targets.storage != NULL && name != NULL && !output->is_finishing);
     if (output->error != NULL)
+        return;
+    EgUploaderObject *growing =
+        object->content == NULL ? eg_uploader_find_growing(uploader, object->output, name) : NULL;
+    if (growing != NULL && eg_uploader_complete(uploader, growing, size_of(object)))
         return;
     if (object->content == NULL && is_known(uploader, object->output, name))
         return;
@@ -371,16 +451,7 @@ void eg_uploader_add(EgUploader *uploader, const EgUploadObject *object)
         drop_replaced(uploader, &params);
         keep_path(output, object->path);
     }
-    EgUploaderObject *waiting = g_new0(EgUploaderObject, 1);
-    waiting->upload = eg_upload_new(&params);
-    waiting->is_snapshot = object->content != NULL;
-    waiting->first_ns = EG_TIME_NONE;
-    resume(uploader, waiting);
-    g_ptr_array_add(uploader->objects, waiting);
-    if (uploader->calls == NULL)
-        uploader->calls =
-            eg_upload_calls_new(uploader->loop, uploader->params.max_calls, on_call_done, uploader);
-    eg_timer_set(uploader->timer, 0);
+    resume(uploader, eg_uploader_add_object(uploader, &params));
 }
 
 void eg_uploader_finish(EgUploader *uploader, guint output)
@@ -395,11 +466,13 @@ void eg_uploader_get_stats(const EgUploader *uploader, EgUploaderStats *stats)
     *stats = (EgUploaderStats){
         .stored_bytes = uploader->stored_bytes,
         .total_bytes = uploader->stored_bytes,
-        .waiting = uploader->objects->len,
         .has_used_backup = uploader->has_used_backup,
     };
     for (guint i = 0; i < uploader->objects->len; i++) {
         const EgUploaderObject *object = uploader->objects->pdata[i];
+        if (is_dropped(object))
+            continue;
+        stats->waiting += !eg_upload_grows(object->upload);
         stats->waiting_snapshots += object->is_snapshot;
         if (object->is_snapshot)
             continue;

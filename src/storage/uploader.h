@@ -71,6 +71,25 @@ typedef struct {
     GBytes *content;
 } EgUploadObject;
 
+/* A file that is being written. */
+typedef struct {
+    guint output;
+    const char *path;       /* in the spool, when it is complete... */
+    const char *unfinished; /* ...and until then */
+    const char *content_type;
+    guint64 stable_from; /* from here on to `size_bytes` it stays as it is */
+    guint64 size_bytes;  /* that are on the disk */
+} EgUploadGrowth;
+
+/* How much there is of a file that will be added when it is complete. What is more than a part of
+ * it is uploaded before, where the store can do that. Whatever fails until then is tried again or
+ * left for later, and has no other consequences. */
+void eg_uploader_grow(EgUploader *uploader, const EgUploadGrowth *growth);
+
+/* What has grown of an output, also in the process that has died, will not be completed as it is:
+ * the stores are told to forget it. */
+void eg_uploader_drop_growing(EgUploader *uploader, guint output);
+
 /* A file that is on its way already is not added again. An upload in parts that the spool's journal
  * knows goes on where it was. */
 void eg_uploader_add(EgUploader *uploader, const EgUploadObject *object);
@@ -81,7 +100,7 @@ void eg_uploader_finish(EgUploader *uploader, guint output);
 typedef struct {
     guint64 stored_bytes;
     guint64 total_bytes;
-    guint waiting;           /* objects that are not stored... */
+    guint waiting;           /* objects that are complete, and not stored... */
     guint waiting_snapshots; /* ...of which so many are replaced by newer ones */
     bool has_used_backup;
 } EgUploaderStats;

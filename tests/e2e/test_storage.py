@@ -271,6 +271,47 @@ def test_process_killed_while_recording(fleet, lively, room, moto, key, tmp_path
     assert one_end(fleet, egress_id)
 
 
+def stored_parts(moto, key: str) -> list:
+    """The numbers of the parts of an object that is not complete."""
+    uploads = moto.s3.list_multipart_uploads(Bucket="recordings").get("Uploads", [])
+    return [part["PartNumber"] for upload in uploads if upload["Key"] == key
+            for part in moto.s3.list_parts(Bucket="recordings", Key=key, UploadId=upload["UploadId"]).get("Parts", [])]
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("codec, name, first, is_killed", [
+    ("vp8", "out.webm", 2, False), ("vp8", "out.webm", 2, True), ("h264", "out.mp4", 1, False)],
+    ids=["webm", "webm-killed", "fragmented-mp4"])
+def test_uploaded_while_it_is_recorded(fleet, publish, room, moto, key, tmp_path, codec, name, first, is_killed):
+    """A part is in the store long before it ends; not the first, where that is written again at the end. What is
+    recovered of one that was killed is another file, whole, and nothing is left of the first."""
+    fleet = fleet(storage=s3_config(moto), fragmented_mp4=True)
+    publisher = publish(fleet.server)
+    publisher.join("alice", room, tag=3)
+    track = publisher.camera("alice", codec=codec, busy=True, width=1280, height=720, fps=60)
+    path = f"{key}/{name}"
+    egress_id = fleet.egress.call("start_track_egress", api.TrackEgressRequest(
+        room_name=room, track_id=track, file=api.DirectFileOutput(filepath=path))).egress_id
+    fleet.hooks.wait_active(egress_id)
+    parts = wait_until(lambda: stored_parts(moto, path), "a part is in the store", timeout=120)
+    assert parts[0] == first
+    assert moto.keys(key) == []
+    if is_killed:
+        os.kill(fleet.service.egress_pid(egress_id), signal.SIGKILL)
+        ended = fleet.hooks.wait_ended(egress_id)
+    else:
+        ended = stop(fleet, egress_id)
+    assert ended["status"] == ("EGRESS_FAILED" if is_killed else "EGRESS_COMPLETE"), ended
+    [file] = ended["fileResults"]
+    assert file["location"] == location(moto, path)
+    assert int(file["size"]) == len(moto.content(path)) > first * (5 << 20)
+    recording = analyse(fetch(moto, path, tmp_path))
+    assert recording.duration == pytest.approx(int(file["duration"]) / 1e9, abs=0.1), recording.report()
+    assert recording.duration > 10
+    assert moto.uploads(key) == []
+    wait_until(lambda: not spool(fleet.service), "the spool is empty")
+
+
 def test_process_killed_while_uploading(fleet, lively, room, moto, faults, key, tmp_path):
     """Then all was recorded: the egress is complete when it is uploaded."""
     fleet = fleet(storage=s3_config(moto, faults.url))

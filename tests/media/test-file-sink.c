@@ -22,6 +22,7 @@ typedef struct {
     const char *video; /* gst-launch notation; NULL: none */
     const char *audio;
     bool is_thorough; /* goes through the slow tests, too */
+    bool is_fragmented;
 } Material;
 
 #define H264(key)                                                                                  \
@@ -32,15 +33,20 @@ typedef struct {
 
 /* The key frames of "sparse" are ten seconds apart. */
 static const Material materials[] = {
-    {"mp4",       EG_FORMAT_MP4,  H264("30"),  "opusenc", true },
-    {"mp4-video", EG_FORMAT_MP4,  H264("30"),  NULL,      false},
-    {"mp4-audio", EG_FORMAT_MP4,  NULL,        "opusenc", false},
-    {"sparse",    EG_FORMAT_MP4,  H264("300"), "opusenc", true },
-    {"webm",      EG_FORMAT_WEBM, VP8,         "opusenc", true },
-    {"mkv",       EG_FORMAT_MKV,  H264("30"),  "opusenc", true },
-    {"ogg",       EG_FORMAT_OGG,  NULL,        "opusenc", true },
-    {"wav",       EG_FORMAT_WAV,  NULL,        PCM,       true },
+    {"mp4",       EG_FORMAT_MP4,  H264("30"),  "opusenc", true,  false},
+    {"mp4-video", EG_FORMAT_MP4,  H264("30"),  NULL,      false, false},
+    {"mp4-audio", EG_FORMAT_MP4,  NULL,        "opusenc", false, false},
+    {"sparse",    EG_FORMAT_MP4,  H264("300"), "opusenc", true,  false},
+    {"fragments", EG_FORMAT_MP4,  H264("30"),  "opusenc", true,  true },
+    {"webm",      EG_FORMAT_WEBM, VP8,         "opusenc", true,  false},
+    {"mkv",       EG_FORMAT_MKV,  H264("30"),  "opusenc", true,  false},
+    {"ogg",       EG_FORMAT_OGG,  NULL,        "opusenc", true,  false},
+    {"wav",       EG_FORMAT_WAV,  NULL,        PCM,       true,  false},
 };
+
+/* Has no times, and packets of another length. */
+static const Material mp3 = {"mp3", EG_FORMAT_MP3, NULL, "lamemp3enc ! mpegaudioparse",
+                             false, false};
 
 typedef struct {
     EgLoop *loop;
@@ -52,7 +58,21 @@ typedef struct {
     char *path;
     bool has_ended;
     GError *error; /* of `failed` */
+    bool is_fragmented;
+    GPtrArray *growths; /* Growth, of all that was said to stay */
 } Recording;
+
+typedef struct {
+    guint64 from;
+    char *bytes;
+    gsize size;
+} Growth;
+
+static void free_growth(gpointer data)
+{
+    g_free(((Growth *)data)->bytes);
+    g_free(data);
+}
 
 static GPtrArray *make_samples(const char *coder, bool is_video, guint seconds)
 {
@@ -72,6 +92,8 @@ static Recording *recording_new(const Material *material, guint seconds)
 {
     Recording *recording = g_new0(Recording, 1);
     recording->loop = eg_loop_new();
+    recording->is_fragmented = material->is_fragmented;
+    recording->growths = g_ptr_array_new_with_free_func(free_growth);
     recording->folder = fixture_make_folder();
     g_autofree char *name = g_strconcat("out", eg_format_info(material->format)->extension, NULL);
     recording->path = g_build_filename(recording->folder, name, NULL);
@@ -82,7 +104,8 @@ static Recording *recording_new(const Material *material, guint seconds)
             continue;
         GPtrArray *samples = make_samples(coders[media], media == EG_MEDIA_VIDEO, seconds);
         /* Encoders put one in front. */
-        g_ptr_array_set_size(samples, (int)(seconds * (media == EG_MEDIA_VIDEO ? FPS : 50)));
+        guint n = MIN(samples->len, seconds * (media == EG_MEDIA_VIDEO ? FPS : 50));
+        g_ptr_array_set_size(samples, (int)n);
         recording->samples[media] = samples;
         recording->caps[media] = gst_caps_ref(gst_sample_get_caps(g_ptr_array_index(samples, 0)));
     }
@@ -98,6 +121,7 @@ static void recording_free(Recording *recording)
     }
     fixture_remove_folder(recording->folder);
     g_clear_error(&recording->error);
+    g_ptr_array_unref(recording->growths);
     g_free(recording->folder);
     g_free(recording->path);
     eg_loop_free(recording->loop);
@@ -121,12 +145,37 @@ static void on_failed(gpointer user, const GError *error)
     recording->error = g_error_copy(error);
 }
 
+static void on_completed(gpointer user, const EgSinkFile *file)
+{
+    const Recording *recording = user;
+    g_assert_nonnull(file->path);
+    g_assert_false(recording->has_ended);
+}
+
+/* Keeps what is in the file now. */
+static void on_grown(gpointer user, const EgSinkGrowth *growth)
+{
+    Recording *recording = user;
+    g_autofree char *bytes = NULL;
+    gsize size;
+    if (!g_file_get_contents(growth->unfinished, &bytes, &size, NULL))
+        return;
+    g_assert_cmpuint(size, >=, growth->size_bytes);
+    Growth *kept = g_new(Growth, 1);
+    kept->from = growth->stable_from;
+    kept->size = (gsize)(growth->size_bytes - growth->stable_from);
+    kept->bytes = g_memdup2(bytes + growth->stable_from, kept->size);
+    g_ptr_array_add(recording->growths, kept);
+}
+
 static EgSink *open_sink(Recording *recording, const char *path, EgFormat format, GError **error)
 {
-    static const EgSinkEvents events = {.drained = on_drained, .failed = on_failed};
+    static const EgSinkEvents events = {
+        .drained = on_drained, .failed = on_failed, .completed = on_completed, .grown = on_grown};
     EgSinkParams params = {
         .format = format,
         .path = path,
+        .is_fragmented = recording->is_fragmented,
         .audio = recording->caps[EG_MEDIA_AUDIO],
         .video = recording->caps[EG_MEDIA_VIDEO],
     };
@@ -239,7 +288,7 @@ static void test_complete(gconstpointer data)
     g_autoptr(FixtureMedia) media = fixture_decode(recording->path);
     assert_media(media, material, 3);
     g_assert_cmpfloat_with_epsilon(media->duration_s, 3, 0.05);
-    if (material->format == EG_FORMAT_MP4)
+    if (material->format == EG_FORMAT_MP4 && !material->is_fragmented)
         assert_fast_start(recording->path);
 
     EgSinkStats stats;
@@ -336,6 +385,31 @@ static void push_in_fragments(Recording *recording, guint seconds)
         guint64 before = size_of(recording);
         push_until(recording, (gint64)ms * EG_NS_PER_MS);
         wait_for_growth(recording, before);
+    }
+}
+
+/* What is said to stay as it is while a file grows is in the finished one. */
+static void test_growth(gconstpointer data)
+{
+    const Material *material = data;
+    g_autoptr(Recording) recording = recording_new(material, 4);
+    open_recording(recording, material->format);
+    push_in_fragments(recording, 3);
+    push_until(recording, G_MAXINT64);
+    drain(recording);
+    g_assert_no_error(recording->error);
+    g_autofree char *bytes = NULL;
+    gsize size;
+    g_assert_true(g_file_get_contents(recording->path, &bytes, &size, NULL));
+    bool is_copied = material->format == EG_FORMAT_MP4 && !material->is_fragmented;
+    g_assert_cmpuint(recording->growths->len, >=, is_copied ? 0 : 5);
+    g_assert_true(!is_copied || recording->growths->len == 0);
+    for (guint i = 0; i < recording->growths->len; i++) {
+        const Growth *growth = recording->growths->pdata[i];
+        g_assert_cmpuint(growth->from, ==, ((Growth *)recording->growths->pdata[0])->from);
+        g_assert_cmpuint(growth->from + growth->size, <=, size);
+        g_assert_true(growth->size == 0 ||
+                      memcmp(bytes + growth->from, growth->bytes, growth->size) == 0);
     }
 }
 
@@ -628,6 +702,7 @@ int main(int argc, char **argv)
     eg_log_setup(EG_LOG_ERROR, false);
     for (gsize i = 0; i < G_N_ELEMENTS(materials); i++) {
         add_test(&materials[i], "complete", test_complete);
+        add_test(&materials[i], "growth", test_growth);
         /* What is encoded has none, and WAV no times. */
         if (materials[i].format != EG_FORMAT_WAV)
             add_test(&materials[i], "gap", test_gap);
@@ -638,6 +713,7 @@ int main(int argc, char **argv)
         add_test(&materials[i], "leftover", test_leftover);
         add_test(&materials[i], "full", test_full_while_recording);
     }
+    add_test(&mp3, "growth", test_growth);
     g_test_add_func("/file-sink/canceled", test_canceled);
     g_test_add_func("/file-sink/empty", test_empty);
     g_test_add_func("/file-sink/two-at-once", test_two_at_once);

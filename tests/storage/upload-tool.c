@@ -8,7 +8,11 @@
  * "recording" in place of "file", it is an unfinished one of ours, which is finished there first,
  * and gone then. Answers: {"error": null or text, "location": …, "size": …, "finish_ms": …,
  * "upload_ms": …, "peak_kb": …}, the memory that was resident at most. Ends with 1 if there was an
- * error. */
+ * error.
+ *
+ * With "growing" in place of "file" it is one that grows, and is all there but for its end. It does
+ * not grow any more until there is a third line: "complete" or "drop". Its first "head" bytes are
+ * different ones until it is complete. */
 #include <errno.h>
 #include <glib/gstdio.h>
 #include <jansson.h>
@@ -27,9 +31,14 @@
 #include "storage/uploader.h"
 
 #define DEFAULT_CALLS 4 /* as upload_parallel */
+#define N_BATCHES     40
 
 typedef struct {
     EgLoop *loop;
+    EgUploader *uploader;
+    char *path;
+    char *type;
+    char *growing;
     char *location;
     guint64 size_bytes;
     char *error;
@@ -57,7 +66,8 @@ static json_t *read_line(void)
 {
     char *line = NULL;
     size_t room = 0;
-    json_t *value = getline(&line, &room, stdin) > 0 ? json_loads(line, 0, NULL) : NULL;
+    json_t *value =
+        getline(&line, &room, stdin) > 0 ? json_loads(line, JSON_DECODE_ANY, NULL) : NULL;
     free(line);
     if (value == NULL)
         g_error("no line of JSON");
@@ -112,6 +122,77 @@ static bool place(const json_t *job, const char *path, Outcome *outcome)
     return outcome->error == NULL;
 }
 
+/* But for the last byte, which nobody can know. */
+static void begin_growth(Outcome *outcome, const json_t *job)
+{
+    g_autofree char *unfinished = g_strconcat(outcome->path, ".recording", NULL);
+    g_autofree char *folder = g_path_get_dirname(outcome->path);
+    g_autofree char *data = NULL;
+    gsize size = 0;
+    const gsize head = (gsize)json_integer_value(json_object_get(job, "head"));
+    g_mkdir_with_parents(folder, 0700);
+    if (!g_file_get_contents(outcome->growing, &data, &size, NULL) || size < head)
+        g_error("cannot read %s", outcome->growing);
+    memset(data, '?', head);
+    g_file_set_contents(unfinished, data, (gssize)size - 1, NULL);
+    /* Bit by bit, as it would be written. */
+    for (gsize i = 1; i <= N_BATCHES; i++) {
+        const EgUploadGrowth growth = {
+            .path = outcome->path,
+            .unfinished = unfinished,
+            .content_type = outcome->type,
+            .stable_from = head,
+            .size_bytes = head + (size - 1 - head) * i / N_BATCHES,
+        };
+        eg_uploader_grow(outcome->uploader, &growth);
+        eg_loop_iterate(outcome->loop, false);
+    }
+}
+
+static void end_growth(gpointer user, bool is_complete)
+{
+    Outcome *outcome = user;
+    g_autofree char *unfinished = g_strconcat(outcome->path, ".recording", NULL);
+    g_unlink(unfinished);
+    if (!is_complete)
+        eg_uploader_drop_growing(outcome->uploader, 0);
+    else if (link(outcome->growing, outcome->path) != 0)
+        g_error("%s: %s", outcome->path, g_strerror(errno));
+    const EgUploadObject object = {.path = outcome->path, .content_type = outcome->type};
+    if (is_complete)
+        eg_uploader_add(outcome->uploader, &object);
+    eg_uploader_finish(outcome->uploader, 0);
+}
+
+static void on_complete(gpointer user)
+{
+    end_growth(user, true);
+}
+
+static void on_drop(gpointer user)
+{
+    end_growth(user, false);
+}
+
+static gpointer wait_for_end(gpointer data)
+{
+    const Outcome *outcome = data;
+    json_t *line = read_line();
+    const char *word = json_string_value(line);
+    const bool is_complete = g_strcmp0(word, "complete") == 0;
+    json_decref(line);
+    eg_loop_post(outcome->loop, is_complete ? on_complete : on_drop, data, NULL);
+    return NULL;
+}
+
+static void grow(Outcome *outcome, const json_t *job)
+{
+    begin_growth(outcome, job);
+    GThread *reader = g_thread_new("input", wait_for_end, outcome);
+    eg_loop_run(outcome->loop);
+    g_thread_join(reader);
+}
+
 static void upload(EgStorage *storage, EgSpool *spool, const json_t *job, Outcome *outcome)
 {
     static const EgUploaderEvents events = {.stored = on_stored, .finished = on_finished};
@@ -126,14 +207,22 @@ static void upload(EgStorage *storage, EgSpool *spool, const json_t *job, Outcom
         .opener = eg_store_new,
     };
     g_autofree char *path = eg_spool_path(spool, 0, text_of(job, "key"));
-    if (!place(job, path, outcome))
+    outcome->growing = g_strdup(text_of(job, "growing"));
+    if (outcome->growing == NULL && !place(job, path, outcome))
         return;
     const gint64 begin_ns = eg_now_ns();
     const EgUploadObject object = {.path = path, .content_type = text_of(job, "type")};
     g_autoptr(EgUploader) uploader = eg_uploader_new(outcome->loop, &params, &events, outcome);
-    eg_uploader_add(uploader, &object);
-    eg_uploader_finish(uploader, 0);
-    eg_loop_run(outcome->loop);
+    outcome->uploader = uploader;
+    outcome->path = g_strdup(path);
+    outcome->type = g_strdup(text_of(job, "type"));
+    if (outcome->growing != NULL) {
+        grow(outcome, job);
+    } else {
+        eg_uploader_add(uploader, &object);
+        eg_uploader_finish(uploader, 0);
+        eg_loop_run(outcome->loop);
+    }
     outcome->upload_ns = eg_now_ns() - begin_ns;
 }
 
@@ -177,6 +266,9 @@ int main(void)
     answer(&outcome);
     g_free(outcome.location);
     g_free(outcome.error);
+    g_free(outcome.path);
+    g_free(outcome.type);
+    g_free(outcome.growing);
     json_decref(description);
     json_decref(job);
     return is_stored ? 0 : 1;

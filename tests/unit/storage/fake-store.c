@@ -23,6 +23,7 @@ struct _FakeStore {
     guint counts[FAKE_N_CALLS];
     char *held_key;
     bool is_held;
+    bool is_ordered;
 };
 
 typedef struct {
@@ -184,6 +185,8 @@ static char *put_part(EgStore *store, const EgStorePart *part, GBytes *content,
     GPtrArray *parts = NULL;
     if (begin_call(fake, FAKE_PART, part->key, cancellable, error))
         parts = find_upload(fake, part->upload, error);
+    if (parts != NULL && fake->is_ordered)
+        g_assert_true(part->index == 0 || parts->pdata[part->index - 1] != NULL);
     if (parts != NULL) {
         g_assert_cmpuint(part->index, <, 100);
         if (parts->pdata[part->index] != NULL)
@@ -240,25 +243,23 @@ static void free_store(EgStore *store)
     (void)store;
 }
 
-static const EgStoreClass fake_class = {
-    .instance_bytes = sizeof(Instance),
-    .limits =
-        {
-                 .part_bytes = 10,
-                 .step_bytes = 1,
-                 .max_parts = 100,
-                 .max_put_bytes = 25,
-                 .parallel_parts = 4,
-                 },
-    .open = open_store,
-    .put = put,
-    .begin = begin,
-    .put_part = put_part,
-    .complete = complete,
-    .abort = abort_upload,
-    .location = location,
-    .free = free_store,
-};
+#define FAKE_CLASS(n_parallel)                                                                     \
+    {                                                                                              \
+        .instance_bytes = sizeof(Instance),                                                        \
+        .limits =                                                                                  \
+            {                                                                                      \
+                .part_bytes = 10,                                                                  \
+                .step_bytes = 1,                                                                   \
+                .max_parts = 100,                                                                  \
+                .max_put_bytes = 25,                                                               \
+                .parallel_parts = (n_parallel),                                                    \
+            },                                                                                     \
+        .open = open_store, .put = put, .begin = begin, .put_part = put_part,                      \
+        .complete = complete, .abort = abort_upload, .location = location, .free = free_store,     \
+    }
+
+static const EgStoreClass fake_class = FAKE_CLASS(4);
+static const EgStoreClass ordered_class = FAKE_CLASS(1);
 
 EgStore *fake_store_open(EgStorage *storage, const EgLog *log, GError **error)
 {
@@ -270,7 +271,7 @@ EgStore *fake_store_open(EgStorage *storage, const EgLog *log, GError **error)
     if (!is_open)
         return NULL;
     Instance *instance = g_new0(Instance, 1);
-    instance->base.class = &fake_class;
+    instance->base.class = fake->is_ordered ? &ordered_class : &fake_class;
     instance->base.storage = eg_storage_ref(storage);
     instance->base.log = log;
     instance->fake = fake;
@@ -314,6 +315,21 @@ void fake_store_forget(FakeStore *fake)
     g_mutex_lock(&fake->lock);
     g_hash_table_remove_all(fake->uploads);
     g_mutex_unlock(&fake->lock);
+}
+
+void fake_store_set_ordered(FakeStore *fake)
+{
+    g_mutex_lock(&fake->lock);
+    fake->is_ordered = true;
+    g_mutex_unlock(&fake->lock);
+}
+
+guint fake_store_uploads(FakeStore *fake)
+{
+    g_mutex_lock(&fake->lock);
+    guint n = g_hash_table_size(fake->uploads);
+    g_mutex_unlock(&fake->lock);
+    return n;
 }
 
 guint fake_store_count(FakeStore *fake, FakeCall call)

@@ -39,5 +39,11 @@ void fake_store_wait_held(FakeStore *fake);
 /* Forgets uploads that were begun, as a store does after a while. */
 void fake_store_forget(FakeStore *fake);
 
+/* It takes parts only in their order, from now on opened. */
+void fake_store_set_ordered(FakeStore *fake);
+
+/* How many uploads in parts there are that are neither completed nor aborted. */
+guint fake_store_uploads(FakeStore *fake);
+
 guint fake_store_count(FakeStore *fake, FakeCall call);
 char *fake_store_get(FakeStore *fake, const char *key); /* NULL: there is no such object */

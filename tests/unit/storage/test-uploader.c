@@ -452,6 +452,339 @@ static void test_file_is_gone(Fixture *f, gconstpointer data)
     g_assert_nonnull(strstr(f->errors[0], "gone"));
 }
 
+/* What grows. */
+
+/* The first `size` bytes of a file that is being written; only from `from` on they stay. */
+static void grow(Fixture *f, const char *text, gsize size, guint64 from)
+{
+    g_autofree char *path = eg_spool_path(f->spool, 0, "long");
+    g_autofree char *written = g_strndup(text, size);
+    for (gsize i = 0; i < from; i++)
+        written[i] = '?';
+    g_autofree char *unfinished = write_file(f, 0, "long.recording", written);
+    const EgUploadGrowth growth = {
+        .path = path,
+        .unfinished = unfinished,
+        .content_type = "text/plain",
+        .stable_from = from,
+        .size_bytes = size,
+    };
+    eg_uploader_grow(f->uploader, &growth);
+}
+
+static void complete(Fixture *f, const char *text)
+{
+    g_autofree char *unfinished = eg_spool_path(f->spool, 0, "long.recording");
+    g_unlink(unfinished);
+    add_file(f, 0, "long", text);
+}
+
+static void wait_for(Fixture *f, FakeStore *fake, FakeCall call, guint times)
+{
+    while (fake_store_count(fake, call) < times)
+        eg_loop_iterate(f->loop, true);
+}
+
+/* Something else has arrived: whatever could have been done about the rest was begun. */
+static void let_go_on(Fixture *f)
+{
+    static guint n;
+    guint n_stored = f->stored->len;
+    g_autofree char *name = g_strdup_printf("other-%u", n++);
+    add_file(f, 1, name, "hello");
+    while (f->stored->len == n_stored)
+        eg_loop_iterate(f->loop, true);
+}
+
+static void assert_arrived(Fixture *f, FakeStore *fake, const char *text, guint n_begun)
+{
+    finish(f, 1);
+    g_assert_cmpstr(f->errors[0], ==, "");
+    assert_object(fake, "long", text);
+    g_assert_cmpuint(fake_store_count(fake, FAKE_BEGIN), ==, n_begun);
+    g_assert_cmpuint(fake_store_uploads(f->primary), ==, 0);
+    g_assert_cmpuint(fake_store_uploads(f->backup), ==, 0);
+    g_assert_false(has_file(f, 0, "long"));
+}
+
+static void test_growth(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, long_text, 10, 0);
+    let_go_on(f);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_BEGIN), ==, 0);
+    grow(f, long_text, 11, 0);
+    wait_for(f, f->primary, FAKE_PART, 1);
+    grow(f, long_text, 30, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    let_go_on(f);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 2);
+    g_assert_null(fake_store_get(f->primary, "long"));
+    complete(f, long_text);
+    assert_arrived(f, f->primary, long_text, 1);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 4);
+    g_assert_cmpuint(f->n_counted[true], ==, 3);
+    g_assert_cmpuint(f->n_counted[false], ==, 0);
+}
+
+/* It ends where a part does. */
+static void test_growth_of_whole_parts(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, long_text, 30, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    g_autofree char *text = g_strndup(long_text, 30);
+    complete(f, text);
+    assert_arrived(f, f->primary, text, 1);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 3);
+}
+
+static void test_growth_with_head(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, long_text, 20, 3);
+    let_go_on(f);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_BEGIN), ==, 0);
+    grow(f, long_text, 31, 3);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    let_go_on(f);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 2);
+    complete(f, long_text);
+    assert_arrived(f, f->primary, long_text, 1);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 4);
+}
+
+static void test_growth_of_little(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, "0123", 4, 0);
+    let_go_on(f);
+    complete(f, "0123456789");
+    assert_arrived(f, f->primary, "0123456789", 0);
+}
+
+static void test_growth_in_order(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fake_store_set_ordered(f->primary);
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    complete(f, long_text);
+    assert_arrived(f, f->primary, long_text, 1);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 4);
+}
+
+static void test_growth_in_order_with_head(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fake_store_set_ordered(f->primary);
+    open_uploader(f);
+    grow(f, long_text, 33, 1);
+    let_go_on(f);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_BEGIN), ==, 0);
+    complete(f, long_text);
+    assert_arrived(f, f->primary, long_text, 1);
+}
+
+/* The file has got its name before a part of it was read. */
+static void test_growth_renamed(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    g_autofree char *unfinished = eg_spool_path(f->spool, 0, "long.recording");
+    g_autofree char *path = eg_spool_path(f->spool, 0, "long");
+    g_assert_true(g_file_set_contents(path, long_text, -1, NULL));
+    g_unlink(unfinished);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    complete(f, long_text);
+    assert_arrived(f, f->primary, long_text, 1);
+}
+
+/* A store that is away for a while is not given up for it, although there is another one. */
+static void test_growth_while_store_is_away(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->has_backup = true;
+    fake_store_fail(f->primary, FAKE_PART, 20, EG_ERROR_UNAVAILABLE, true);
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 10);
+    fake_store_fail(f->primary, FAKE_PART, 0, EG_ERROR_NONE, false);
+    complete(f, long_text);
+    assert_arrived(f, f->primary, long_text, 1);
+    g_assert_cmpuint(fake_store_count(f->backup, FAKE_OPEN), ==, 0);
+}
+
+/* What is refused while it grows may be taken when it is complete. */
+static void test_growth_refused(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fake_store_fail(f->primary, FAKE_PART, 1, EG_ERROR_PERMISSION_DENIED, false);
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 1);
+    while (fake_store_uploads(f->primary) > 0)
+        eg_loop_iterate(f->loop, true);
+    grow(f, long_text, 33, 0);
+    let_go_on(f);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_BEGIN), ==, 1);
+    g_assert_cmpuint(f->n_finished, ==, 0);
+    complete(f, long_text);
+    assert_arrived(f, f->primary, long_text, 2);
+    g_assert_cmpuint(f->n_counted[false], ==, 0);
+}
+
+static void test_growth_refused_to_the_end(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fake_store_fail(f->primary, FAKE_BEGIN, G_MAXUINT, EG_ERROR_PERMISSION_DENIED, false);
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_BEGIN, 1);
+    let_go_on(f);
+    g_assert_null(f->errors[0]);
+    complete(f, long_text);
+    finish(f, 1);
+    g_assert_cmpstr(f->errors[0], ==, "S3 upload failed: not allowed");
+    g_assert_true(has_file(f, 0, "long"));
+}
+
+static void test_growth_then_backup(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->has_backup = true;
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    fake_store_fail(f->primary, FAKE_PART, G_MAXUINT, EG_ERROR_UNAVAILABLE, true);
+    complete(f, long_text);
+    while (f->stored->len == 0 || fake_store_uploads(f->primary) > 0)
+        eg_loop_iterate(f->loop, true);
+    assert_arrived(f, f->backup, long_text, 1);
+}
+
+/* Others have shown that the first store is of no use: it grows in the other. */
+static void test_growth_goes_to_backup(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->has_backup = true;
+    fake_store_fail(f->primary, FAKE_PUT, G_MAXUINT, EG_ERROR_UNAVAILABLE, true);
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    let_go_on(f);
+    wait_for(f, f->backup, FAKE_PART, 2);
+    complete(f, long_text);
+    assert_arrived(f, f->backup, long_text, 1);
+}
+
+/* It is opened once more for the file that is complete. */
+static void test_growth_while_store_cannot_be_opened(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->has_backup = GPOINTER_TO_INT(data);
+    fake_store_fail(f->primary, FAKE_OPEN, 1, EG_ERROR_INVALID_ARGUMENT, false);
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    /* What is complete knows what has become of it. */
+    add_file(f, 1, "other", "hello");
+    while (f->errors[1] == NULL && f->stored->len == 0)
+        eg_loop_iterate(f->loop, true);
+    grow(f, long_text, 30, 0);
+    complete(f, long_text);
+    eg_uploader_finish(f->uploader, 0);
+    while (f->errors[0] == NULL)
+        eg_loop_iterate(f->loop, true);
+    g_assert_cmpstr(f->errors[0], ==, "");
+    assert_object(f->primary, "long", long_text);
+}
+
+/* The recording has failed: nothing of it stays, and what could be saved is another file. */
+static void test_growth_dropped(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    eg_uploader_drop_growing(f->uploader, 0);
+    add_file(f, 0, "long", "what could be saved, which is longer");
+    assert_arrived(f, f->primary, "what could be saved, which is longer", 2);
+    g_assert_cmpuint(f->stored->len, ==, 1);
+}
+
+static void test_growth_dropped_for_nothing(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    fake_store_hold(f->primary, "long");
+    grow(f, long_text, 25, 0);
+    let_go_on(f);
+    fake_store_wait_held(f->primary);
+    eg_uploader_drop_growing(f->uploader, 0);
+    fake_store_release(f->primary);
+    finish(f, 1);
+    g_assert_cmpstr(f->errors[0], ==, "");
+    g_assert_cmpuint(fake_store_uploads(f->primary), ==, 0);
+    assert_object(f->primary, "long", NULL);
+}
+
+/* The process dies while it records: its parts are not those of what is recovered, if anything is.
+ */
+static void test_growth_interrupted(Fixture *f, gconstpointer data)
+{
+    const char *rest = data;
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    reopen(f);
+    g_assert_cmpuint(fake_store_uploads(f->primary), ==, 1);
+    eg_uploader_drop_growing(f->uploader, 0);
+    if (rest != NULL)
+        add_file(f, 0, "long", rest);
+    finish(f, 1);
+    g_assert_cmpstr(f->errors[0], ==, "");
+    assert_object(f->primary, "long", rest);
+    g_assert_cmpuint(fake_store_uploads(f->primary), ==, 0);
+}
+
+/* It dies when the file is complete: the parts are those of this very file. */
+static void test_growth_goes_on(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, long_text, 25, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    fake_store_fail(f->primary, FAKE_COMPLETE, G_MAXUINT, EG_ERROR_UNAVAILABLE, true);
+    complete(f, long_text);
+    wait_for(f, f->primary, FAKE_COMPLETE, 1);
+    fake_store_fail(f->primary, FAKE_COMPLETE, 0, EG_ERROR_NONE, false);
+    reopen(f);
+    eg_uploader_drop_growing(f->uploader, 0);
+    add_file(f, 0, "long", long_text);
+    assert_arrived(f, f->primary, long_text, 1);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 4);
+}
+
+/* More parts of the size that was chosen than there may be: with larger ones, from its beginning.
+ */
+static void test_growth_of_too_much(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    g_autofree char *text = g_strnfill(2345, 'x');
+    open_uploader(f);
+    grow(f, text, 1500, 0);
+    wait_for(f, f->primary, FAKE_PART, 100);
+    complete(f, text);
+    assert_arrived(f, f->primary, text, 2);
+    g_assert_cmpuint(fake_store_count(f->primary, FAKE_PART), ==, 198);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -475,6 +808,31 @@ int main(int argc, char **argv)
     ADD("canceled", test_canceled);
     ADD("nothing-to-upload", test_nothing_to_upload);
     ADD("file-is-gone", test_file_is_gone);
+    ADD("growth", test_growth);
+    ADD("growth-of-whole-parts", test_growth_of_whole_parts);
+    ADD("growth-with-head", test_growth_with_head);
+    ADD("growth-of-little", test_growth_of_little);
+    ADD("growth-in-order", test_growth_in_order);
+    ADD("growth-in-order-with-head", test_growth_in_order_with_head);
+    ADD("growth-renamed", test_growth_renamed);
+    ADD("growth-while-store-is-away", test_growth_while_store_is_away);
+    ADD("growth-refused", test_growth_refused);
+    ADD("growth-refused-to-the-end", test_growth_refused_to_the_end);
+    ADD("growth-then-backup", test_growth_then_backup);
+    ADD("growth-goes-to-backup", test_growth_goes_to_backup);
+    ADD("growth-dropped", test_growth_dropped);
+    ADD("growth-dropped-for-nothing", test_growth_dropped_for_nothing);
+    ADD("growth-goes-on", test_growth_goes_on);
+    ADD("growth-of-too-much", test_growth_of_too_much);
+#undef ADD
+#define ADD(name, data, func)                                                                      \
+    g_test_add("/uploader/growth-" name, Fixture, data, set_up, func, tear_down)
+    ADD("while-store-cannot-be-opened", NULL, test_growth_while_store_cannot_be_opened);
+    ADD("while-store-cannot-be-opened-but-another", GINT_TO_POINTER(1),
+        test_growth_while_store_cannot_be_opened);
+    ADD("interrupted", "another text of another length", test_growth_interrupted);
+    ADD("interrupted-same-size", "0123456789ABCDEFGHIJabcdefghij=====", test_growth_interrupted);
+    ADD("interrupted-for-nothing", NULL, test_growth_interrupted);
 #undef ADD
     return g_test_run();
 }
