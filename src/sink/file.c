@@ -136,8 +136,9 @@ static void free_sink(EgSink *sink)
 static bool has_nothing(const char *recording)
 {
     GStatBuf status;
+    gint64 duration_ns;
     return g_stat(recording, &status) == 0 && status.st_size < EMPTY_BYTES &&
-           eg_av_duration_ns(recording) == 0;
+           eg_av_read_duration(recording, &duration_ns, NULL) && duration_ns == 0;
 }
 
 /* Under its name it is complete, whatever else is there. */
@@ -154,7 +155,7 @@ static void recover(const EgSinkParams *params, const gint *is_canceled, EgSinkR
         return;
     else if ((is_complete = eg_file_recover(recording, params->path, params->format, params->log,
                                             is_canceled, &error)))
-        remains->duration_ns = eg_av_duration_ns(params->path);
+        eg_av_read_duration(params->path, &remains->duration_ns, NULL);
     if (is_complete) {
         g_ptr_array_add(remains->files, g_strdup(params->path));
         return;

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "media/frame.h"
 #include "sink/file-name.h"
+#include "sink/playlist-file.h"
 #include "sink/segmenter.h"
 #include "sink/segments-recover.h"
 #include "sink/sink-class.h"
@@ -59,14 +60,27 @@ static void on_ended(gpointer owner, const GError *error)
         sink->events.failed(sink->user, error);
 }
 
+/* NULL is fine. Who writes the same playlist writes the same segments, too. */
+static bool check_playlist(const char *path, GError **error)
+{
+    if (path == NULL)
+        return true;
+    if (!eg_file_check_destination(path, error))
+        return false;
+    if (!eg_playlist_is_being_written(path))
+        return true;
+    eg_error_set(error, EG_ERROR_ALREADY_EXISTS, EG_BLAME_REQUEST,
+                 "%s is being written by another recording", path);
+    return false;
+}
+
 static bool check_paths(const EgSinkParams *params, GError **error)
 {
     /* The first is as good as any. */
     g_autofree char *segment = eg_file_series_path(&params->series, 0, params->origin_wall_ns);
     return eg_file_check_destination(segment, error) &&
-           eg_file_check_destination(params->segments.playlist, error) &&
-           (params->segments.live_playlist == NULL ||
-            eg_file_check_destination(params->segments.live_playlist, error));
+           check_playlist(params->segments.playlist, error) &&
+           check_playlist(params->segments.live_playlist, error);
 }
 
 static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
