@@ -294,12 +294,22 @@ bool eg_spool_is_in_use(const char *folder)
     return is_locked;
 }
 
+/* What is in a folder that cannot be looked into is not known: there may be files. */
+static GDir *look_into(const char *path, bool *has_one)
+{
+    g_autoptr(GError) error = NULL;
+    GDir *folder = g_dir_open(path, 0, &error);
+    *has_one = folder == NULL && !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT) &&
+               !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
+    return folder;
+}
+
 /* At any depth. */
 static bool has_file(const char *path)
 {
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    bool has_one;
     const char *name;
-    bool has_one = false;
+    g_autoptr(GDir) folder = look_into(path, &has_one);
     while (!has_one && folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
         g_autofree char *entry = g_build_filename(path, name, NULL);
         bool is_folder =
@@ -311,9 +321,9 @@ static bool has_file(const char *path)
 
 bool eg_spool_has_files(const char *folder)
 {
-    g_autoptr(GDir) outputs = g_dir_open(folder, 0, NULL);
+    bool has_one;
     const char *name;
-    bool has_one = false;
+    g_autoptr(GDir) outputs = look_into(folder, &has_one);
     while (!has_one && outputs != NULL && (name = g_dir_read_name(outputs)) != NULL) {
         g_autofree char *path = g_build_filename(folder, name, NULL);
         has_one = g_ascii_isdigit(*name) && has_file(path);

@@ -2,7 +2,9 @@
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/locked-folder.h"
@@ -173,6 +175,29 @@ static void test_names(void)
     eg_folder_remove(root);
 }
 
+/* What cannot be looked into is not taken for empty: no more files can be opened. */
+static void test_unreadable(void)
+{
+    g_autofree char *root = make_root();
+    g_autoptr(EgSpool) spool = make_spool(root, NULL);
+    g_autofree char *path = eg_spool_path(spool, 0, "a.mp4");
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    struct rlimit before;
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
+    for (rlim_t n = 0; n < 2; n++) {
+        int lowest = dup(STDIN_FILENO);
+        close(lowest);
+        const struct rlimit limit = {.rlim_cur = (rlim_t)lowest + n, .rlim_max = before.rlim_max};
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+        bool has_files = eg_spool_has_files(eg_spool_folder(spool));
+        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
+        g_assert_true(has_files);
+    }
+    g_assert_false(eg_spool_has_files(eg_spool_folder(spool)));
+    eg_folder_remove(root);
+}
+
 static void test_list(void)
 {
     g_autofree char *root = make_root();
@@ -199,6 +224,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spool/remembers", test_remembers);
     g_test_add_func("/spool/torn", test_torn);
     g_test_add_func("/spool/names", test_names);
+    g_test_add_func("/spool/unreadable", test_unreadable);
     g_test_add_func("/spool/list", test_list);
     return g_test_run();
 }
