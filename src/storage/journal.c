@@ -58,19 +58,23 @@ static gsize take_record(const guint8 *data, gsize size_bytes, Take take, gpoint
     return sizeof(head) + length;
 }
 
-/* The length of what is whole. */
-static gsize take_all(const char *path, Take take, gpointer user)
+/* `*whole_bytes`: the length of what is whole. */
+static bool take_all(const char *path, Take take, gpointer user, gsize *whole_bytes, GError **error)
 {
     g_autofree char *data = NULL;
+    g_autoptr(GError) failure = NULL;
     gsize size_bytes = 0;
     gsize offset = 0;
     gsize length;
-    if (!g_file_get_contents(path, &data, &size_bytes, NULL))
-        return 0;
+    if (!g_file_get_contents(path, &data, &size_bytes, &failure)) {
+        eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s", failure->message);
+        return false;
+    }
     while ((length = take_record((const guint8 *)data + offset, size_bytes - offset, take, user)) >
            0)
         offset += length;
-    return offset;
+    *whole_bytes = offset;
+    return true;
 }
 
 EgJournal *eg_journal_open(const char *path, Take take, gpointer user, GError **error)
@@ -80,8 +84,12 @@ EgJournal *eg_journal_open(const char *path, Take take, gpointer user, GError **
         eg_error_set_errno(error, errno, "write", path);
         return NULL;
     }
-    gsize size_bytes = take_all(path, take, user);
-    if (ftruncate(fd, (off_t)size_bytes) != 0) {
+    gsize whole_bytes;
+    if (!take_all(path, take, user, &whole_bytes, error)) {
+        close(fd);
+        return NULL;
+    }
+    if (ftruncate(fd, (off_t)whole_bytes) != 0) {
         eg_error_set_errno(error, errno, "write", path);
         close(fd);
         return NULL;
@@ -153,5 +161,6 @@ bool eg_journal_append(EgJournal *journal, const Egress__SpoolRecord *record, bo
 
 bool eg_journal_read(const char *path, Take take, gpointer user)
 {
-    return take_all(path, take, user) > 0;
+    gsize whole_bytes;
+    return take_all(path, take, user, &whole_bytes, NULL) && whole_bytes > 0;
 }

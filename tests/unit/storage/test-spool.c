@@ -1,4 +1,5 @@
 /* The spool folder of an egress, and its journal: whatever is torn off, the rest is read. */
+#include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/locked-folder.h"
+#include "storage/journal.h"
 #include "storage/spool.h"
 
 static char *make_root(void)
@@ -159,6 +161,23 @@ static void test_torn(void)
     eg_folder_remove(root);
 }
 
+static void refuse(gpointer user, const Egress__SpoolRecord *record)
+{
+    (void)user;
+    (void)record;
+    g_assert_not_reached();
+}
+
+/* What cannot be read is not taken for empty. The memory of this process has nothing at 0. */
+static void test_unreadable(void)
+{
+    g_autoptr(GError) error = NULL;
+    g_assert_null(eg_journal_open("/proc/self/mem", refuse, NULL, &error));
+    g_assert_error(error, EG_ERROR, EG_ERROR_INTERNAL);
+    g_assert_nonnull(strstr(error->message, g_strerror(EIO)));
+    g_assert_false(eg_journal_read("/proc/self/mem", refuse, NULL));
+}
+
 static void test_names(void)
 {
     g_autofree char *root = make_root();
@@ -223,6 +242,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spool/belongs-to-one", test_belongs_to_one);
     g_test_add_func("/spool/remembers", test_remembers);
     g_test_add_func("/spool/torn", test_torn);
+    g_test_add_func("/spool/unreadable", test_unreadable);
     g_test_add_func("/spool/names", test_names);
     g_test_add_func("/spool/unreadable", test_unreadable);
     g_test_add_func("/spool/list", test_list);
