@@ -35,14 +35,10 @@ static void on_ended(gpointer user, const GError *error)
     FileSink *file = user;
     file->has_ended = true;
     eg_timer_clear(file->stall_timer);
-    if (error != NULL) {
-        file->base.events.failed(file->base.user, error);
-        return;
-    }
     const EgSinkFile completed = {.path = file->path};
-    if (file->base.events.completed != NULL)
+    if (error == NULL && file->base.events.completed != NULL)
         file->base.events.completed(file->base.user, &completed);
-    file->base.events.drained(file->base.user);
+    eg_sink_tell_ended(file, error);
 }
 
 static void on_stall_timer(gpointer user)
@@ -60,7 +56,7 @@ static void on_stall_timer(gpointer user)
     eg_error_set(&error, EG_ERROR_DEADLINE_EXCEEDED, EG_BLAME_DESTINATION,
                  "%s cannot be completed: nothing was written for %d s", file->path,
                  (int)(STALL_NS / EG_NS_PER_S));
-    file->base.events.failed(file->base.user, error);
+    eg_sink_tell_ended(file, error);
 }
 
 static bool open_sink(EgSink *sink, const EgSinkParams *params, GError **error)

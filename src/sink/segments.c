@@ -49,16 +49,17 @@ static void destroy(gpointer user)
     eg_segmenter_free(user);
 }
 
-/* The loop's. */
+static const EgWorkerClass worker_class = {
+    .name = "segments",
+    .limit_bytes = QUEUE_BYTES,
+    .unload = unload,
+    .work = work,
+    .finish = finish,
+    .destroy = destroy,
+    .ended = eg_sink_tell_ended,
+};
 
-static void on_ended(gpointer owner, const GError *error)
-{
-    EgSink *sink = owner;
-    if (error == NULL)
-        sink->events.drained(sink->user);
-    else
-        sink->events.failed(sink->user, error);
-}
+/* The loop's. */
 
 /* NULL is fine. Who writes the same playlist writes the same segments, too. */
 static bool check_playlist(const char *path, GError **error)
@@ -99,18 +100,9 @@ static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
         .audio = params->audio,
         .video = params->video,
     };
-    const EgWorkerParams worker = {
-        .name = "segments",
-        .path = params->segments.playlist,
-        .limit_bytes = QUEUE_BYTES,
-        .unload = unload,
-        .work = work,
-        .finish = finish,
-        .destroy = destroy,
-        .ended = on_ended,
-    };
     sink->segmenter = eg_segmenter_new(&segmenter);
-    sink->worker = eg_worker_new(base->loop, &worker, sink->segmenter, base);
+    sink->worker =
+        eg_worker_new(base->loop, &worker_class, params->segments.playlist, sink->segmenter, base);
     return true;
 }
 

@@ -9,9 +9,9 @@
  * Owner's thread only, unless said otherwise. */
 typedef struct _EgWorker EgWorker;
 
+/* What all workers of a kind have in common; static. */
 typedef struct {
-    const char *name;      /* of the thread; static */
-    const char *path;      /* for error texts */
+    const char *name;      /* of the thread */
     gsize limit_bytes;     /* of what waits */
     GDestroyNotify unload; /* of an item that is not handled */
     /* On the thread. `work` takes the item; `finish` completes the output, after the last item. */
@@ -20,10 +20,12 @@ typedef struct {
     GDestroyNotify destroy; /* of `user`, on whichever thread is the last to need it */
     /* On the loop's thread, once: everything is done, or what went wrong. */
     void (*ended)(gpointer owner, const GError *error);
-} EgWorkerParams;
+} EgWorkerClass;
 
-/* `user` is handed over: only the thread's functions and `destroy` see it. */
-EgWorker *eg_worker_new(EgLoop *loop, const EgWorkerParams *params, gpointer user, gpointer owner);
+/* `path` is for error texts. `user` is handed over: only the thread's functions and `destroy` see
+ * it. */
+EgWorker *eg_worker_new(EgLoop *loop, const EgWorkerClass *class, const char *path, gpointer user,
+                        gpointer owner);
 
 /* What was pushed is worked off. Waits for that, but not for a thread that has hung:
  * that is left to itself. `ended` does not come afterwards. NULL is fine. */

@@ -195,7 +195,7 @@ static void test_names(void)
 }
 
 /* What cannot be looked into is not taken for empty: no more files can be opened. */
-static void test_unreadable(void)
+static void test_no_way_in(void)
 {
     g_autofree char *root = make_root();
     g_autoptr(EgSpool) spool = make_spool(root, NULL);
@@ -244,7 +244,7 @@ int main(int argc, char **argv)
     g_test_add_func("/spool/torn", test_torn);
     g_test_add_func("/spool/unreadable", test_unreadable);
     g_test_add_func("/spool/names", test_names);
-    g_test_add_func("/spool/unreadable", test_unreadable);
+    g_test_add_func("/spool/no-way-in", test_no_way_in);
     g_test_add_func("/spool/list", test_list);
     return g_test_run();
 }
