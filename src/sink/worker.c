@@ -158,6 +158,11 @@ static gpointer run(gpointer data)
     return NULL;
 }
 
+static gint64 stall_ns(const EgWorker *worker)
+{
+    return worker->class->stall_ns > 0 ? worker->class->stall_ns : STALL_NS;
+}
+
 static void on_stall_timer(gpointer user)
 {
     EgWorker *worker = user;
@@ -166,14 +171,14 @@ static void on_stall_timer(gpointer user)
     g_mutex_unlock(&worker->lock);
     if (progress != worker->last_progress) {
         worker->last_progress = progress;
-        eg_timer_set_after(worker->stall_timer, STALL_NS);
+        eg_timer_set_after(worker->stall_timer, stall_ns(worker));
         return;
     }
     worker->is_abandoned = true;
     g_autoptr(GError) error = NULL;
     eg_error_set(&error, EG_ERROR_DEADLINE_EXCEEDED, EG_BLAME_DESTINATION,
                  "%s cannot be completed: nothing was written for %d s", worker->path,
-                 (int)(STALL_NS / EG_NS_PER_S));
+                 (int)(stall_ns(worker) / EG_NS_PER_S));
     tell_ended(worker, error);
 }
 
@@ -264,5 +269,5 @@ void eg_worker_finish(EgWorker *worker)
     if (!worker->is_heard)
         return;
     set_state(worker, WORKER_FINISHING);
-    eg_timer_set_after(worker->stall_timer, STALL_NS);
+    eg_timer_set_after(worker->stall_timer, stall_ns(worker));
 }

@@ -13,6 +13,7 @@ typedef struct _EgWorker EgWorker;
 typedef struct {
     const char *name;      /* of the thread */
     gsize limit_bytes;     /* of what waits */
+    gint64 stall_ns;       /* how long it may stand still while it is completed; 0: a minute */
     GDestroyNotify unload; /* of an item that is not handled */
     /* On the thread. `work` takes the item; `finish` completes the output, after the last item. */
     bool (*work)(gpointer user, gpointer item, GError **error);
@@ -38,6 +39,7 @@ void eg_worker_push(EgWorker *worker, gpointer item, gsize size_bytes);
 /* How many items wait, or are being worked on. Any thread. */
 guint eg_worker_waiting(const EgWorker *worker);
 
-/* After what was pushed `finish`, then `ended`, at the latest when nothing has moved for a minute.
+/* After what was pushed `finish`, then `ended`, at the latest when nothing has moved for
+ * `stall_ns`.
  */
 void eg_worker_finish(EgWorker *worker);
