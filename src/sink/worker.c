@@ -40,7 +40,7 @@ struct _EgWorker {
     guint waiting; /* in the queue, or being worked on */
     guint progress;
     WorkerState state;
-    bool has_failed; /* what is pushed is thrown away */
+    bool has_failed; /* what is pushed is thrown away; what was pushed before is completed */
 };
 
 typedef struct {
@@ -97,7 +97,7 @@ static void post_ended(EgWorker *worker, GError *error)
 static bool take_item(EgWorker *worker, Item *item)
 {
     g_mutex_lock(&worker->lock);
-    while (worker->state == WORKER_OPEN && worker->queue.length == 0)
+    while (worker->state == WORKER_OPEN && !worker->has_failed && worker->queue.length == 0)
         g_cond_wait(&worker->changed, &worker->lock);
     Item *head = g_queue_pop_head(&worker->queue);
     if (head != NULL) {
@@ -130,10 +130,11 @@ static void note_worked(EgWorker *worker)
     g_mutex_unlock(&worker->lock);
 }
 
+/* What was too much for it is no reason to leave the rest incomplete. */
 static bool is_finishing(EgWorker *worker)
 {
     g_mutex_lock(&worker->lock);
-    bool is_it = worker->state == WORKER_FINISHING;
+    bool is_it = worker->state == WORKER_FINISHING || worker->has_failed;
     g_mutex_unlock(&worker->lock);
     return is_it;
 }
@@ -234,6 +235,7 @@ void eg_worker_push(EgWorker *worker, gpointer item, gsize size_bytes)
         is_full = true;
         is_taken = false;
         worker->has_failed = true;
+        g_cond_signal(&worker->changed);
     }
     if (is_taken) {
         Item *queued = g_new(Item, 1);

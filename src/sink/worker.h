@@ -33,7 +33,8 @@ EgWorker *eg_worker_new(EgLoop *loop, const EgWorkerClass *class, const char *pa
 void eg_worker_free(EgWorker *worker);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgWorker, eg_worker_free)
 
-/* (transfer full); never blocks. What does not fit ends the work: the disk is too slow. */
+/* (transfer full); never blocks. What does not fit ends the work: the disk is too slow. What was
+ * there before is completed all the same. */
 void eg_worker_push(EgWorker *worker, gpointer item, gsize size_bytes);
 
 /* How many items wait, or are being worked on. Any thread. */

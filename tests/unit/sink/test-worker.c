@@ -202,7 +202,7 @@ static void test_failed(Fixture *f, gconstpointer class)
     g_assert_cmpuint(f->n_ended, ==, 1);
 }
 
-/* Two fit while one is worked on. */
+/* Two fit while one is worked on. What has fitted is completed. */
 static void test_too_slow(Fixture *f, gconstpointer class)
 {
     (void)class;
@@ -217,6 +217,11 @@ static void test_too_slow(Fixture *f, gconstpointer class)
     g_assert_nonnull(strstr(f->error->message, "the disk is too slow for d/x"));
     g_assert_cmpint(g_atomic_int_get(&f->n_unloaded), ==, 1);
     hold(f, false);
+    wait_calls(f, 4);
+    push(f, 'e');
+    g_clear_pointer(&f->worker, eg_worker_free);
+    g_assert_cmpstr(f->disk->calls->str, ==, "abc.");
+    g_assert_cmpuint(f->n_ended, ==, 1);
 }
 
 /* It hangs while it completes: that ends, and is not waited for. */
