@@ -46,7 +46,7 @@ template_module=$root/tests/template
 templates_text=$root/docs/TEMPLATES.md
 templates=
 if [ -f "$template_module/package.json" ]; then
-    templates=$cache/templates-$(hash_of "$template_module"/*.json "$template_module"/*/* "$templates_text")
+    templates=$cache/templates-$(hash_of "$template_module"/*.* "$template_module"/*/* "$templates_text")
 fi
 
 python_packages=$root/tests/requirements.txt
@@ -145,6 +145,8 @@ bundle_page() {
 create_templates() {
     npm_install "$templates" "$template_module"/{package.json,package-lock.json} &&
         cp -r "$template_module"/{sdk,react} "$templates" &&
+        cp "$template_module/index.html" "$templates/sdk" &&
+        cp "$template_module/index.html" "$templates/react" &&
         mkdir "$templates/example" &&
         code_block "$templates_text" index.html > "$templates/example/index.html" &&
         code_block "$templates_text" page.js > "$templates/example/page.js" &&

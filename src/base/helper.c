@@ -47,6 +47,8 @@ static void setup_process(gpointer parent)
 static void on_exit_due(gpointer user)
 {
     EgHelper *helper = user;
+    /* Whatever still holds the pipe has no say in it. */
+    g_cancellable_cancel(helper->cancellable);
     g_autoptr(GError) error = NULL;
     g_autofree char *how = WIFEXITED(helper->status)
                                ? g_strdup_printf("exit code %d", WEXITSTATUS(helper->status))

@@ -111,29 +111,33 @@ static void on_timer(gpointer user)
                                                    : "Chromium has not started within 30 s");
 }
 
-/* Its page's events are its own. */
+/* Its page's events are its own, until it has failed: what was asked may still be answered. */
 static void on_page_loaded(gpointer user)
 {
     EgBrowser *browser = user;
-    browser->events.loaded(browser->user);
+    if (browser->state != BROWSER_FAILED)
+        browser->events.loaded(browser->user);
 }
 
 static void on_page_signaled(gpointer user, EgBrowserSignal signal, const char *value)
 {
     EgBrowser *browser = user;
-    browser->events.signaled(browser->user, signal, value);
+    if (browser->state != BROWSER_FAILED)
+        browser->events.signaled(browser->user, signal, value);
 }
 
 static void on_page_painted(gpointer user)
 {
     EgBrowser *browser = user;
-    browser->events.painted(browser->user);
+    if (browser->state != BROWSER_FAILED)
+        browser->events.painted(browser->user);
 }
 
 static void on_page_crashed(gpointer user, const GError *error)
 {
     EgBrowser *browser = user;
-    browser->events.crashed(browser->user, error);
+    if (browser->state != BROWSER_FAILED)
+        browser->events.crashed(browser->user, error);
 }
 
 static void on_page_failed(gpointer user, const GError *error)
@@ -146,12 +150,19 @@ static void on_page_failed(gpointer user, const GError *error)
     browser->events.failed(browser->user, error);
 }
 
+static const char *on_page_proxy_error(gpointer user)
+{
+    EgBrowser *browser = user;
+    return browser->events.proxy_error != NULL ? browser->events.proxy_error(browser->user) : NULL;
+}
+
 static const EgBrowserEvents page_events = {
     .loaded = on_page_loaded,
     .signaled = on_page_signaled,
     .painted = on_page_painted,
     .crashed = on_page_crashed,
     .failed = on_page_failed,
+    .proxy_error = on_page_proxy_error,
 };
 
 static void be_ready(EgBrowser *browser)

@@ -52,6 +52,7 @@ struct _EgPageGuard {
     gint64 max_connect_ns;
     GPtrArray *connections;   /* Connection, open ones */
     GHashTable *logged_hosts; /* set of char * */
+    const char *error;        /* of the last connection that came to nothing; NULL: none */
     EgPageGuardStats stats;
 };
 
@@ -185,9 +186,27 @@ static void send_answer(Connection *connection, gsize size, GAsyncReadyCallback 
                                     on_sent, connection);
 }
 
+static const char *name_of(const Connection *connection, EgSocksCode code)
+{
+    static const char *const names[] = {
+        [EG_SOCKS_FAILURE] = "net::ERR_CONNECTION_FAILED",
+        [EG_SOCKS_NOT_ALLOWED] = "net::ERR_NETWORK_ACCESS_DENIED (web_allow does not allow it)",
+        [EG_SOCKS_NETWORK_UNREACHABLE] = "net::ERR_ADDRESS_UNREACHABLE",
+        [EG_SOCKS_HOST_UNREACHABLE] = "net::ERR_ADDRESS_UNREACHABLE",
+        [EG_SOCKS_REFUSED] = "net::ERR_CONNECTION_REFUSED",
+        [EG_SOCKS_TIMED_OUT] = "net::ERR_CONNECTION_TIMED_OUT",
+    };
+    if (code == EG_SOCKS_HOST_UNREACHABLE && connection->addresses == NULL)
+        return "net::ERR_NAME_NOT_RESOLVED";
+    return code < G_N_ELEMENTS(names) && names[code] != NULL ? names[code]
+                                                             : names[EG_SOCKS_FAILURE];
+}
+
 static void answer(Connection *connection, EgSocksCode code)
 {
     EgPageGuardStats *stats = &connection->guard->stats;
+    if (code != EG_SOCKS_OK)
+        connection->guard->error = name_of(connection, code);
     connection->state = STATE_ANSWERING;
     connection->code = code;
     if (code == EG_SOCKS_NOT_ALLOWED)
@@ -497,6 +516,11 @@ guint16 eg_page_guard_port(const EgPageGuard *guard)
 const char *eg_page_guard_proxy(const EgPageGuard *guard)
 {
     return guard->proxy;
+}
+
+const char *eg_page_guard_error(const EgPageGuard *guard)
+{
+    return guard->error;
 }
 
 void eg_page_guard_get_stats(const EgPageGuard *guard, EgPageGuardStats *stats)

@@ -44,4 +44,8 @@ guint16 eg_page_guard_port(const EgPageGuard *guard);
 /* "socks5://127.0.0.1:port", the guard's: what a browser calls it. */
 const char *eg_page_guard_proxy(const EgPageGuard *guard);
 
+/* Why the last connection that came to nothing did so, as Chromium would say it if there were no
+ * proxy, of which it knows no more than that it failed. NULL: there was none. */
+const char *eg_page_guard_error(const EgPageGuard *guard);
+
 void eg_page_guard_get_stats(const EgPageGuard *guard, EgPageGuardStats *stats);

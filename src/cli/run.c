@@ -71,6 +71,15 @@ static void on_changed(gpointer user, EgSessionState state)
         send_info(run, eg_session_info(run->session));
 }
 
+static void on_recorded(gpointer user)
+{
+    Egress__Recorded recorded = EGRESS__RECORDED__INIT;
+    Egress__Event event = EGRESS__EVENT__INIT;
+    event.event_case = EGRESS__EVENT__EVENT_RECORDED;
+    event.recorded = &recorded;
+    send_event(user, &event);
+}
+
 static void on_ended(gpointer user)
 {
     Run *run = user;
@@ -92,7 +101,11 @@ static void on_counted(gpointer user, const EgUploadResult *result)
 }
 
 static const EgSessionEvents session_events = {
-    .changed = on_changed, .ended = on_ended, .counted = on_counted};
+    .changed = on_changed,
+    .recorded = on_recorded,
+    .ended = on_ended,
+    .counted = on_counted,
+};
 
 /* With an end, which lists on the wire do not have. */
 static char **dup_environment(char *const *environment, gsize n_environment)
@@ -271,7 +284,14 @@ static void on_update_stream(Run *run, const Livekit__UpdateStreamRequest *reque
 static void on_ping(Run *run)
 {
     Egress__Pong pong = EGRESS__PONG__INIT;
+    Egress__Waiting waiting = EGRESS__WAITING__INIT;
     Egress__Event event = EGRESS__EVENT__INIT;
+    EgUploaderStats stats;
+    if (run->session != NULL && eg_session_get_waiting(run->session, &stats)) {
+        waiting.files = stats.waiting - stats.waiting_snapshots;
+        waiting.playlists = stats.waiting_snapshots;
+        pong.waiting = &waiting;
+    }
     event.event_case = EGRESS__EVENT__EVENT_PONG;
     event.pong = &pong;
     send_event(run, &event);

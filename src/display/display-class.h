@@ -6,7 +6,8 @@
  * the core: it keeps the time, owns the memory of pictures and tells the user. A display draws. */
 
 typedef struct {
-    /* Starts it. Later, or from inside, eg_display_put_ready() or eg_display_put_failed(). */
+    /* Starts it. Later, or from inside, eg_display_put_ready() or eg_display_put_failed(); without
+     * either, it fails when its time is over. */
     bool (*open)(EgDisplay *display, GError **error);
     /* Frees `variant`; also after an open() that failed, whatever that has made. */
     void (*close)(EgDisplay *display);
@@ -37,8 +38,9 @@ struct _EgDisplay {
     GPtrArray *environment; /* char *, ends with NULL */
     GPtrArray *flags;       /* the same */
     EgDisplayState state;
-    GError *error;       /* why it failed */
-    EgTimer *news_timer; /* tells `ready` or `failed` */
+    GError *error;        /* why it failed */
+    EgTimer *start_timer; /* until it is ready */
+    EgTimer *news_timer;  /* tells `ready` or `failed` */
     EgTimer *tick_timer;
     gint64 origin_ns; /* instant 0 */
     guint64 tick;     /* the next one */

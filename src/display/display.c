@@ -13,6 +13,9 @@
 #define MORE_PICTURES   16
 #define N_FREE_MEMORIES 4
 
+/* An X server has to compile its keyboard, and the machine may be busy. */
+#define START_TIMEOUT_NS (30 * EG_NS_PER_S)
+
 /* So that what converts writes whole cache lines. */
 #define ALIGN_MASK 63
 
@@ -184,6 +187,7 @@ void eg_display_put_ready(EgDisplay *display)
         return;
     g_assert(display->state == EG_DISPLAY_STATE_NONE);
     display->state = EG_DISPLAY_STATE_READY;
+    eg_timer_clear(display->start_timer);
     eg_timer_set(display->news_timer, 0);
 }
 
@@ -193,8 +197,19 @@ void eg_display_put_failed(EgDisplay *display, const GError *error)
         return;
     display->state = EG_DISPLAY_STATE_FAILED;
     display->error = g_error_copy(error);
+    eg_timer_clear(display->start_timer);
     eg_timer_clear(display->tick_timer);
     eg_timer_set(display->news_timer, 0);
+}
+
+static void on_start_late(gpointer user)
+{
+    EgDisplay *display = user;
+    g_autoptr(GError) error = NULL;
+    eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE,
+                 "the display has not started within %.0f s",
+                 (double)display->params.start_timeout_ns / (double)EG_NS_PER_S);
+    eg_display_put_failed(display, error);
 }
 
 /* Lists of strings that end with NULL. */
@@ -250,10 +265,14 @@ EgDisplay *eg_display_new_of_class(EgLoop *loop, const EgDisplayClass *class,
     display->user = user;
     display->environment = new_list();
     display->flags = new_list();
+    if (display->params.start_timeout_ns == 0)
+        display->params.start_timeout_ns = START_TIMEOUT_NS;
+    display->start_timer = eg_timer_new(loop, on_start_late, display);
     display->news_timer = eg_timer_new(loop, on_news, display);
     display->tick_timer = eg_timer_new(loop, on_tick, display);
     display->memories = g_ptr_array_new_with_free_func(unref_memory);
     set_layout(display);
+    eg_timer_set_after(display->start_timer, display->params.start_timeout_ns);
     return class->open(display, error) ? g_steal_pointer(&display) : NULL;
 }
 
@@ -271,6 +290,7 @@ void eg_display_free(EgDisplay *display)
     display->class->close(display);
     g_clear_pointer(&display->newest, gst_memory_unref);
     g_ptr_array_unref(display->memories);
+    eg_timer_free(display->start_timer);
     eg_timer_free(display->tick_timer);
     eg_timer_free(display->news_timer);
     g_clear_error(&display->error);

@@ -24,6 +24,7 @@ typedef struct {
     guint fps;
     const char *folder;             /* private; sockets go there. Outlives the display */
     const char *const *environment; /* of programs in it (eg_run_folder_environment()) */
+    gint64 start_timeout_ns;        /* how long it may take to be ready; 0: 30 seconds */
     const EgLog *log;
 } EgDisplayParams;
 

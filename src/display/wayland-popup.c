@@ -109,10 +109,16 @@ void eg_wayland_popup_create(struct wl_client *client, struct wl_resource *resou
                              struct wl_resource *parent, struct wl_resource *positioner_resource)
 {
     EgWaylandWindow *window = wl_resource_get_user_data(resource);
+    EgWaylandWindow *parent_window = parent != NULL ? eg_wayland_window_get(parent) : NULL;
     const EgWaylandPositioner *positioner = eg_wayland_positioner_get(positioner_resource);
     if (positioner == NULL) {
         wl_resource_post_error(window->shell, XDG_WM_BASE_ERROR_INVALID_POSITIONER,
                                "the positioner lacks its size or its anchor rectangle");
+        return;
+    }
+    if (eg_wayland_window_is_in_line(window, parent_window)) {
+        wl_resource_post_error(window->shell, XDG_WM_BASE_ERROR_INVALID_POPUP_PARENT,
+                               "xdg_popup@%u would be its own parent", id);
         return;
     }
     struct wl_resource *popup =
@@ -122,5 +128,5 @@ void eg_wayland_popup_create(struct wl_client *client, struct wl_resource *resou
         return;
     wl_resource_set_user_data(popup, window);
     window->positioner = *positioner;
-    window->parent = parent != NULL ? eg_wayland_window_get(parent) : NULL;
+    window->parent = parent_window;
 }

@@ -11,6 +11,15 @@ EgWaylandWindow *eg_wayland_window_get(struct wl_resource *resource)
     return wl_resource_get_user_data(resource);
 }
 
+bool eg_wayland_window_is_in_line(const EgWaylandWindow *window, const EgWaylandWindow *descendant)
+{
+    for (; descendant != NULL; descendant = descendant->parent) {
+        if (descendant == window)
+            return true;
+    }
+    return false;
+}
+
 static EgWaylandRect get_geometry(const EgWaylandWindow *window)
 {
     if (window->geometry.width > 0)

@@ -83,6 +83,9 @@ bool eg_wayland_window_set_kind(EgWaylandWindow *window, EgWaylandWindowKind kin
 /* The object of the role is gone. */
 void eg_wayland_window_unset_role(EgWaylandWindow *window);
 
+/* Whether it is the other one (NULL: none) or one of its parents: a line of these must end. */
+bool eg_wayland_window_is_in_line(const EgWaylandWindow *window, const EgWaylandWindow *descendant);
+
 /* Ends a sequence of configure events. */
 void eg_wayland_window_send_configure(EgWaylandWindow *window);
 

@@ -46,15 +46,6 @@ static void on_set_fullscreen(struct wl_client *client, struct wl_resource *reso
     answer(resource);
 }
 
-static bool is_in_line(const EgWaylandWindow *window, const EgWaylandWindow *descendant)
-{
-    for (; descendant != NULL; descendant = descendant->parent) {
-        if (descendant == window)
-            return true;
-    }
-    return false;
-}
-
 static void on_set_parent(struct wl_client *client, struct wl_resource *resource,
                           struct wl_resource *parent_resource)
 {
@@ -64,7 +55,7 @@ static void on_set_parent(struct wl_client *client, struct wl_resource *resource
         parent_resource != NULL ? wl_resource_get_user_data(parent_resource) : NULL;
     if (window == NULL)
         return;
-    if (is_in_line(window, parent)) {
+    if (eg_wayland_window_is_in_line(window, parent)) {
         wl_resource_post_error(resource, XDG_TOPLEVEL_ERROR_INVALID_PARENT,
                                "it would be its own parent");
         return;

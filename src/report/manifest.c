@@ -77,6 +77,7 @@ struct _EgManifest {
     guint tracks_left_out;
     guint participants_left_out;
     guint files_left_out;
+    json_t *past; /* what another process has written of this; NULL: there was none */
 };
 
 /* By EgManifestEvent. */
@@ -139,6 +140,7 @@ void eg_manifest_free(EgManifest *manifest)
     g_string_chunk_free(manifest->layouts);
     g_free(manifest->identity);
     g_free(manifest->track_id);
+    json_decref(manifest->past);
     g_free(manifest);
 }
 
@@ -483,6 +485,16 @@ static json_t *make_playlists(const EgManifest *manifest, const Livekit__EgressI
     return list;
 }
 
+/* NULL: nobody knows when. */
+static char *format_time(gint64 wall_ns)
+{
+    if (wall_ns == 0)
+        return NULL;
+    g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(wall_ns / EG_NS_PER_S);
+    g_autofree char *seconds = g_date_time_format(date, "%Y-%m-%dT%H:%M:%S");
+    return g_strdup_printf("%s.%03dZ", seconds, (int)(wall_ns % EG_NS_PER_S / EG_NS_PER_MS));
+}
+
 static json_t *make_images(const EgManifest *manifest)
 {
     json_t *list = json_array();
@@ -490,10 +502,7 @@ static json_t *make_images(const EgManifest *manifest)
         const File *file = manifest->files->pdata[i];
         if (file->kind != EG_OUTPUT_IMAGES)
             continue;
-        g_autoptr(GDateTime) date = g_date_time_new_from_unix_utc(file->wall_ns / EG_NS_PER_S);
-        g_autofree char *seconds = g_date_time_format(date, "%Y-%m-%dT%H:%M:%S");
-        g_autofree char *timestamp =
-            g_strdup_printf("%s.%03dZ", seconds, (int)(file->wall_ns % EG_NS_PER_S / EG_NS_PER_MS));
+        g_autofree char *timestamp = format_time(file->wall_ns);
         json_t *image = make_file(file->filename, file->location);
         set_text(image, "timestamp", timestamp);
         json_array_append_new(list, image);
@@ -523,6 +532,31 @@ static void set_source(const EgManifest *manifest, json_t *object)
     }
 }
 
+/* Whoever goes on for another has seen nothing of what was recorded. */
+static void set_timeline(const EgManifest *manifest, json_t *object, EgManifestTime end)
+{
+    json_t *past = json_object_get(manifest->past, "timeline");
+    if (json_is_object(past))
+        json_object_set(object, "timeline", past);
+    else
+        json_object_set_new(object, "timeline", make_timeline(manifest, end));
+    if (manifest->past != NULL)
+        json_object_update_missing(object, manifest->past);
+}
+
+void eg_manifest_set_past(EgManifest *manifest, const char *json)
+{
+    json_t *past = json_loads(json, JSON_REJECT_DUPLICATES, NULL);
+    json_decref(manifest->past);
+    manifest->past = json_is_object(past) ? json_incref(past) : NULL;
+    json_decref(past);
+}
+
+guint eg_manifest_n_events(const EgManifest *manifest)
+{
+    return manifest->n_events;
+}
+
 char *eg_manifest_to_json(const EgManifest *manifest, const Livekit__EgressInfo *info,
                           EgManifestTime now)
 {
@@ -537,7 +571,8 @@ char *eg_manifest_to_json(const EgManifest *manifest, const Livekit__EgressInfo 
     set_list(object, "files", make_files(info));
     set_list(object, "playlists", make_playlists(manifest, info));
     set_list(object, "images", make_images(manifest));
-    json_object_set_new(object, "timeline", make_timeline(manifest, end));
+    set_text(object, "error", info->error);
+    set_timeline(manifest, object, end);
     char *text = json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
     char *copy = g_strconcat(text, "\n", NULL);
     free(text);

@@ -64,6 +64,13 @@ typedef struct {
 } EgManifestFile;
 void eg_manifest_add_file(EgManifest *manifest, const EgManifestFile *file, EgManifestTime at);
 
+/* To go on where another process has stopped: what it has written last (see below), of which all is
+ * kept that is not known better now. What is none is ignored. */
+void eg_manifest_set_past(EgManifest *manifest, const char *json);
+
+/* Grows when there is something new to be written down. */
+guint eg_manifest_n_events(const EgManifest *manifest);
+
 /* With the results of `info`; it is that late now. A new string. */
 char *eg_manifest_to_json(const EgManifest *manifest, const Livekit__EgressInfo *info,
                           EgManifestTime now);

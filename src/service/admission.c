@@ -28,7 +28,7 @@ struct _EgAdmission {
     EgCostConfig cost;
     GHashTable *egresses; /* id -> Egress */
     double n_cores;
-    double other_cores; /* used by others than the egresses */
+    double other_cores; /* used by others than these, as by egresses that were released */
     gint64 used_bytes;
 };
 
@@ -90,10 +90,10 @@ void eg_admission_set_load(EgAdmission *admission, const EgLoad *load, gint64 no
     double egress_cores = 0;
     for (guint i = 0; i < load->n_processes; i++) {
         const EgProcessLoad *process = &load->processes[i];
-        egress_cores += process->cores;
         Egress *egress = g_hash_table_lookup(admission->egresses, process->egress_id);
         if (egress == NULL)
             continue;
+        egress_cores += process->cores;
         egress->is_measured = true;
         egress->used_cores = process->cores;
         egress->used_bytes = process->rss_bytes;

@@ -35,6 +35,8 @@ bool eg_admission_has_memory(const EgAdmission *admission, gint64 used_bytes, gi
  * measured. */
 void eg_admission_hold(EgAdmission *admission, const char *egress_id, double cpu_cost,
                        gint64 memory_bytes, gint64 now_ns);
+
+/* It is over, or nearly: what it still uses counts as what any other program does. */
 void eg_admission_release(EgAdmission *admission, const char *egress_id);
 
 /* May be below 0: more is used than may be. */

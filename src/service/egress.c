@@ -55,6 +55,10 @@ struct _EgEgress {
     bool has_answered;
     bool is_disowned;
     bool has_exited;
+    bool has_uploads;
+    guint n_waiting_files;
+    guint n_waiting_playlists;
+    bool is_recorded;
     bool is_ended_by_service;
 };
 
@@ -288,6 +292,15 @@ static void on_stream_updated(EgEgress *egress, const Egress__StreamUpdated *upd
     eg_callers_answer_first(egress->updaters, updated->info, error);
 }
 
+static void on_pong(EgEgress *egress, const Egress__Pong *pong)
+{
+    if (pong->waiting == NULL)
+        return;
+    egress->has_uploads = true;
+    egress->n_waiting_files = pong->waiting->files;
+    egress->n_waiting_playlists = pong->waiting->playlists;
+}
+
 static void on_message(gpointer user, const ProtobufCMessage *message)
 {
     EgEgress *egress = user;
@@ -310,8 +323,14 @@ static void on_message(gpointer user, const ProtobufCMessage *message)
     case EGRESS__EVENT__EVENT_UPLOAD:
         egress->context->events->uploaded(egress->context->user, event->upload);
         break;
-    case EGRESS__EVENT__EVENT_RESUMED:
+    case EGRESS__EVENT__EVENT_RECORDED:
+        egress->is_recorded = true;
+        egress->context->recorded(egress->context->owner, egress);
+        break;
     case EGRESS__EVENT__EVENT_PONG:
+        on_pong(egress, event->pong);
+        break;
+    case EGRESS__EVENT__EVENT_RESUMED:
     case EGRESS__EVENT__EVENT__NOT_SET:
     case _EGRESS__EVENT__EVENT__CASE_IS_INT_SIZE:
     default:
@@ -437,7 +456,15 @@ void eg_egress_get_view(const EgEgress *egress, EgEgressView *view)
         .type = egress->type,
         .pid = egress->pid,
         .cpu_cost = egress->cpu_cost,
+        .has_uploads = egress->has_uploads,
+        .n_waiting_files = egress->n_waiting_files,
+        .n_waiting_playlists = egress->n_waiting_playlists,
     };
+}
+
+bool eg_egress_is_recording(const EgEgress *egress)
+{
+    return !egress->is_recorded && egress->phase != PHASE_FINAL;
 }
 
 static const char *result_of(const EgEgress *egress)

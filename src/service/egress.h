@@ -13,6 +13,8 @@ typedef struct {
     const EgEgressesEvents *events; /* but `ended`, which is the owner's to tell */
     gpointer user;
     EgForkServer *fork_server;
+    /* Nothing is recorded any more; its process only uploads. */
+    void (*recorded)(gpointer owner, const EgEgress *egress);
     /* Nothing is left of it to wait for; from the loop, and the egress may be freed in it. */
     void (*gone)(gpointer owner, EgEgress *egress);
     gpointer owner;
@@ -27,6 +29,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgEgress, eg_egress_free)
 
 const char *eg_egress_id(const EgEgress *egress);
 void eg_egress_get_view(const EgEgress *egress, EgEgressView *view);
+
+/* Until its process only uploads, or has ended. */
+bool eg_egress_is_recording(const EgEgress *egress);
 
 /* What is told when it is gone; valid as long as the egress. */
 void eg_egress_get_end(const EgEgress *egress, EgEgressEnd *end);

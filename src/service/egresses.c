@@ -31,6 +31,13 @@ static EgEgress *find(const EgEgresses *egresses, const char *egress_id)
     return NULL;
 }
 
+/* Others need not wait for a store that is slow: what uploads take is measured. */
+static void on_recorded(gpointer owner, const EgEgress *egress)
+{
+    const EgEgresses *egresses = owner;
+    eg_admission_release(egresses->params.admission, eg_egress_id(egress));
+}
+
 static void on_gone(gpointer owner, EgEgress *egress)
 {
     EgEgresses *egresses = owner;
@@ -97,6 +104,7 @@ EgEgresses *eg_egresses_new(EgLoop *loop, const EgEgressesParams *params,
         .events = &egresses->events,
         .user = user,
         .fork_server = egresses->fork_server,
+        .recorded = on_recorded,
         .gone = on_gone,
         .owner = egresses,
     };
@@ -301,6 +309,14 @@ void eg_egresses_end_all(EgEgresses *egresses)
 guint eg_egresses_count(const EgEgresses *egresses)
 {
     return egresses->all->len;
+}
+
+guint eg_egresses_n_recording(const EgEgresses *egresses)
+{
+    guint n = 0;
+    for (guint i = 0; i < egresses->all->len; i++)
+        n += eg_egress_is_recording(egresses->all->pdata[i]);
+    return n;
 }
 
 void eg_egresses_get(const EgEgresses *egresses, guint index, EgEgressView *view)

@@ -20,6 +20,9 @@ typedef struct {
     const char *type;                       /* "participant", as the metrics name it */
     int pid;                                /* 0 until it is known */
     double cpu_cost;                        /* cores that it was given */
+    bool has_uploads;                       /* something goes to a store... */
+    guint n_waiting_files;                  /* ...and waited when it was asked last */
+    guint n_waiting_playlists;
 } EgEgressView;
 
 typedef struct {
@@ -107,6 +110,7 @@ bool eg_egresses_is_closed(const EgEgresses *egresses);
 void eg_egresses_end_all(EgEgresses *egresses);
 
 guint eg_egresses_count(const EgEgresses *egresses);
+guint eg_egresses_n_recording(const EgEgresses *egresses); /* the others only upload */
 /* In the order of their start. */
 void eg_egresses_get(const EgEgresses *egresses, guint index, EgEgressView *view);
 bool eg_egresses_find(const EgEgresses *egresses, const char *egress_id, EgEgressView *view);

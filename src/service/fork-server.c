@@ -38,7 +38,7 @@ static const char *const own_prefixes[] = {
     "LIVEKIT_", "EGRESS_CONFIG_", "EGRESS_TEMPLATE_", "AWS_", "AZURE_", "GOOGLE_", "OSS_",
 };
 
-bool eg_fork_server_keeps(const char *variable)
+static bool keeps(const char *variable)
 {
     for (gsize i = 0; i < G_N_ELEMENTS(own_prefixes); i++) {
         if (g_str_has_prefix(variable, own_prefixes[i]))
@@ -51,18 +51,18 @@ GPtrArray *eg_fork_server_kept(const char *const *environment)
 {
     GPtrArray *kept = g_ptr_array_new();
     for (gsize i = 0; environment[i] != NULL; i++) {
-        if (eg_fork_server_keeps(environment[i]))
+        if (keeps(environment[i]))
             g_ptr_array_add(kept, (gpointer)environment[i]);
     }
     return kept;
 }
 
-static char **make_child_environment(void)
+char **eg_fork_server_others(void)
 {
     g_auto(GStrv) all = g_get_environ();
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     for (char **variable = all; *variable != NULL; variable++) {
-        if (!eg_fork_server_keeps(*variable))
+        if (!keeps(*variable))
             g_strv_builder_add(builder, *variable);
     }
     return g_strv_builder_end(builder);
@@ -267,7 +267,7 @@ static bool spawn(EgForkServer *server, GError **error)
     const char *const args[] = {"/proc/self/exe", "run", NULL};
     const int source_fds[] = {fds[1]};
     const int target_fds[] = {CONTROL_FD};
-    g_auto(GStrv) environment = make_child_environment();
+    g_auto(GStrv) environment = eg_fork_server_others();
     bool done = g_spawn_async_with_pipes_and_fds(
         NULL, args, (const char *const *)environment, G_SPAWN_DO_NOT_REAP_CHILD, setup_process,
         NULL, -1, -1, -1, source_fds, target_fds, 1, &server->pid, NULL, NULL, NULL, error);

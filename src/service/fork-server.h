@@ -39,9 +39,9 @@ void eg_fork_server_kill(EgForkServer *server, const char *egress_id);
  * process, which exits with what it returns. Returns an exit code; the caller has one thread. */
 int eg_fork_server_run(int control_fd, int (*child)(int channel_fd));
 
-/* The variables that are the service's own and are handed on by other ways: its secrets are not in
- * the environment of its children, which every process of the same user can read. */
-bool eg_fork_server_keeps(const char *variable);
-
-/* Those of them that there are (borrowed), to be handed on. */
+/* The variables that are the service's own (borrowed), to be handed on by other ways: its secrets
+ * are not in the environment of its children, which every process of the same user can read. */
 GPtrArray *eg_fork_server_kept(const char *const *environment);
+
+/* All others, of this process; a new list. */
+char **eg_fork_server_others(void);

@@ -31,6 +31,9 @@ struct _EgHooks {
     const EgConfig *config;
     const EgLog *log;
     EgWebhooks *webhooks;
+    void (*done)(gpointer user, const char *egress_id);
+    gpointer user;
+    GHashTable *open;   /* egress id -> how many calls are not over */
     char **environment; /* of the command */
     GQueue waiting;     /* Call */
     GPtrArray *running; /* Call */
@@ -48,28 +51,38 @@ static void free_call(gpointer data)
     g_free(call);
 }
 
-/* The service's own, but for its secrets. */
-static char **make_environment(void)
-{
-    g_auto(GStrv) all = g_get_environ();
-    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
-    for (char **variable = all; *variable != NULL; variable++) {
-        if (!eg_fork_server_keeps(*variable))
-            g_strv_builder_add(builder, *variable);
-    }
-    return g_strv_builder_end(builder);
-}
-
 static void on_next_due(gpointer user);
 
-EgHooks *eg_hooks_new(EgLoop *loop, const EgConfig *config, const EgLog *log)
+/* One call more, or one less. */
+static void count(EgHooks *hooks, const char *egress_id, int change)
+{
+    int n = GPOINTER_TO_INT(g_hash_table_lookup(hooks->open, egress_id)) + change;
+    if (n > 0) {
+        g_hash_table_replace(hooks->open, g_strdup(egress_id), GINT_TO_POINTER(n));
+        return;
+    }
+    g_hash_table_remove(hooks->open, egress_id);
+    hooks->done(hooks->user, egress_id);
+}
+
+static void on_posted(gpointer user, const char *egress_id)
+{
+    count(user, egress_id, -1);
+}
+
+EgHooks *eg_hooks_new(EgLoop *loop, const EgConfig *config, const EgLog *log,
+                      void (*done)(gpointer user, const char *egress_id), gpointer user)
 {
     EgHooks *hooks = g_new0(EgHooks, 1);
     hooks->loop = loop;
     hooks->config = config;
     hooks->log = log;
+    hooks->done = done;
+    hooks->user = user;
+    hooks->open = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     hooks->webhooks = eg_webhooks_new(loop, config, log);
-    hooks->environment = make_environment();
+    eg_webhooks_set_done(hooks->webhooks, on_posted, hooks);
+    hooks->environment = eg_fork_server_others();
     hooks->running = g_ptr_array_new_with_free_func(free_call);
     hooks->next_timer = eg_timer_new(loop, on_next_due, hooks);
     return hooks;
@@ -83,6 +96,7 @@ void eg_hooks_free(EgHooks *hooks)
     g_queue_clear_full(&hooks->waiting, free_call);
     eg_timer_free(hooks->next_timer);
     eg_webhooks_free(hooks->webhooks);
+    g_hash_table_unref(hooks->open);
     g_strfreev(hooks->environment);
     g_free(hooks);
 }
@@ -93,6 +107,7 @@ static void end_call(Call *call)
 {
     EgHooks *hooks = call->hooks;
     eg_timer_set(hooks->next_timer, 0);
+    count(hooks, call->egress_id, -1);
     g_ptr_array_remove(hooks->running, call);
 }
 
@@ -146,10 +161,12 @@ static void on_next_due(gpointer user)
     EgHooks *hooks = user;
     while (hooks->running->len < MAX_RUNNING && !g_queue_is_empty(&hooks->waiting)) {
         Call *call = g_queue_pop_head(&hooks->waiting);
-        if (run(call))
+        if (run(call)) {
             g_ptr_array_add(hooks->running, call);
-        else
-            free_call(call);
+            continue;
+        }
+        count(hooks, call->egress_id, -1);
+        free_call(call);
     }
 }
 
@@ -167,6 +184,7 @@ static void add_call(EgHooks *hooks, const Livekit__EgressInfo *info, const char
     call->event = g_strdup(event);
     call->body = g_bytes_ref(body);
     g_queue_push_tail(&hooks->waiting, call);
+    count(hooks, call->egress_id, 1);
     eg_timer_set(hooks->next_timer, 0);
 }
 
@@ -203,8 +221,10 @@ static void call_for(EgHooks *hooks, const Livekit__EgressInfo *info, const char
     g_autoptr(GBytes) body = make_body(info, event, kind, result);
     if (config->command != NULL)
         add_call(hooks, info, event, body);
-    for (char **url = config->urls; url != NULL && *url != NULL; url++)
-        eg_webhooks_post(hooks->webhooks, *url, event, info->egress_id, body);
+    for (char **url = config->urls; url != NULL && *url != NULL; url++) {
+        if (eg_webhooks_post(hooks->webhooks, *url, event, info->egress_id, body))
+            count(hooks, info->egress_id, 1);
+    }
 }
 
 static bool is_set(const char *text)
@@ -213,11 +233,11 @@ static bool is_set(const char *text)
 }
 
 /* What has no place was never written. */
-void eg_hooks_call(EgHooks *hooks, const Livekit__EgressInfo *info)
+bool eg_hooks_call(EgHooks *hooks, const Livekit__EgressInfo *info)
 {
     eg_loop_assert_owner(hooks->loop);
     if (hooks->config->hooks.command == NULL && hooks->config->hooks.urls == NULL)
-        return;
+        return false;
     for (gsize i = 0; i < info->n_file_results; i++) {
         if (is_set(info->file_results[i]->location))
             call_for(hooks, info, "file", &info->file_results[i]->base);
@@ -230,6 +250,7 @@ void eg_hooks_call(EgHooks *hooks, const Livekit__EgressInfo *info)
         if (info->image_results[i]->image_count > 0)
             call_for(hooks, info, "images", &info->image_results[i]->base);
     }
+    return g_hash_table_contains(hooks->open, info->egress_id);
 }
 
 guint eg_hooks_pending(const EgHooks *hooks)

@@ -185,6 +185,41 @@ static void put_uploads(EgMetricsPage *page, const EgMetrics *metrics)
     }
 }
 
+static guint waiting_files(const EgEgressView *view)
+{
+    return view->n_waiting_files;
+}
+
+static guint waiting_playlists(const EgEgressView *view)
+{
+    return view->n_waiting_playlists;
+}
+
+static void put_waiting(EgMetricsPage *page, const EgMetrics *metrics)
+{
+    static const struct {
+        const char *name;
+        const char *help;
+        guint (*count)(const EgEgressView *view);
+    } rows[] = {
+        {"livekit_egress_segments_uploads_channel_size",
+         "Files of an egress that wait for their store.",                      waiting_files    },
+        {"livekit_egress_playlist_uploads_channel_size",
+         "The same of playlists, and of what else is replaced by newer ones.", waiting_playlists},
+    };
+    guint n = eg_egresses_count(metrics->params.egresses);
+    for (gsize r = 0; r < G_N_ELEMENTS(rows); r++) {
+        eg_metrics_page_begin(page, rows[r].name, "gauge", rows[r].help);
+        for (guint i = 0; i < n; i++) {
+            EgEgressView view;
+            eg_egresses_get(metrics->params.egresses, i, &view);
+            g_autofree char *labels = g_strdup_printf("egress_id=\"%s\"", view.info->egress_id);
+            if (view.has_uploads)
+                eg_metrics_page_put(page, rows[r].name, labels, rows[r].count(&view));
+        }
+    }
+}
+
 /* What autoscalers ask: whether one more page could be rendered. */
 static bool can_accept(const EgMetrics *metrics, gint64 now_ns)
 {
@@ -255,6 +290,7 @@ char *eg_metrics_render(const EgMetrics *metrics, gint64 now_ns)
     put_requests(&page, metrics);
     put_results(&page, metrics);
     put_uploads(&page, metrics);
+    put_waiting(&page, metrics);
     put_load(&page, metrics, now_ns);
     put_psrpc(&page, metrics);
     return g_string_free(page.text, FALSE);

@@ -40,7 +40,8 @@ typedef struct {
     GError *failure; /* why it could not start */
     bool is_ending;
     bool is_interrupted;
-    gint64 ends_at_ns; /* not before */
+    bool has_terminated; /* by SIGTERM */
+    gint64 ends_at_ns;   /* not before */
 
     /* With Redis... */
     EgRedis *redis;
@@ -153,6 +154,19 @@ static void on_process_started(gpointer user, const char *egress_id, int pid)
         eg_guard_add(service->guard, egress_id, view.cpu_cost);
 }
 
+static void on_hooks_done(gpointer user, const char *egress_id)
+{
+    Service *service = user;
+    eg_state_settle(service->state, egress_id, EG_STATE_HOOKS);
+    eg_timer_set(service->ended_timer, 0);
+}
+
+static void call_hooks(Service *service, const Livekit__EgressInfo *info)
+{
+    if (!eg_hooks_call(service->hooks, info))
+        eg_state_settle(service->state, info->egress_id, EG_STATE_HOOKS);
+}
+
 static void on_changed(gpointer user, const Livekit__EgressInfo *info)
 {
     Service *service = user;
@@ -167,7 +181,7 @@ static void on_changed(gpointer user, const Livekit__EgressInfo *info)
     if (!eg_state_put(service->state, info, &error))
         eg_warn(service->log, "state could not be kept", EG_STR("error", error->message));
     if (info->status >= LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE)
-        eg_hooks_call(service->hooks, info);
+        call_hooks(service, info);
 }
 
 static void on_egress_ended(gpointer user, const EgEgressEnd *end)
@@ -213,7 +227,7 @@ static const EgEgressesEvents egresses_events = {
 static void on_delivered(gpointer user, const char *egress_id)
 {
     Service *service = user;
-    eg_state_remove(service->state, egress_id);
+    eg_state_settle(service->state, egress_id, EG_STATE_REPORT);
     eg_timer_set(service->ended_timer, 0);
 }
 
@@ -229,12 +243,17 @@ static const EgReporterEvents reporter_events = {
     .healthy = on_healthy,
 };
 
-/* What a service that was killed has left: reports that were not delivered... */
+/* What a service that was killed has left: reports that were not delivered, and hooks that were not
+ * called... */
 static void take_over(gpointer user, const Livekit__EgressInfo *info)
 {
     Service *service = user;
     if (info->status >= LIVEKIT__EGRESS_STATUS__EGRESS_COMPLETE) {
-        eg_reporter_update(service->reporter, info);
+        guint owed = eg_state_owed(service->state, info->egress_id);
+        if ((owed & EG_STATE_HOOKS) != 0)
+            call_hooks(service, info);
+        if ((owed & EG_STATE_REPORT) != 0)
+            eg_reporter_update(service->reporter, info);
     } else if (eg_leftovers_has(service->leftovers, info->egress_id)) {
         g_autoptr(GError) error = eg_orphans_error();
         const EgLeftoversEnding ending = {.info = info, .reason = EG_END_FAILURE, .error = error};
@@ -411,7 +430,7 @@ static bool open_parts(Service *service, const char *config_body, GError **error
     service->spool_root = eg_config_spool_dir(config, (const char *const *)service->environment);
     service->load_monitor = eg_load_monitor_new("", config->cost.uses_cgroup_memory);
     service->admission = eg_admission_new(config);
-    service->hooks = eg_hooks_new(service->loop, config, service->log);
+    service->hooks = eg_hooks_new(service->loop, config, service->log, on_hooks_done, service);
     service->guard = eg_guard_new(config);
     const EgLoad *load = eg_load_monitor_read(service->load_monitor, eg_now_ns());
     if (!eg_admission_check_machine(service->admission, load->n_cores, error))
@@ -476,6 +495,14 @@ static void begin_ending(Service *service, const char *message)
 static void on_signal(gpointer user, int number)
 {
     Service *service = user;
+    if (number == SIGTERM && service->has_terminated &&
+        eg_egresses_n_recording(service->egresses) == 0) {
+        eg_info(service->log, "uploads are left to the next start",
+                EG_INT("running", eg_egresses_count(service->egresses)));
+        eg_loop_quit(service->loop);
+        return;
+    }
+    service->has_terminated = service->has_terminated || number == SIGTERM;
     if (number != SIGINT) {
         service->ends_at_ns = service->rpc != NULL ? eg_now_ns() + AWARD_NS : 0;
         begin_ending(service, "draining: no more requests are taken");

@@ -11,11 +11,20 @@
 #include "proto/message.h"
 
 #define FOLDER_PREFIX "worker-"
-#define FILE_SUFFIX   ".egress"
 #define LOCK_NAME     "lock"
 
 /* As many services on one machine as anybody could want. */
 #define MAX_FOLDERS 256
+
+/* What is still to be done is in the names of files, so that it changes in one step. */
+static const struct {
+    const char *suffix;
+    guint owed; /* if the report is final */
+} rows[] = {
+    {".egress", EG_STATE_REPORT | EG_STATE_HOOKS},
+    {".report", EG_STATE_REPORT                 },
+    {".hooks",  EG_STATE_HOOKS                  },
+};
 
 struct _EgState {
     char *root;
@@ -95,26 +104,56 @@ bool eg_state_is_alive(const char *folder)
     return is_locked;
 }
 
-static char *path_in(const char *folder, const char *egress_id)
+static char *path_in(const char *folder, const char *egress_id, gsize row)
 {
-    g_autofree char *name = g_strconcat(egress_id, FILE_SUFFIX, NULL);
+    g_autofree char *name = g_strconcat(egress_id, rows[row].suffix, NULL);
     return g_build_filename(folder, name, NULL);
+}
+
+/* The row of its file; their number if there is none. */
+static gsize find_row(const char *folder, const char *egress_id)
+{
+    gsize row = 0;
+    for (; row < G_N_ELEMENTS(rows); row++) {
+        g_autofree char *path = path_in(folder, egress_id, row);
+        if (g_file_test(path, G_FILE_TEST_EXISTS))
+            break;
+    }
+    return row;
 }
 
 bool eg_state_has(const char *folder, const char *egress_id)
 {
-    g_autofree char *path = path_in(folder, egress_id);
-    return g_file_test(path, G_FILE_TEST_EXISTS);
+    return find_row(folder, egress_id) < G_N_ELEMENTS(rows);
 }
 
-static char *file_path(const EgState *state, const char *egress_id)
+guint eg_state_owed(const EgState *state, const char *egress_id)
 {
-    return path_in(state->folder, egress_id);
+    gsize row = find_row(state->folder, egress_id);
+    return row < G_N_ELEMENTS(rows) ? rows[row].owed : 0;
+}
+
+void eg_state_settle(EgState *state, const char *egress_id, EgStateOwed done)
+{
+    gsize row = find_row(state->folder, egress_id);
+    if (row == G_N_ELEMENTS(rows) || (rows[row].owed & done) == 0)
+        return;
+    guint left = rows[row].owed & ~(guint)done;
+    g_autofree char *path = path_in(state->folder, egress_id, row);
+    if (left == 0) {
+        g_unlink(path);
+        return;
+    }
+    for (gsize next = 0; next < G_N_ELEMENTS(rows); next++) {
+        g_autofree char *renamed = path_in(state->folder, egress_id, next);
+        if (rows[next].owed == left)
+            g_rename(path, renamed);
+    }
 }
 
 bool eg_state_put(EgState *state, const Livekit__EgressInfo *info, GError **error)
 {
-    g_autofree char *path = file_path(state, info->egress_id);
+    g_autofree char *path = path_in(state->folder, info->egress_id, 0);
     g_autoptr(GBytes) bytes = eg_proto_pack(&info->base);
     g_autoptr(GError) cause = NULL;
     if (g_file_set_contents_full(path, g_bytes_get_data(bytes, NULL),
@@ -127,18 +166,16 @@ bool eg_state_put(EgState *state, const Livekit__EgressInfo *info, GError **erro
 
 void eg_state_remove(EgState *state, const char *egress_id)
 {
-    g_autofree char *path = file_path(state, egress_id);
-    g_unlink(path);
+    for (gsize row = 0; row < G_N_ELEMENTS(rows); row++) {
+        g_autofree char *path = path_in(state->folder, egress_id, row);
+        g_unlink(path);
+    }
 }
 
-static Livekit__EgressInfo *read_info(const char *path)
+static Livekit__EgressInfo *read_info(const char *data, gsize size_bytes)
 {
-    g_autofree char *data = NULL;
-    gsize size_bytes = 0;
-    if (!g_file_get_contents(path, &data, &size_bytes, NULL))
-        return NULL;
     Livekit__EgressInfo *info = (Livekit__EgressInfo *)(gpointer)eg_proto_unpack(
-        &livekit__egress_info__descriptor, data, size_bytes);
+        &livekit__egress_info__descriptor, (const guint8 *)data, size_bytes);
     if (info != NULL && *info->egress_id != '\0')
         return info;
     if (info != NULL)
@@ -150,16 +187,29 @@ typedef void (*Take)(gpointer user, const Livekit__EgressInfo *info);
 
 static void adopt_file(EgState *state, const char *path, Take take, gpointer user)
 {
-    Livekit__EgressInfo *info = read_info(path);
+    g_autofree char *data = NULL;
+    gsize size_bytes = 0;
+    if (!g_file_get_contents(path, &data, &size_bytes, NULL))
+        return;
+    Livekit__EgressInfo *info = read_info(data, size_bytes);
     if (info == NULL) {
         g_autofree char *aside = g_strconcat(path, ".broken", NULL);
         g_rename(path, aside);
         return;
     }
-    g_autofree char *own = file_path(state, info->egress_id);
+    g_autofree char *name = g_path_get_basename(path);
+    g_autofree char *own = g_build_filename(state->folder, name, NULL);
     g_rename(path, own);
     take(user, info);
     livekit__egress_info__free_unpacked(info, NULL);
+}
+
+static bool is_state(const char *name)
+{
+    bool is_one = false;
+    for (gsize row = 0; row < G_N_ELEMENTS(rows); row++)
+        is_one = is_one || g_str_has_suffix(name, rows[row].suffix);
+    return is_one;
 }
 
 static void adopt_folder(EgState *state, const char *folder, Take take, gpointer user)
@@ -168,7 +218,7 @@ static void adopt_folder(EgState *state, const char *folder, Take take, gpointer
     g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
     const char *name;
     while (dir != NULL && (name = g_dir_read_name(dir)) != NULL) {
-        if (g_str_has_suffix(name, FILE_SUFFIX))
+        if (is_state(name))
             g_ptr_array_add(paths, g_build_filename(folder, name, NULL));
     }
     for (guint i = 0; i < paths->len; i++)

@@ -26,7 +26,16 @@ bool eg_state_has(const char *folder, const char *egress_id);
 bool eg_state_put(EgState *state, const Livekit__EgressInfo *info, GError **error);
 void eg_state_remove(EgState *state, const char *egress_id);
 
+/* What is still to be done for one whose report is final. When all is, its file is removed. */
+typedef enum {
+    EG_STATE_REPORT = 1 << 0, /* to be delivered */
+    EG_STATE_HOOKS = 1 << 1,  /* to be called */
+} EgStateOwed;
+guint eg_state_owed(const EgState *state, const char *egress_id); /* set of them; 0: no file */
+void eg_state_settle(EgState *state, const char *egress_id, EgStateOwed done);
+
 /* Takes over what services that have died have left: each is handed to `take` once and belongs to
- * this state from then on; broken files are set aside with another name. */
+ * this state from then on; broken files are set aside with another name, and what cannot be read
+ * now is left where it is. */
 void eg_state_adopt(EgState *state, void (*take)(gpointer user, const Livekit__EgressInfo *info),
                     gpointer user);

@@ -44,6 +44,8 @@ struct _EgWebhooks {
     SoupSession *session;
     GCancellable *cancellable;
     GHashTable *targets; /* URL -> Target */
+    void (*done)(gpointer user, const char *egress_id);
+    gpointer user;
 };
 
 /* What runs in the background may end after the webhooks are gone. */
@@ -73,9 +75,17 @@ static void free_target(gpointer data)
     g_free(target);
 }
 
+/* Takes the event. */
+static void end_event(EgWebhooks *webhooks, Event *event)
+{
+    if (webhooks->done != NULL)
+        webhooks->done(webhooks->user, event->egress_id);
+    free_event(event);
+}
+
 static void take_next(Target *target)
 {
-    free_event(g_queue_pop_head(&target->events));
+    end_event(target->webhooks, g_queue_pop_head(&target->events));
     target->is_busy = false;
     target->backoff_ns = FIRST_BACKOFF_NS;
     send_next(target);
@@ -192,14 +202,21 @@ static Target *find_target(EgWebhooks *webhooks, const char *url)
     return target;
 }
 
-void eg_webhooks_post(EgWebhooks *webhooks, const char *url, const char *name,
+void eg_webhooks_set_done(EgWebhooks *webhooks, void (*done)(gpointer user, const char *egress_id),
+                          gpointer user)
+{
+    webhooks->done = done;
+    webhooks->user = user;
+}
+
+bool eg_webhooks_post(EgWebhooks *webhooks, const char *url, const char *name,
                       const char *egress_id, GBytes *body)
 {
     Target *target = find_target(webhooks, url);
     if (target == NULL) {
         eg_warn(webhooks->log, "webhook has no url that can be used",
                 EG_STR("egressID", egress_id));
-        return;
+        return false;
     }
     Event *event = g_new(Event, 1);
     *event = (Event){
@@ -209,9 +226,10 @@ void eg_webhooks_post(EgWebhooks *webhooks, const char *url, const char *name,
         .since_ns = eg_now_ns(),
     };
     if (g_queue_get_length(&target->events) >= MAX_EVENTS)
-        free_event(g_queue_pop_nth(&target->events, 1));
+        end_event(webhooks, g_queue_pop_nth(&target->events, 1));
     g_queue_push_tail(&target->events, event);
     send_next(target);
+    return true;
 }
 
 EgWebhooks *eg_webhooks_new(EgLoop *loop, const EgConfig *config, const EgLog *log)

@@ -19,8 +19,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgWebhooks, eg_webhooks_free)
 /* `is_new`: egress_started; else by the status, as livekit-server does. */
 void eg_webhooks_send(EgWebhooks *webhooks, const Livekit__EgressInfo *info, bool is_new);
 
-/* Any other event, likewise, to one URL. `name` and `egress_id` are for the log. */
-void eg_webhooks_post(EgWebhooks *webhooks, const char *url, const char *name,
+/* Tells of each event of eg_webhooks_post() that is taken, or given up. From the loop. */
+void eg_webhooks_set_done(EgWebhooks *webhooks, void (*done)(gpointer user, const char *egress_id),
+                          gpointer user);
+
+/* Any other event, likewise, to one URL. `name` and `egress_id` are for the log. False: the URL is
+ * none, which is logged. */
+bool eg_webhooks_post(EgWebhooks *webhooks, const char *url, const char *name,
                       const char *egress_id, GBytes *body);
 
 /* Events that were not taken yet. */

@@ -132,6 +132,18 @@ void eg_output_names_read(const Egress__SpoolOutput *noted, EgOutputNames *keys,
     };
 }
 
+char *eg_output_names_folder(const EgOutputNames *names)
+{
+    const char *name = names->playlist != NULL ? names->playlist : names->prefix;
+    return g_path_get_dirname(names->path != NULL ? names->path : name);
+}
+
+char *eg_output_names_manifest(const char *folder, const char *egress_id)
+{
+    g_autofree char *name = g_strconcat(egress_id, ".json", NULL);
+    return strcmp(folder, ".") == 0 ? g_steal_pointer(&name) : g_build_filename(folder, name, NULL);
+}
+
 char *eg_output_names_describe(const EgOutput *planned, const EgOutputNames *names)
 {
     if (planned->url != NULL)

@@ -30,6 +30,10 @@ bool eg_output_names_note(const EgOutputNames *keys, EgFormat format, EgSpool *s
                           GError **error);
 void eg_output_names_read(const Egress__SpoolOutput *noted, EgOutputNames *keys, EgFormat *format);
 
+/* The folder of an output that has files, and the manifest in it; new strings. */
+char *eg_output_names_folder(const EgOutputNames *names);
+char *eg_output_names_manifest(const char *folder, const char *egress_id);
+
 /* For people; a new string. */
 char *eg_output_names_describe(const EgOutput *planned, const EgOutputNames *names);
 

@@ -39,14 +39,6 @@ static const EgMember *find_member(const EgOutputs *outputs)
     return NULL;
 }
 
-static char *make_path(const EgOutputs *outputs, const EgMember *member)
-{
-    g_autofree char *name = g_strconcat(outputs->params.plan->egress_id, ".json", NULL);
-    if (strcmp(member->folder, ".") == 0)
-        return g_steal_pointer(&name);
-    return g_build_filename(member->folder, name, NULL);
-}
-
 /* In one step. It is worth less than the files: that it cannot be written is no failure. */
 static void write_file(EgOutputs *outputs, const char *path, const char *json)
 {
@@ -69,7 +61,7 @@ bool eg_outputs_write_manifest(EgOutputs *outputs)
         return true;
     g_autofree char *json =
         eg_manifest_to_json(params->manifest, eg_report_info(params->report), get_now());
-    g_autofree char *path = make_path(outputs, member);
+    g_autofree char *path = eg_output_names_manifest(member->folder, params->plan->egress_id);
     if (!member->is_stored) {
         write_file(outputs, path, json);
         return true;

@@ -292,12 +292,6 @@ static void report_names(const EgMember *member, const EgOutputNames *names)
     eg_report_set_names(member->owner->params.report, member->output, &reported);
 }
 
-static char *folder_of(const EgOutputNames *names)
-{
-    const char *name = names->playlist != NULL ? names->playlist : names->prefix;
-    return g_path_get_dirname(names->path != NULL ? names->path : name);
-}
-
 /* A format without pictures takes the sound of what has both. */
 static bool takes_video(EgFormat format, const EgGraphOutput *output)
 {
@@ -343,7 +337,7 @@ static bool open_member(EgMember *member, const EgOutput *planned, GError **erro
     member->written = g_strdup(names.path != NULL ? names.path : names.prefix);
     if (planned->path_template != NULL) {
         report_names(member, &names);
-        member->folder = folder_of(member->is_stored ? &member->keys : &names);
+        member->folder = eg_output_names_folder(member->is_stored ? &member->keys : &names);
     }
     member->name = eg_output_names_describe(planned, member->is_stored ? &member->keys : &names);
     return true;
@@ -480,6 +474,19 @@ void eg_outputs_drain(EgOutputs *outputs)
     }
     if (count(outputs, EG_MEMBER_OPEN) == 0)
         eg_timer_set(outputs->end_timer, 0);
+}
+
+void eg_outputs_disown(EgOutputs *outputs)
+{
+    for (guint i = 0; i < outputs->members->len; i++) {
+        EgMember *member = outputs->members->pdata[i];
+        if (!member->is_stored)
+            continue;
+        eg_member_get_stats(member, &member->stats);
+        member->state = EG_MEMBER_REMOVED;
+        g_clear_pointer(&member->sink, eg_sink_free);
+    }
+    g_clear_pointer(&outputs->uploads, eg_uploads_free);
 }
 
 void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats)

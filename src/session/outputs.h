@@ -72,6 +72,10 @@ GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
 /* Then `drained` or `failed`. One that fails ends alone, and is reported. */
 void eg_outputs_drain(EgOutputs *outputs);
 
+/* Those that go to a store are somebody else's now: no more of them is uploaded, and what is not
+ * yet is let go of. The others go on. */
+void eg_outputs_disown(EgOutputs *outputs);
+
 /* Ends, in order, and reports those whose disks have no room to go on and to finish what there is.
  * False if none would be left that goes on: then none is ended. */
 bool eg_outputs_leave_full_disks(EgOutputs *outputs, GError **error);

@@ -1,5 +1,7 @@
 #include "session/resume.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/time.h"
 #include "proto/message.h"
@@ -16,7 +18,10 @@ struct _EgResume {
     bool is_told;    /* how it has ended */
     bool has_failed; /* before */
     guint n_open;    /* outputs that are not finished */
-    GError *error;   /* of the first that could not be uploaded */
+    EgManifest *manifest;
+    guint manifest_output; /* that it lies beside... */
+    char *manifest_key;    /* ...where; NULL: none is to be written */
+    GError *error;         /* of the first that could not be uploaded */
     EgTimer *end_timer;
 };
 
@@ -59,9 +64,24 @@ static void on_end_due(gpointer user)
     resume->events.ended(resume->user, resume->is_told ? NULL : eg_report_info(resume->report));
 }
 
+/* The last that is uploaded, if all that it names is. */
+static void upload_manifest(EgResume *resume)
+{
+    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
+    g_autofree char *json =
+        eg_manifest_to_json(resume->manifest, eg_report_info(resume->report), now);
+    g_autofree char *key = g_steal_pointer(&resume->manifest_key);
+    g_autoptr(GBytes) content = g_bytes_new(json, strlen(json));
+    eg_uploads_add_manifest(resume->uploads, resume->manifest_output, key, content);
+}
+
 static void end_if_over(EgResume *resume)
 {
-    if (resume->n_open == 0)
+    if (resume->n_open > 0)
+        return;
+    if (resume->manifest_key != NULL && resume->error == NULL)
+        upload_manifest(resume);
+    else
         eg_timer_set(resume->end_timer, 0);
 }
 
@@ -73,6 +93,17 @@ static void on_finished(gpointer user, guint output, const GError *error)
         resume->error = g_error_copy(error);
     resume->n_open--;
     end_if_over(resume);
+}
+
+/* Worth less than the files, as elsewhere: that it is not there is no failure. */
+static void on_manifest(gpointer user, const char *location, const GError *error)
+{
+    EgResume *resume = user;
+    if (error != NULL)
+        eg_warn(resume->log, "manifest is not uploaded", EG_STR("error", error->message));
+    else
+        eg_report_set_manifest(resume->report, location);
+    eg_timer_set(resume->end_timer, 0);
 }
 
 static void on_counted(gpointer user, const EgUploadResult *result)
@@ -88,6 +119,20 @@ static bool is_open(const EgResume *resume, const Egress__SpoolOutput *noted)
            resume->plan->outputs[noted->output].storage != NULL;
 }
 
+/* As where nothing has died, it lies beside the first that wants one. */
+static void plan_manifest(EgResume *resume, guint output, const EgOutputNames *keys)
+{
+    const EgPlan *plan = resume->plan;
+    bool is_there = *eg_report_info(resume->report)->manifest_location != '\0';
+    bool is_first = resume->manifest_key == NULL || output < resume->manifest_output;
+    if (!plan->outputs[output].has_manifest || is_there || !is_first)
+        return;
+    g_autofree char *folder = eg_output_names_folder(keys);
+    g_free(resume->manifest_key);
+    resume->manifest_key = eg_output_names_manifest(folder, plan->egress_id);
+    resume->manifest_output = output;
+}
+
 static void begin(EgResume *resume)
 {
     const EgSpoolPast *past = eg_spool_past(resume->spool);
@@ -100,6 +145,7 @@ static void begin(EgResume *resume)
             continue;
         eg_output_names_read(noted, &keys, &format);
         resume->n_open++;
+        plan_manifest(resume, noted->output, &keys);
         eg_uploads_recover(resume->uploads, noted->output, &keys, format);
     }
     end_if_over(resume);
@@ -107,7 +153,8 @@ static void begin(EgResume *resume)
 
 static bool open_all(EgResume *resume, const EgResumeParams *params, GError **error)
 {
-    static const EgUploadsEvents events = {.finished = on_finished, .counted = on_counted};
+    static const EgUploadsEvents events = {
+        .finished = on_finished, .counted = on_counted, .manifest = on_manifest};
     resume->spool = eg_spool_open(params->folder, error);
     if (resume->spool == NULL)
         return false;
@@ -124,7 +171,12 @@ static bool open_all(EgResume *resume, const EgResumeParams *params, GError **er
     resume->is_told = past->final != NULL && params->ending == NULL;
     resume->has_failed = ending->status == LIVEKIT__EGRESS_STATUS__EGRESS_FAILED;
     resume->report = eg_report_new_from_info(ending, resume->plan);
+    resume->manifest = eg_manifest_new(resume->plan);
+    g_autofree char *kept = eg_spool_manifest(resume->spool);
+    if (kept != NULL)
+        eg_manifest_set_past(resume->manifest, kept);
     const EgUploadsParams uploads = {
+        .manifest = resume->manifest,
         .plan = resume->plan,
         .spool = resume->spool,
         .report = resume->report,
@@ -157,6 +209,8 @@ void eg_resume_free(EgResume *resume)
         return;
     eg_uploads_free(resume->uploads);
     eg_report_free(resume->report);
+    eg_manifest_free(resume->manifest);
+    g_free(resume->manifest_key);
     eg_plan_free(resume->plan);
     eg_spool_free(resume->spool);
     eg_timer_free(resume->end_timer);

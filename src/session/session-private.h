@@ -30,6 +30,8 @@ struct _EgSession {
     EgGraph *graph;
     EgOutputs *outputs; /* when there is something to put out */
     EgDescription *description;
+    gint64 manifest_kept_ns; /* in the spool; 0: not yet */
+    guint manifest_kept_events;
     GPtrArray *output_lines; /* char *: what was told last of the outputs; NULL */
 
     gint64 limit_ns; /* of the recording's duration; 0: none */
@@ -69,6 +71,12 @@ void eg_session_log_stats(EgSession *session);
 
 /* In session-spool.c. Makes the spool if something goes to a store. */
 bool eg_session_open_spool(EgSession *session, GError **error);
+
+/* Keeps the manifest as it is by now in the spool; does so only now and then, unless `is_last`. */
+void eg_session_keep_manifest(EgSession *session, bool is_last);
+
+/* With all that is in it. */
+void eg_session_drop_spool(EgSession *session);
 
 /* Keeps how the egress is, or will have ended, in the spool. */
 void eg_session_note(EgSession *session, const Livekit__EgressInfo *info,

@@ -45,6 +45,14 @@ void eg_session_log_stats(EgSession *session)
             EG_REAL("duration", (double)session->sink_stats.duration_ns / (double)EG_NS_PER_S));
 }
 
+bool eg_session_get_waiting(EgSession *session, EgUploaderStats *stats)
+{
+    eg_loop_assert_owner(session->loop);
+    if (session->outputs != NULL)
+        eg_outputs_get_upload_stats(session->outputs, stats);
+    return session->outputs != NULL && session->spool != NULL;
+}
+
 void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
 {
     eg_loop_assert_owner(session->loop);

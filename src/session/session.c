@@ -6,8 +6,8 @@
 #include "media/gst-util.h"
 #include "room/token.h"
 
-/* Longer than this nothing that works needs to put out what is in flight and to close a file; the
- * time to finish an MP4 (a copy of the file) is not counted. */
+/* Longer than this nothing that works needs to put out what is in flight. What is put out then is
+ * finished as it is, which may take as long as it takes (an MP4 is copied). */
 #define DRAIN_NS (30 * EG_NS_PER_S)
 
 /* How often the size of the file is looked at, if it is limited, and the room that there is. */
@@ -128,6 +128,15 @@ static void note_kill(EgSession *session, EgEndReason reason)
                      "server is shutting down");
 }
 
+/* Whoever has taken over this egress uploads to the same names: what is ours must not replace that.
+ */
+static void disown(EgSession *session)
+{
+    if (session->outputs != NULL)
+        eg_outputs_disown(session->outputs);
+    eg_session_drop_spool(session);
+}
+
 /* Has all that is on the way put out up to the instant `end_ns`, the output finished, and then the
  * final state. */
 static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
@@ -136,6 +145,8 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
         return;
     session->end_reason = reason;
     note_kill(session, reason);
+    if (reason == EG_END_DUPLICATE_IDENTITY)
+        disown(session);
     if (session->state == EG_SESSION_STARTING) {
         end_unstarted(session);
         return;
@@ -143,11 +154,12 @@ static void begin_ending(EgSession *session, EgEndReason reason, gint64 end_ns)
     eg_report_set_ending(session->report, reason, eg_wall_now_ns());
     eg_manifest_add_event(session->manifest, EG_MANIFEST_ENDING, eg_session_now());
     advance(session, EG_SESSION_ENDING);
-    eg_timer_set_after(session->drain_timer, DRAIN_NS);
-    if (session->graph != NULL)
+    if (session->graph != NULL) {
+        eg_timer_set_after(session->drain_timer, DRAIN_NS);
         eg_graph_finish(session->graph, end_ns);
-    else
+    } else {
         eg_outputs_drain(session->outputs);
+    }
 }
 
 void eg_session_end_soon(EgSession *session, EgEndReason reason, const GError *error)
@@ -206,15 +218,8 @@ static void on_watch_due(gpointer user)
 {
     EgSession *session = user;
     eg_session_collect_stats(session);
+    eg_session_keep_manifest(session, false);
     eg_timer_set_after(session->watch_timer, WATCH_INTERVAL_NS);
-}
-
-static void on_drain_timeout(gpointer user)
-{
-    EgSession *session = user;
-    if (session->error == NULL)
-        eg_error_set(&session->error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "pipeline frozen");
-    end(session, EG_SESSION_FAILED);
 }
 
 static void on_ended_due(gpointer user)
@@ -235,8 +240,9 @@ static void on_outputs_failed(gpointer user, const GError *error)
     EgSession *session = user;
     if (session->error == NULL)
         session->error = g_error_copy(error);
-    /* Why it was ending stands if it is the uploads that have failed. */
-    if (session->state != EG_SESSION_ENDING || session->spool == NULL)
+    /* Why it was ending stands if it is the uploads that have failed, or if it is another's now. */
+    if ((session->state != EG_SESSION_ENDING || session->spool == NULL) &&
+        session->end_reason != EG_END_DUPLICATE_IDENTITY)
         session->end_reason = EG_END_FAILURE;
     end(session, EG_SESSION_FAILED);
 }
@@ -264,7 +270,10 @@ static void on_outputs_recorded(gpointer user, const GError *error)
         eg_report_new_from_info(eg_report_info(session->report), session->plan);
     eg_report_set_ended(recorded, states[final_state(session)].status, session->end_reason,
                         session->error, eg_wall_now_ns());
+    eg_session_keep_manifest(session, true);
     eg_session_note(session, eg_report_info(recorded), EGRESS__SPOOL_RECORD__RECORD_RECORDED);
+    if (session->events.recorded != NULL)
+        session->events.recorded(session->user);
 }
 
 static void on_outputs_emptied(gpointer user)
@@ -386,6 +395,13 @@ static void on_graph_failed(gpointer user, const GError *error)
         eg_outputs_drain(session->outputs);
     else
         begin_ending(session, EG_END_FAILURE, eg_now_ns());
+}
+
+static void on_drain_timeout(gpointer user)
+{
+    g_autoptr(GError) error = NULL;
+    eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "pipeline frozen");
+    on_graph_failed(user, error);
 }
 
 const EgGraphEvents eg_session_graph_events = {

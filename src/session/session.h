@@ -30,6 +30,8 @@ typedef struct {
      * new of an output; eg_session_info() has the details. May come from inside a call and must not
      * free the session. */
     void (*changed)(gpointer user, EgSessionState state);
+    /* Nothing is recorded any more, what is left is to be uploaded; may be NULL. */
+    void (*recorded)(gpointer user);
     /* Of an upload, for those who count; may be NULL. */
     void (*counted)(gpointer user, const EgUploadResult *result);
     /* The last event, never from inside a call: nothing is running any more. */
@@ -103,6 +105,9 @@ const Livekit__EgressInfo *eg_session_info(const EgSession *session);
 
 /* Why it failed; NULL if it has not. */
 const GError *eg_session_error(const EgSession *session);
+
+/* What waits for its store; false: nothing goes to one. */
+bool eg_session_get_waiting(EgSession *session, EgUploaderStats *stats);
 void eg_session_get_progress(EgSession *session, EgSessionProgress *progress);
 
 /* What GStreamer does in it, in the language of Graphviz; a new string. */

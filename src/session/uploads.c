@@ -40,15 +40,17 @@ static void count(EgUploads *uploads, guint output, guint64 size_bytes)
         eg_report_set_recovered(uploads->params.report, output, stats);
 }
 
-static void note_file(EgUploads *uploads, const EgUploaded *stored)
+/* `wall_ns` is 0 where it is not known any more. */
+static void note_file(EgUploads *uploads, guint output, const char *key, const char *location,
+                      gint64 wall_ns)
 {
     const EgManifestFile file = {
-        .kind = uploads->params.plan->outputs[stored->output].kind,
-        .output = stored->output,
-        .filename = stored->key,
-        .location = stored->location,
+        .kind = uploads->params.plan->outputs[output].kind,
+        .output = output,
+        .filename = key,
+        .location = location,
     };
-    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = eg_wall_now_ns()};
+    const EgManifestTime now = {.now_ns = eg_now_ns(), .wall_ns = wall_ns};
     if (uploads->params.manifest != NULL && file.kind != EG_OUTPUT_FILE)
         eg_manifest_add_file(uploads->params.manifest, &file, now);
 }
@@ -61,7 +63,7 @@ static void on_stored(gpointer user, const EgUploaded *stored)
         return;
     }
     if (!stored->is_snapshot)
-        note_file(uploads, stored);
+        note_file(uploads, stored->output, stored->key, stored->location, eg_wall_now_ns());
     eg_report_set_stored(uploads->params.report, stored->output, stored->key, stored->location,
                          stored->is_backup);
     if (!stored->is_snapshot)
@@ -240,12 +242,16 @@ void eg_uploads_remember(EgUploads *uploads)
     const GPtrArray *stored = eg_spool_past(uploads->params.spool)->stored;
     for (guint i = 0; i < stored->len; i++) {
         const Egress__SpoolStored *one = stored->pdata[i];
-        if (one->output >= uploads->params.plan->n_outputs)
+        if (one->output >= uploads->params.plan->n_outputs) {
+            eg_report_set_manifest(uploads->params.report, one->location);
             continue;
+        }
         eg_report_set_stored(uploads->params.report, one->output, one->path, one->location,
                              one->is_backup);
-        if (!g_str_has_suffix(one->path, EG_PLAYLIST_EXTENSION))
-            count(uploads, one->output, one->size_bytes);
+        if (g_str_has_suffix(one->path, EG_PLAYLIST_EXTENSION))
+            continue;
+        note_file(uploads, one->output, one->path, one->location, 0);
+        count(uploads, one->output, one->size_bytes);
     }
 }
 

@@ -190,6 +190,12 @@ static void on_crashed(gpointer user, const GError *error)
     eg_browser_open(page->browser, page->url);
 }
 
+static const char *get_proxy_error(gpointer user)
+{
+    Page *page = user;
+    return page->guard != NULL ? eg_page_guard_error(page->guard) : NULL;
+}
+
 static const EgBrowserEvents browser_events = {
     .ready = on_browser_ready,
     .loaded = on_loaded,
@@ -197,6 +203,7 @@ static const EgBrowserEvents browser_events = {
     .painted = on_painted,
     .crashed = on_crashed,
     .failed = on_part_failed,
+    .proxy_error = get_proxy_error,
 };
 
 static void add_all(GStrvBuilder *builder, const char *const *texts)

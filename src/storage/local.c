@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "storage/store-class.h"
 
-/* A folder of this machine. What is written has a hidden name beside its own until it is complete
- * and on the disk: whoever looks finds whole files, whatever happens. */
+/* A folder of this machine. What is written has no name, or a hidden one beside its own, until it
+ * is complete and on the disk: whoever looks finds whole files, whatever happens. */
 
 #define MIB            ((gsize)1024 * 1024)
 #define HIDDEN         ".egress-"
@@ -54,6 +54,31 @@ static int make_hidden(const char *path, char **hidden, GError **error)
     else
         *hidden = g_steal_pointer(&made);
     return fd;
+}
+
+/* The same without a name (`hidden` NULL), where the file system can do that: whoever is killed
+ * leaves nothing. */
+static int make_nameless(const char *path, char **hidden, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    const int fd = g_mkdir_with_parents(folder, 0777) == 0
+                       ? g_open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666)
+                       : -1;
+    return fd >= 0 ? fd : make_hidden(path, hidden, error);
+}
+
+/* A hidden name beside `path`; NULL, with errno, if it gets none. */
+static char *give_name(int fd, const char *path)
+{
+    g_autofree char *own = g_strdup_printf("/proc/self/fd/%d", fd);
+    for (;;) {
+        g_autofree char *name = g_strdup_printf(HIDDEN "%08x", g_random_int());
+        g_autofree char *hidden = hidden_path(path, name);
+        if (linkat(AT_FDCWD, own, AT_FDCWD, hidden, AT_SYMLINK_FOLLOW) == 0)
+            return g_steal_pointer(&hidden);
+        if (errno != EEXIST)
+            return NULL;
+    }
 }
 
 static bool local_open(EgStore *store, GError **error)
@@ -117,9 +142,14 @@ static bool sync_folder(const char *path, GError **error)
     return is_synced;
 }
 
-static bool publish(int fd, const char *hidden, const char *path, GError **error)
+/* `hidden` NULL: it has no name yet. */
+static bool publish(int fd, char **hidden, const char *path, GError **error)
 {
-    if (fsync(fd) != 0 || g_rename(hidden, path) != 0) {
+    bool is_there = fsync(fd) == 0;
+    if (is_there && *hidden == NULL)
+        *hidden = give_name(fd, path);
+    is_there = is_there && *hidden != NULL && g_rename(*hidden, path) == 0;
+    if (!is_there) {
         eg_error_set_errno(error, errno, "write", path);
         return false;
     }
@@ -132,13 +162,13 @@ static bool local_put(EgStore *store, const char *key, const char *content_type,
     (void)content_type;
     g_autofree char *path = path_of((EgStoreLocal *)store, key, error);
     g_autofree char *hidden = NULL;
-    const int fd = path != NULL ? make_hidden(path, &hidden, error) : -1;
+    const int fd = path != NULL ? make_nameless(path, &hidden, error) : -1;
     if (fd < 0)
         return false;
     const bool is_put =
-        write_all(fd, content, 0, cancellable, path, error) && publish(fd, hidden, path, error);
+        write_all(fd, content, 0, cancellable, path, error) && publish(fd, &hidden, path, error);
     close(fd);
-    if (!is_put)
+    if (!is_put && hidden != NULL)
         unlink(hidden);
     return is_put;
 }
@@ -221,14 +251,14 @@ static bool local_complete(EgStore *store, const char *key, const char *upload,
     const int fd = open_upload(store, key, upload, &path, &hidden, &refusal);
     if (fd < 0 && is_ours && eg_error_code(refusal) == EG_ERROR_NOT_FOUND &&
         has_length(path, length))
-        return true;
+        return sync_folder(path, error);
     if (fd < 0) {
         g_propagate_error(error, g_steal_pointer(&refusal));
         return false;
     }
     bool is_complete = is_ours && has_length(hidden, length);
     if (is_complete)
-        is_complete = publish(fd, hidden, path, error);
+        is_complete = publish(fd, &hidden, path, error);
     else
         eg_error_set(error, EG_ERROR_DATA_LOSS, EG_BLAME_DESTINATION,
                      "cannot complete %s: it has not the length of its parts", path);

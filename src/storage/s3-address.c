@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "storage/http.h"
+#include "storage/s3-source.h"
 
 #define MAX_REGION_BYTES 63
 #define MIN_LABEL_BYTES  3
@@ -36,6 +37,14 @@ bool eg_s3_is_region(const char *region)
     return c > region && *c == '\0' && c - region <= MAX_REGION_BYTES;
 }
 
+const char *eg_s3_endpoint(const EgStorage *storage)
+{
+    if (storage->endpoint != NULL && *storage->endpoint != '\0')
+        return storage->endpoint;
+    const char *said = eg_s3_variable("AWS_ENDPOINT_URL_S3");
+    return said != NULL ? said : eg_s3_variable("AWS_ENDPOINT_URL");
+}
+
 bool eg_s3_address_init(EgS3Address *address, const EgStorage *storage, GError **error)
 {
     const char *bucket = storage->bucket;
@@ -45,8 +54,8 @@ bool eg_s3_address_init(EgS3Address *address, const EgStorage *storage, GError *
                      bucket != NULL && *bucket != '\0' ? bucket : "missing");
         return false;
     }
-    bool is_custom = storage->endpoint != NULL && *storage->endpoint != '\0';
-    if (is_custom && !eg_endpoint_parse(&address->endpoint, storage->endpoint, error))
+    const char *endpoint = eg_s3_endpoint(storage);
+    if (endpoint != NULL && !eg_endpoint_parse(&address->endpoint, endpoint, error))
         return false;
     address->bucket = g_strdup(bucket);
     address->is_path_style =

@@ -13,6 +13,9 @@ typedef struct {
     bool is_path_style; /* the bucket is in the path, not in front of the host */
 } EgS3Address;
 
+/* Of the settings, or of the environment; NULL: AWS's own. */
+const char *eg_s3_endpoint(const EgStorage *storage);
+
 /* Fills in a zeroed `address`; what is wrong with bucket or endpoint is an error. The path is the
  * style also where a name in front of the host cannot work: addresses, localhost, odd buckets. */
 bool eg_s3_address_init(EgS3Address *address, const EgStorage *storage, GError **error);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "storage/s3-address.h"
 #include "storage/s3-credentials.h"
+#include "storage/s3-profile.h"
 #include "storage/s3-sign.h"
 #include "storage/s3-source.h"
 #include "storage/xml.h"
@@ -42,16 +43,19 @@ typedef struct {
     bool (*mend)(EgS3Client *client, const Signer *signer, const EgHttpReply *reply); /* or NULL */
 } Refusal;
 
-/* The region of the bucket, as the settings say it; NULL: AWS has to be asked. */
-static const char *find_region(const EgStorage *storage)
+/* The region of the bucket, as the settings say it: a new string. NULL: AWS has to be asked. */
+static char *find_region(const EgStorage *storage)
 {
-    if (storage->s3.region != NULL && *storage->s3.region != '\0')
-        return storage->s3.region;
-    if (eg_s3_variable("AWS_REGION") != NULL)
-        return eg_s3_variable("AWS_REGION");
-    if (eg_s3_variable("AWS_DEFAULT_REGION") != NULL)
-        return eg_s3_variable("AWS_DEFAULT_REGION");
-    return storage->endpoint != NULL && *storage->endpoint != '\0' ? DEFAULT_REGION : NULL;
+    const char *const said[] = {storage->s3.region, eg_s3_variable("AWS_REGION"),
+                                eg_s3_variable("AWS_DEFAULT_REGION")};
+    for (gsize i = 0; i < G_N_ELEMENTS(said); i++) {
+        if (said[i] != NULL && *said[i] != '\0')
+            return g_strdup(said[i]);
+    }
+    char *region = eg_s3_profile_region();
+    if (region == NULL && eg_s3_endpoint(storage) != NULL)
+        region = g_strdup(DEFAULT_REGION);
+    return region;
 }
 
 /* Whoever is only not there for a moment may be back when there is something to upload. */
@@ -73,7 +77,7 @@ static bool try_credentials(const EgS3Client *client, GError **error)
 EgS3Client *eg_s3_client_new(EgStorage *storage, const EgLog *log, GError **error)
 {
     g_autoptr(EgS3Client) client = g_new0(EgS3Client, 1);
-    const char *region = find_region(storage);
+    g_autofree char *region = find_region(storage);
     g_mutex_init(&client->lock);
     client->log = log;
     client->http = eg_http_new(storage);

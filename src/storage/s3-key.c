@@ -1,6 +1,7 @@
 #include "storage/s3-key.h"
 
 #include <curl/curl.h>
+#include <jansson.h>
 #include <stdlib.h>
 
 #include "base/time.h"
@@ -22,6 +23,25 @@ EgS3Key *eg_s3_key_new(const char *access_key, const char *secret, const char *s
         .session_token = copy_text(session_token),
         .expires_s = expires_s,
     };
+    return key;
+}
+
+/* Services say "Token", programs "SessionToken". */
+EgS3Key *eg_s3_key_parse(const char *json)
+{
+    json_t *root = json_loads(json, 0, NULL);
+    const char *access_key = json_string_value(json_object_get(root, "AccessKeyId"));
+    const char *secret = json_string_value(json_object_get(root, "SecretAccessKey"));
+    const char *token = json_string_value(json_object_get(root, "Token"));
+    gint64 expires_s = 0;
+    EgS3Key *key = NULL;
+    if (token == NULL)
+        token = json_string_value(json_object_get(root, "SessionToken"));
+    if (access_key != NULL && secret != NULL) {
+        eg_s3_time_parse(json_string_value(json_object_get(root, "Expiration")), &expires_s);
+        key = eg_s3_key_new(access_key, secret, token, expires_s);
+    }
+    json_decref(root);
     return key;
 }
 

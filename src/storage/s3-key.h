@@ -14,6 +14,9 @@ typedef struct {
 /* Copies the texts; an empty `session_token` is none. One reference. */
 EgS3Key *eg_s3_key_new(const char *access_key, const char *secret, const char *session_token,
                        gint64 expires_s);
+
+/* Of the JSON that services and programs tell keys in; NULL if there is none. */
+EgS3Key *eg_s3_key_parse(const char *json);
 EgS3Key *eg_s3_key_ref(EgS3Key *key);
 void eg_s3_key_unref(EgS3Key *key);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgS3Key, eg_s3_key_unref)

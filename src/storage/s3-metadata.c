@@ -1,5 +1,4 @@
 /* Keys that a container's or a machine's surroundings lend, over HTTP. */
-#include <jansson.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -41,20 +40,10 @@ static char *ask(const EgS3Sts *sts, const char *method, const char *url, const 
 
 static EgS3Key *read_key(const char *text, const char *doing, GError **error)
 {
-    json_t *root = json_loads(text, 0, NULL);
-    const char *access_key = json_string_value(json_object_get(root, "AccessKeyId"));
-    const char *secret = json_string_value(json_object_get(root, "SecretAccessKey"));
-    const char *token = json_string_value(json_object_get(root, "Token"));
-    gint64 expires_s = 0;
-    EgS3Key *key = NULL;
-    if (access_key != NULL && secret != NULL) {
-        eg_s3_time_parse(json_string_value(json_object_get(root, "Expiration")), &expires_s);
-        key = eg_s3_key_new(access_key, secret, token, expires_s);
-    } else {
+    EgS3Key *key = eg_s3_key_parse(text);
+    if (key == NULL)
         eg_error_set_retryable(error, EG_ERROR_UNAVAILABLE, EG_BLAME_SERVICE,
                                "cannot %s: there is no key in the answer", doing);
-    }
-    json_decref(root);
     return key;
 }
 
@@ -157,7 +146,7 @@ EgS3Key *eg_s3_instance_fetch(const EgStorageS3 *settings, const EgS3Sts *sts,
         eg_error_set(
             error, EG_ERROR_UNAUTHENTICATED, EG_BLAME_REQUEST,
             "no credentials for s3: neither access_key and secret, nor in the environment, "
-            "the shared file, or the machine's metadata service%s%s",
+            "the shared files, or the machine's metadata service%s%s",
             reason != NULL ? ": " : "", reason != NULL ? reason->message : "");
         return NULL;
     }

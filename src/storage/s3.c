@@ -237,15 +237,21 @@ static char *tag_of_parts(const char *const *tags)
 }
 
 /* An upload that is not there any more may have been completed by an attempt whose answer was lost.
- */
+ * Where that cannot be found out now, it may be by another one: an error of its own. */
 static bool is_complete(S3Store *s3, const char *key, const char *const *tags,
-                        GCancellable *cancellable)
+                        GCancellable *cancellable, GError **error)
 {
-    EgS3Call call = {.doing = "look", .method = "HEAD", .key = key};
+    EgS3Call call = {.doing = "look what was completed", .method = "HEAD", .key = key};
     g_auto(EgHttpReply) reply = {0};
+    g_autoptr(GError) failure = NULL;
     g_autofree char *expected = tag_of_parts(tags);
-    return expected != NULL && eg_s3_client_call(s3->client, &call, &reply, cancellable, NULL) &&
-           g_strcmp0(g_hash_table_lookup(reply.headers, "etag"), expected) == 0;
+    if (expected == NULL)
+        return false;
+    if (eg_s3_client_call(s3->client, &call, &reply, cancellable, &failure))
+        return g_strcmp0(g_hash_table_lookup(reply.headers, "etag"), expected) == 0;
+    if (eg_error_is_retryable(failure) || eg_error_code(failure) == EG_ERROR_CANCELED)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return false;
 }
 
 static bool s3_complete(EgStore *store, const char *key, const char *upload,
@@ -263,18 +269,17 @@ static bool s3_complete(EgStore *store, const char *key, const char *upload,
                      .body = list,
                      .is_told_late = true};
     g_auto(EgHttpReply) reply = {0};
-    GError *reason = NULL;
+    g_autoptr(GError) reason = NULL;
+    g_autoptr(GError) open = NULL;
     if (eg_s3_client_call(s3_of(store)->client, &call, &reply, cancellable, &reason)) {
         g_autofree char *result = eg_xml_find(reply.body, "CompleteMultipartUploadResult");
         if (result == NULL)
             set_no_answer(error, doing);
         return result != NULL;
     }
-    if (reply.status == 404 && is_complete(s3_of(store), key, tags, cancellable)) {
-        g_error_free(reason);
+    if (reply.status == 404 && is_complete(s3_of(store), key, tags, cancellable, &open))
         return true;
-    }
-    g_propagate_error(error, reason);
+    g_propagate_error(error, open != NULL ? g_steal_pointer(&open) : g_steal_pointer(&reason));
     return false;
 }
 

@@ -12,9 +12,10 @@
 #include "base/locked-folder.h"
 #include "proto/message.h"
 
-#define JOURNAL_NAME "journal"
-#define OWNER_NAME   "owner"
-#define LOCK_NAME    "lock"
+#define JOURNAL_NAME  "journal"
+#define OWNER_NAME    "owner"
+#define LOCK_NAME     "lock"
+#define MANIFEST_NAME "manifest"
 
 /* What is being made gets its lock and its name within milliseconds. */
 #define UNFINISHED_S 60
@@ -265,6 +266,29 @@ bool eg_spool_note(EgSpool *spool, const Egress__SpoolRecord *record, bool is_sy
     return eg_journal_append(spool->journal, record, is_synced, error);
 }
 
+/* Not synced, as whoever calls must not wait for the disk: without it little is lost. */
+bool eg_spool_keep_manifest(const EgSpool *spool, const char *json, GError **error)
+{
+    g_autofree char *path = g_build_filename(spool->folder, MANIFEST_NAME, NULL);
+    g_autofree char *next = g_strconcat(path, ".new", NULL);
+    g_autoptr(GError) cause = NULL;
+    if (!g_file_set_contents_full(next, json, -1, G_FILE_SET_CONTENTS_NONE, 0600, &cause)) {
+        eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s", cause->message);
+        return false;
+    }
+    if (g_rename(next, path) == 0)
+        return true;
+    eg_error_set_errno(error, errno, "write", path);
+    return false;
+}
+
+char *eg_spool_manifest(const EgSpool *spool)
+{
+    g_autofree char *path = g_build_filename(spool->folder, MANIFEST_NAME, NULL);
+    char *json = NULL;
+    return g_file_get_contents(path, &json, NULL, NULL) ? json : NULL;
+}
+
 const EgSpoolPast *eg_spool_past(const EgSpool *spool)
 {
     return spool->past;
@@ -294,41 +318,41 @@ bool eg_spool_is_in_use(const char *folder)
     return is_locked;
 }
 
-/* What is in a folder that cannot be looked into is not known: there may be files. */
-static GDir *look_into(const char *path, bool *has_one)
+/* Whether one of the entries is such; also where not all of them can be seen: what is nothing but
+ * unreadable must not be taken for empty. */
+static bool has_entry(const char *path, bool (*is_such)(const char *path, const char *name))
 {
     g_autoptr(GError) error = NULL;
-    GDir *folder = g_dir_open(path, 0, &error);
-    *has_one = folder == NULL && !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT) &&
-               !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOTDIR);
-    return folder;
+    g_autoptr(GDir) folder = g_dir_open(path, 0, &error);
+    if (folder == NULL)
+        return !g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+    for (;;) {
+        errno = 0;
+        const char *name = g_dir_read_name(folder);
+        if (name == NULL)
+            return errno != 0;
+        if (is_such(path, name))
+            return true;
+    }
 }
 
 /* At any depth. */
-static bool has_file(const char *path)
+static bool is_or_has_file(const char *path, const char *name)
 {
-    bool has_one;
-    const char *name;
-    g_autoptr(GDir) folder = look_into(path, &has_one);
-    while (!has_one && folder != NULL && (name = g_dir_read_name(folder)) != NULL) {
-        g_autofree char *entry = g_build_filename(path, name, NULL);
-        bool is_folder =
-            g_file_test(entry, G_FILE_TEST_IS_DIR) && !g_file_test(entry, G_FILE_TEST_IS_SYMLINK);
-        has_one = is_folder ? has_file(entry) : true;
-    }
-    return has_one;
+    g_autofree char *entry = g_build_filename(path, name, NULL);
+    bool is_folder =
+        g_file_test(entry, G_FILE_TEST_IS_DIR) && !g_file_test(entry, G_FILE_TEST_IS_SYMLINK);
+    return !is_folder || has_entry(entry, is_or_has_file);
+}
+
+static bool is_output_with_files(const char *path, const char *name)
+{
+    return g_ascii_isdigit(*name) && is_or_has_file(path, name);
 }
 
 bool eg_spool_has_files(const char *folder)
 {
-    bool has_one;
-    const char *name;
-    g_autoptr(GDir) outputs = look_into(folder, &has_one);
-    while (!has_one && outputs != NULL && (name = g_dir_read_name(outputs)) != NULL) {
-        g_autofree char *path = g_build_filename(folder, name, NULL);
-        has_one = g_ascii_isdigit(*name) && has_file(path);
-    }
-    return has_one;
+    return has_entry(folder, is_output_with_files);
 }
 
 char *eg_spool_owner(const char *folder)
@@ -362,6 +386,25 @@ bool eg_spool_remove_if_empty(const char *folder)
     return true;
 }
 
+/* What is there before anything is recorded; of the owner also what is being written. */
+static bool is_recorded(const char *path, const char *name)
+{
+    (void)path;
+    return strcmp(name, LOCK_NAME) != 0 && strcmp(name, JOURNAL_NAME) != 0 &&
+           !g_str_has_prefix(name, OWNER_NAME);
+}
+
+/* Whoever has chosen the root may have other things in it, which are none of our business: removed
+ * is what has a name as we make them, and nothing in it but what we begin with. */
+static bool is_unfinished(const char *path, const char *name)
+{
+    g_autofree char *lock = g_build_filename(path, LOCK_NAME, NULL);
+    bool is_ours =
+        *name == '.' ? strrchr(name, '.') != name : g_file_test(lock, G_FILE_TEST_IS_REGULAR);
+    return is_ours && g_file_test(path, G_FILE_TEST_IS_DIR) &&
+           !g_file_test(path, G_FILE_TEST_IS_SYMLINK) && !has_entry(path, is_recorded);
+}
+
 static void remove_unfinished(const char *path)
 {
     GStatBuf status;
@@ -393,7 +436,7 @@ GPtrArray *eg_spool_list(const char *root)
         g_autofree char *path = g_build_filename(root, name, NULL);
         if (eg_spool_exists(path) && *name != '.')
             g_ptr_array_add(folders, g_steal_pointer(&path));
-        else if (g_file_test(path, G_FILE_TEST_IS_DIR))
+        else if (is_unfinished(path, name))
             remove_unfinished(path);
     }
     return folders;

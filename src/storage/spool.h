@@ -42,6 +42,11 @@ const char *eg_spool_key(const EgSpool *spool, guint output, const char *path);
 bool eg_spool_note(EgSpool *spool, const Egress__SpoolRecord *record, bool is_synced,
                    GError **error);
 
+/* A text that is replaced as a whole, for whoever goes on: the manifest as it is by now. Survives
+ * this process. The reverse: a new string, or NULL. */
+bool eg_spool_keep_manifest(const EgSpool *spool, const char *json, GError **error);
+char *eg_spool_manifest(const EgSpool *spool);
+
 /* An upload in parts that was begun. */
 typedef struct {
     char *upload;
@@ -74,8 +79,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgSpoolPast, eg_spool_past_free)
 char *eg_spool_folder_of(const char *root, const char *egress_id); /* a new string */
 bool eg_spool_exists(const char *folder);
 bool eg_spool_is_in_use(const char *folder); /* a process has it */
-bool eg_spool_has_files(const char *folder); /* that are not uploaded */
-char *eg_spool_owner(const char *folder);    /* a new string; NULL: nobody knows */
+/* That are not uploaded; also where that cannot be found out. */
+bool eg_spool_has_files(const char *folder);
+char *eg_spool_owner(const char *folder); /* a new string; NULL: nobody knows */
 bool eg_spool_set_owner(const char *folder, const char *owner, GError **error);
 void eg_spool_remove(const char *folder);
 
@@ -86,5 +92,6 @@ bool eg_spool_remove_if_empty(const char *folder);
  * descriptor, or -1: there is no such root. */
 int eg_spool_lock_root(const char *root);
 
-/* All that are below a root: char *, their paths. Removes what was begun and never became one. */
+/* All that are below a root: char *, their paths. Removes what was begun and never became one,
+ * and nothing else. */
 GPtrArray *eg_spool_list(const char *root);

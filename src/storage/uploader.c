@@ -400,6 +400,7 @@ void eg_uploader_get_stats(const EgUploader *uploader, EgUploaderStats *stats)
     };
     for (guint i = 0; i < uploader->objects->len; i++) {
         const EgUploaderObject *object = uploader->objects->pdata[i];
+        stats->waiting_snapshots += object->is_snapshot;
         if (object->is_snapshot)
             continue;
         stats->stored_bytes += eg_upload_stored_bytes(object->upload);

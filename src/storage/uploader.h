@@ -81,7 +81,8 @@ void eg_uploader_finish(EgUploader *uploader, guint output);
 typedef struct {
     guint64 stored_bytes;
     guint64 total_bytes;
-    guint waiting; /* objects that are not stored */
+    guint waiting;           /* objects that are not stored... */
+    guint waiting_snapshots; /* ...of which so many are replaced by newer ones */
     bool has_used_backup;
 } EgUploaderStats;
 void eg_uploader_get_stats(const EgUploader *uploader, EgUploaderStats *stats);

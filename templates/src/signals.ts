@@ -52,7 +52,7 @@ export class Signals {
     if (delay !== undefined) this.timer = setTimeout(() => this.start(), delay);
   }
 
-  /** A picture is seen. */
+  /** A picture is seen, in step with its sound. */
   start(): void {
     clearTimeout(this.timer);
     if (this.state !== "waiting") return;

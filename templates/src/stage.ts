@@ -14,7 +14,7 @@ export class Stage {
   private scene: Scene = EMPTY;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `onPicture`: a picture is seen. */
+  /** `onPicture`: a picture is seen, in step with its sound. */
   constructor(
     private readonly root: HTMLElement,
     private layout: Layout,

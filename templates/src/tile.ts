@@ -9,6 +9,13 @@ import type { Guest } from "./room";
 /** As many as page.css has. */
 const COLOURS = 8;
 
+/** Of a player, the first picture is shown when it comes, 100 ms before its sound; those after it at their
+ * time. And it is hidden until then, so that the page may be drawn once more without it. */
+const PICTURES_IN_STEP = 3;
+
+/** What hardly moves, as a screen, need not have so many. */
+const STEP_PATIENCE_MS = 500;
+
 const ICONS = {
   muted:
     "M9 5a3 3 0 0 1 6 0v5.2l-6-6M15 13.6A3 3 0 0 1 9 12v-1M5 11v1a7 7 0 0 0 11.6 5.2M19 11v1q0 1.4-.5 2.7M12 19v3M3 3l18 18",
@@ -43,7 +50,7 @@ export class Tile {
   private initials: string | undefined;
   private isOn = false;
 
-  /** `onPicture`: a picture is seen. */
+  /** `onPicture`: a picture is seen, in step with its sound. */
   constructor(
     private guest: Guest,
     private readonly onPicture: () => void,
@@ -124,7 +131,16 @@ export class Tile {
   private show(): void {
     if (!this.isOn) return;
     this.element.classList.add("live");
-    this.onPicture();
+    const { picture } = this;
+    const tell = () => {
+      if (this.picture === picture && this.isOn) this.onPicture();
+    };
+    const count = (left: number) => {
+      if (left === 0) tell();
+      else picture?.requestVideoFrameCallback(() => count(left - 1));
+    };
+    count(PICTURES_IN_STEP - 1);
+    setTimeout(tell, STEP_PATIENCE_MS);
   }
 
   private fit(): void {

@@ -39,18 +39,19 @@ class Tile:
 
 
 def grid(count: int) -> list:
-    """Of one, two or four."""
+    """Of one to four."""
     if count == 1:
         return [Tile(0, 0, *CANVAS)]
     if count == 2:
         side = (CANVAS[0] - 3 * GAP) // 2
         top = (CANVAS[1] - side) // 2
         return [Tile(GAP, top, side, side), Tile(2 * GAP + side, top, side, side)]
-    height = (CANVAS[1] - 3 * GAP) // 2
-    width = height * 16 // 9
-    left = (CANVAS[0] - 2 * width - GAP) // 2
-    return [Tile(left + column * (width + GAP), GAP + row * (height + GAP), width, height)
-            for row in range(2) for column in range(2)]
+    width, height = (CANVAS[0] - 3 * GAP) // 2, (CANVAS[1] - 3 * GAP) // 2
+    tiles = [Tile(GAP + column * (width + GAP), GAP + row * (height + GAP), width, height)
+             for row in range(2) for column in range(2)]
+    if count == 3:  # the last is in the middle
+        tiles[2:] = [dataclasses.replace(tiles[2], left=(CANVAS[0] - width) // 2)]
+    return tiles
 
 
 def speaker(others: int) -> list:

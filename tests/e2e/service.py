@@ -284,6 +284,13 @@ SMALL = api.EncodingOptions(width=320, height=180, video_bitrate=500, framerate=
 MEDIUM = api.EncodingOptions(width=640, height=360, video_bitrate=1500, framerate=30)
 
 
+def results(service) -> dict:
+    """How egresses ended, as the metrics count them: (type, result) -> how often."""
+    return {(labels["type"], labels["result"]): int(value)
+            for name, labels, value in service.metrics()
+            if name == "livekit_egress_handler_results_total"}
+
+
 def expect_refused(code: str, status: int, text: str, function, *arguments, **options):
     with pytest.raises(api.TwirpError) as raised:
         function(*arguments, **options)

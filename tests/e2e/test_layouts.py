@@ -8,12 +8,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from analyser import analyse
 from layouts import CANVAS, Tile
 from pages import Pages
-from rooms import NAMES
+from rooms import NAMES, tone_of
 from service import MEDIUM
+from stage import Watched
 
 pytestmark = pytest.mark.xdist_group("heavy")
+
+# A busy browser plays sound a little faster or slower.
+HEARD_HZ = 20
 
 GOLDEN = pathlib.Path(__file__).resolve().parent.parent / "data/layouts"
 LAYOUTS = ["grid", "speaker", "single-speaker", "grid-light", "speaker-light", "single-speaker-light"]
@@ -80,6 +85,23 @@ def test_template_of_somebody_else(rooms, template):
     colours = [picture[:, :300].mean(axis=(0, 1)) for picture in read_pictures(room.path, 4)]
     for n, colour in ((2, (0, 0, 128)), (-2, (128, 0, 0))):
         assert np.abs(colours[n] - colour).max() < 12, (n, colours[n])
+
+
+def test_sound_of_a_template_alone(rooms, template, tmp_path):
+    """Without a page of the request's own it would come straight from the room."""
+    room = rooms()
+    room.path = tmp_path / "out.ogg"
+    room.enter("alice")
+    egress_id = room.record("navy", custom_base_url=template.url("index"), audio_only=True)
+    assert "renderer" in {one.kind for one in Watched(room.fleet.service, egress_id).running}
+    room.publisher.wait_media(4)
+    room.update_layout(egress_id, "end")
+    ended = room.fleet.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE", ended
+    recording = analyse(room.path)
+    recording.expect_codecs(None, "opus")
+    heard = [hz for hz in recording.sound.tone_hz()[1:] if hz is not None]
+    assert np.median(heard) == pytest.approx(tone_of("alice"), abs=HEARD_HZ), recording.report()
 
 
 def test_template_that_fails(rooms, template):

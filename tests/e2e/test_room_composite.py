@@ -2,6 +2,7 @@
 import pytest
 from livekit import api
 
+import hls
 from judge import expect_bt709
 from layouts import CAMERA, CANVAS, SQUARE, grid, single_speaker, speaker
 from rooms import HELD_SECONDS, NAMES, Room, last_of, tone_of
@@ -39,7 +40,7 @@ def expect_mixed(recording, *people):
         assert is_right, f"{person} is heard in {share:.0%}:\n{recording.report()}"
 
 
-@pytest.mark.parametrize("count, display", [(1, "x11"), (2, "wayland"), (4, "wayland")])
+@pytest.mark.parametrize("count, display", [(1, "x11"), (2, "wayland"), (3, "x11"), (4, "wayland")])
 def test_grid(rooms, count, display):
     """Everybody, and everything that is heard, until the room is gone."""
     room = rooms(display)
@@ -235,6 +236,28 @@ def test_auto_egress(rooms, tmp_path):
     assert recording.video.spans()[0].tag == 1, recording.report()
     recording.expect_tags(1)
     assert share_heard(recording, tone_of("alice")) >= HEARD_SHARE, recording.report()
+
+
+def test_several_outputs(rooms, tmp_path):
+    """File, segments and images of one picture and one sound."""
+    room = rooms()
+    room.enter("alice")
+    info = room.fleet.egress.call("start_room_composite_egress", api.RoomCompositeEgressRequest(
+        room_name=room.name, layout="grid", advanced=MEDIUM,
+        file_outputs=[api.EncodedFileOutput(filepath=str(room.path))],
+        segment_outputs=[api.SegmentedFileOutput(playlist_name=f"{tmp_path}/out.m3u8", segment_duration=2)],
+        image_outputs=[api.ImageOutput(filename_prefix=f"{tmp_path}/shot", capture_interval=2)]))
+    room.fleet.hooks.wait_active(info.egress_id)
+    wait_until(lambda: len(list(tmp_path.glob("*.ts"))) >= 3, "three segments")
+    room.stop(info.egress_id)
+    expect_shown(room.read(grid(1)[0]), 1)
+    room.path = hls.read(tmp_path / "out.m3u8").join(tmp_path / "joined.ts")
+    expect_shown(room.read(grid(1)[0]), 1)
+    images = sorted(tmp_path.glob("shot*.jpeg"))
+    assert len(images) >= 2
+    for path in images:
+        room.path = path
+        assert grid(1)[0].read(path, CAMERA).video.tag[0] == 1, path
 
 
 def test_empty_room(rooms):

@@ -14,7 +14,7 @@ from livekit import api
 from analyser import analyse
 from psrpc import Client, field
 from server import ADDRESS, API_SECRET
-from service import CHEAP, SMALL, expect_refused
+from service import CHEAP, SMALL, expect_refused, results
 from waiting import wait_until
 
 STATUS = api.EgressStatus
@@ -44,13 +44,6 @@ def lively(publish, room):
         publisher.audio = publisher.microphone("alice", tone_hz=550)
         return publisher
     return start
-
-
-def results(service) -> dict:
-    """How egresses ended, as the metrics count them: (type, result) -> how often."""
-    return {(labels["type"], labels["result"]): int(value)
-            for name, labels, value in service.metrics()
-            if name == "livekit_egress_handler_results_total"}
 
 
 def children_of(pid: int) -> list:

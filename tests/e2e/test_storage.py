@@ -1,5 +1,6 @@
 """Files that go to a store: nothing that was recorded is lost, whatever breaks."""
 import contextlib
+import json
 import os
 import random
 import signal
@@ -10,7 +11,7 @@ import pytest
 from livekit import api
 
 from analyser import analyse
-from service import SMALL, expect_refused
+from service import CHEAP, SMALL, expect_refused, results
 from stores import FaultProxy, Moto, fetch, location, s3, s3_config, spool, spooled_files
 from waiting import wait_until
 
@@ -258,6 +259,13 @@ def test_process_killed_while_recording(fleet, lively, room, moto, key, tmp_path
     keys = segments_of(moto, key, "list.m3u8")
     assert len(keys) == int(segments["segmentCount"]) >= 3
     joined(moto, keys, tmp_path / "all.ts").expect_kinds("shown")
+    assert ended["manifestLocation"] == location(moto, f"{key}/{egress_id}.json")
+    manifest = json.loads(moto.content(f"{key}/{egress_id}.json"))
+    assert manifest["files"] == [{"filename": f"{key}/out.mp4", "location": file["location"]}]
+    [playlist] = manifest["playlists"]
+    assert [segment["filename"] for segment in playlist["segments"]] == keys
+    assert manifest["error"] == ended["error"] and manifest["publisher_identity"] == "alice"
+    assert {track["source"] for track in manifest["timeline"]["tracks"]} == {"microphone", "camera"}
     wait_until(lambda: not spool(fleet.service), "the spool is empty")
     assert one_end(fleet, egress_id)
 
@@ -279,6 +287,9 @@ def test_process_killed_while_uploading(fleet, lively, room, moto, faults, key, 
     assert ended["details"] == "End reason: StopEgress API"
     assert ended["fileResults"][0]["location"] == location(moto, f"{key}/out.mp4", faults.url)
     analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
+    manifest = json.loads(moto.content(f"{key}/{egress_id}.json"))
+    assert ended["manifestLocation"] == location(moto, f"{key}/{egress_id}.json", faults.url)
+    assert manifest["timeline"]["events"][-1]["type"] == "ending" and "error" not in manifest
     wait_until(lambda: not spool(fleet.service), "the spool is empty")
     assert one_end(fleet, egress_id)
 
@@ -335,6 +346,57 @@ def test_service_killed_while_uploading(fleet, lively, room, moto, faults, key, 
     assert ended["status"] == "EGRESS_COMPLETE", ended
     analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
     wait_until(lambda: not spool(fleet.service), "the spool is empty")
+    assert one_end(fleet, egress_id)
+
+
+def test_slow_store_holds_up_nobody(fleet, lively, room, moto, faults, key, tmp_path):
+    """What has been recorded, and only waits for its store, takes no place from others."""
+    faults.fail(503, times=None)
+    cost = {"max_cpu_utilization": 0.01, "participant_cpu_cost": 0.5}
+    fleet = fleet(storage=s3_config(moto, faults.url), cpu_cost=CHEAP | cost)
+    publisher = lively(fleet.server)
+    first = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/first.mp4")])
+    fleet.hooks.wait_active(first)
+    publisher.wait_media(1)
+    expect_refused("resource_exhausted", 429, "not enough CPU: needs 0.50 cores, free ",
+                   fleet.egress.participant, room, "alice", f"{key}/refused.mp4")
+    fleet.egress.stop(first)
+    fleet.service.wait_log("storage does not take what is uploaded, trying again")
+    second = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/second.mp4")])
+    fleet.hooks.wait_active(second)
+    assert fleet.hooks.statuses(first)[-1][1] == "EGRESS_ENDING"
+    wait_until(lambda: ("livekit_egress_segments_uploads_channel_size", first, 1.0) in [
+        (name, labels.get("egress_id"), value) for name, labels, value in fleet.service.metrics()],
+        "it is seen what waits")
+    faults.mend()
+    assert fleet.hooks.wait_ended(first)["status"] == "EGRESS_COMPLETE"
+    assert stop(fleet, second)["status"] == "EGRESS_COMPLETE"
+
+
+def test_uploads_left_to_the_next_start(fleet, lively, room, moto, faults, key, tmp_path):
+    """A service that drains waits for uploads, but does not insist; for recordings it does."""
+    faults.fail(503, times=None)
+    fleet = fleet(storage=s3_config(moto, faults.url))
+    publisher = lively(fleet.server)
+    egress_id = start(fleet, room, files=[api.EncodedFileOutput(filepath=f"{key}/out.mp4")])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(1)
+    for _ in range(2):
+        fleet.service.signal(signal.SIGTERM)
+    publisher.wait_media(1)
+    pid = fleet.service.egress_pid(egress_id)
+    fleet.egress.stop(egress_id)
+    fleet.service.wait_log("storage does not take what is uploaded, trying again")
+    fleet.service.signal(signal.SIGTERM)
+    assert fleet.service.process.wait(10) == 0
+    fleet.service.wait_log("uploads are left to the next start")
+    os.kill(pid, signal.SIGKILL)    # as whoever stops a container does
+    assert spooled_files(fleet.service, egress_id) == [f"0/{key}/out.mp4"]
+    faults.mend()
+    fleet.service.start()
+    ended = fleet.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE", ended
+    analyse(fetch(moto, f"{key}/out.mp4", tmp_path)).expect_finished_mp4()
     assert one_end(fleet, egress_id)
 
 
@@ -428,6 +490,31 @@ def test_killed_at_random(fleet, lively, room, moto, faults, key, tmp_path):
 def fill(path, megabytes: int):
     with open(path, "wb") as file:
         file.write(bytes(megabytes * 1_000_000))
+
+
+def test_duplicate_identity(fleet, lively, room, moto, key, tmp_path):
+    """Another process has taken over this egress, and uploads to the same name: what is there stays
+    as it is, and nothing is left that the next service could upload. What is on this machine is
+    finished."""
+    fleet = fleet()
+    publisher = lively(fleet.server)
+    name = f"{key}/out.mp4"
+    egress_id = start(fleet, room, files=[api.EncodedFileOutput(filepath=name, s3=s3(moto))],
+                      segments=[api.SegmentedFileOutput(filename_prefix=str(tmp_path / "seg"),
+                                                        playlist_name="list.m3u8")])
+    fleet.hooks.wait_active(egress_id)
+    publisher.wait_media(2)
+    moto.s3.put_object(Bucket="recordings", Key=name, Body=b"the other's")
+    publisher.join("other", room, identity=egress_id)
+    wait_until(lambda: results(fleet.service) == {("participant", "duplicate_identity"): 1},
+               "it ends as a duplicate")
+    assert not spool(fleet.service)
+    assert (tmp_path / "list.m3u8").read_text().endswith("#EXT-X-ENDLIST\n")
+    fleet.service.kill()
+    fleet.service.start()
+    assert moto.content(name) == b"the other's"
+    assert [status for _, status in fleet.hooks.statuses(egress_id)] == [
+        "EGRESS_STARTING", "EGRESS_ACTIVE"]
 
 
 @pytest.mark.parametrize("fails, status, error", [

@@ -82,6 +82,9 @@ function drawStill() {
   PATCHES.forEach((colour, n) => fill(part(PATCH_AREA, n, PATCHES.length), colour));
 }
 
+// With the process for graphics, what was drawn is gone.
+canvas.addEventListener("contextrestored", drawStill);
+
 function drawMover(counter) {
   const phase = (counter % (2 * FPS)) / FPS;
   const [first, top, last, bottom] = MOVER_AREA;

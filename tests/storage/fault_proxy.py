@@ -51,6 +51,10 @@ class FaultProxy(Relay):
     def _add(self, act, when=always, skip=0, times=1):
         self._faults.append(Fault(act, when, skip, times))
 
+    def mend(self):
+        """From now on everything comes through."""
+        self._faults.clear()
+
     def fail(self, status: int, code="SlowDown", retry_after=None, headers=None, body=None, **choice):
         """Answers in place of the server, which hears nothing of it."""
         content = error_body(code) if body is None else body

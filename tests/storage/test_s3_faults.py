@@ -67,6 +67,19 @@ def test_answer_to_complete_cut(store, moto, proxy, large, after_bytes):
     assert moto.uploads(key) == []
 
 
+def test_completed_unheard(store, moto, proxy, large):
+    """The store does not know the upload any more, and what became of it cannot be found out at once:
+    then by the next attempt, and not by sending it all again."""
+    tool = store(moto.storage(proxy.url))
+    proxy.cut_answer(0, when=is_complete)
+    proxy.fail(404, "NoSuchUpload", when=is_complete, times=2)
+    proxy.fail(503, body=b"", when=lambda request: request.method == "HEAD")
+    done = tool.do("upload", "faults/unheard", file=large, attempts=3)
+    assert (done["ok"], done["attempts"]) == (True, 7), done
+    assert [request.method for request in proxy.requests][-5:] == ["POST", "POST", "HEAD", "POST", "HEAD"]
+    assert moto.content("faults/unheard") == large.read_bytes()
+
+
 def test_complete_fails_late(store, moto, proxy, large):
     """As an answer of 200 that is an error."""
     tool = store(moto.storage(proxy.url))

@@ -1,5 +1,6 @@
 """Where keys come from."""
 import contextlib
+import json
 import subprocess
 
 import pytest
@@ -70,6 +71,104 @@ def test_shared_file(store, moto, small, tmp_path):
     path.rename(tmp_path / ".aws/credentials")
     check(moto, store(without_keys(moto), {"HOME": str(tmp_path), "AWS_PROFILE": "recorder"}), small,
           "keys/home")
+
+
+def in_config(tmp_path, **profiles) -> dict:
+    """The environment of somebody with these profiles in ~/.aws/config."""
+    (tmp_path / ".aws").mkdir(exist_ok=True)
+    (tmp_path / ".aws/config").write_text("".join(
+        f"[{'' if name == 'default' else 'profile '}{name}]\n" +
+        "".join(f"{key} = {value}\n" for key, value in settings.items())
+        for name, settings in profiles.items()))
+    return {"HOME": str(tmp_path)}
+
+
+def static(moto) -> dict:
+    return {"aws_access_key_id": moto.access_key, "aws_secret_access_key": moto.secret}
+
+
+def test_config_file(store, moto, small, tmp_path):
+    """Keys may be in either file; that of credentials counts more."""
+    home = in_config(tmp_path, default=static(moto), recorder={"region": "eu-west-1"})
+    check(moto, store(without_keys(moto), home), small, "keys/config")
+    (tmp_path / ".aws/credentials").write_text("[recorder]\n" + "".join(
+        f"{key} = {value}\n" for key, value in static(moto).items()))
+    recorder = home | {"AWS_PROFILE": "recorder"}
+    tool = store(without_keys(moto, region=None) | {"generate_presigned_url": True}, recorder)
+    check(moto, tool, small, "keys/both")
+    assert "%2Feu-west-1%2F" in tool.do("location", "keys/both")["location"]
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / ".aws/config").rename(elsewhere)
+    check(moto, store(without_keys(moto), home | {"AWS_CONFIG_FILE": str(elsewhere)}), small, "keys/elsewhere")
+
+
+def test_role_of_a_profile(store, moto, small, lender, tmp_path):
+    role = {"role_arn": moto.role, "source_profile": "base", "external_id": EXTERNAL_ID}
+    sts = {"AWS_ENDPOINT_URL_STS": lender.url, "AWS_PROFILE": "recorder"}
+    home = in_config(tmp_path, base=static(moto), recorder=role) | sts
+    check(moto, store(without_keys(moto), home), small, "keys/profile-role")
+    home = in_config(tmp_path, recorder=role | static(moto) | {"source_profile": "recorder"}) | sts
+    check(moto, store(without_keys(moto), home), small, "keys/profile-own-role")
+    path = tmp_path / "token"
+    path.write_text(WEB_TOKEN)
+    home = in_config(tmp_path, recorder={"role_arn": moto.role, "web_identity_token_file": path}) | sts
+    check(moto, store(without_keys(moto), home), small, "keys/profile-web")
+    del role["source_profile"]
+    home = in_config(tmp_path, recorder=role | {"credential_source": "Environment"}) | sts
+    check(moto, store(without_keys(moto), home | {"AWS_ACCESS_KEY_ID": moto.access_key,
+                                                  "AWS_SECRET_ACCESS_KEY": moto.secret}),
+          small, "keys/profile-environment")
+
+
+def printed(moto, **more) -> str:
+    return json.dumps({"Version": 1, "AccessKeyId": moto.access_key, "SecretAccessKey": moto.secret} | more)
+
+
+def test_credential_process(store, moto, small, tmp_path):
+    program = tmp_path / "a program"
+    program.write_text(f"#!/bin/sh\necho x >> {tmp_path}/runs\n[ \"$1\" = 'two words' ] && cat {tmp_path}/key\n")
+    program.chmod(0o755)
+    (tmp_path / "key").write_text(printed(moto))
+    home = in_config(tmp_path, default={"credential_process": f'"{program}" "two words"'})
+    tool = store(without_keys(moto), home)
+    check(moto, tool, small, "keys/process")
+    check(moto, tool, small, "keys/process-again")
+    assert (tmp_path / "runs").read_text() == "x\n"
+
+    access_key, secret, token = moto.lend()
+    (tmp_path / "key").write_text(printed(moto, AccessKeyId=access_key, SecretAccessKey=secret,
+                                          SessionToken=token, Expiration="2020-01-01T00:00:00Z"))
+    check(moto, store(without_keys(moto), home), small, "keys/process-session")
+    assert len((tmp_path / "runs").read_text()) > 4, "one that has ended is asked for anew"
+
+
+@pytest.mark.parametrize(("profile", "said"), [
+    ({"credential_process": "/nowhere/at/all"}, "/nowhere/at/all"),
+    ({"credential_process": "false"}, "false has failed"),
+    ({"credential_process": "echo {}"}, "echo has printed no key"),
+    ({"credential_process": "'"}, "the command"),
+    ({"sso_session": "me"}, "single sign-on"),
+    ({"role_arn": "arn:aws:iam::1:role/a"}, "has a role_arn, but no source_profile"),
+    ({"role_arn": "arn:aws:iam::1:role/a", "credential_source": "Magic"}, "Ec2InstanceMetadata"),
+    ({"role_arn": "arn:aws:iam::1:role/a", "source_profile": "circle"}, "too many"),
+    ({"role_arn": "arn:aws:iam::1:role/a", "source_profile": "nobody"}, "'nobody'"),
+    ({"aws_access_key_id": "A"}, "no aws_secret_access_key"),
+])
+def test_wrong_profile(store, moto, tmp_path, profile, said):
+    home = in_config(tmp_path, default=profile,
+                     circle={"role_arn": "arn:aws:iam::1:role/a", "source_profile": "default"})
+    opened = store(without_keys(moto), home).opened
+    assert (opened["code"], opened["blame"], opened["retryable"]) == ("unauthenticated", "request", False)
+    assert said in opened["error"], opened
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+def test_endpoint_of_the_environment(store, moto, small, variable):
+    storage = moto.storage()
+    del storage["endpoint"]
+    tool = store(storage, {variable: moto.url})
+    check(moto, tool, small, f"keys/{variable}")
+    assert tool.do("location", f"keys/{variable}")["location"].startswith(moto.url)
 
 
 def test_web_identity(store, moto, small, lender, tmp_path):

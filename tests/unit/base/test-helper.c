@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +123,27 @@ static void test_children(Fixture *f, gconstpointer data)
     pid_t child = atoi(f->lines->str);
     g_assert_cmpint(child, >, 1);
     wait_for_end(child);
+}
+
+/* Somebody in a session of his own keeps the pipe open, and writes when its end was told. */
+static void test_told_once(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    int fds[2];
+    char byte;
+    g_assert_cmpint(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), ==, 0);
+    g_autoptr(EgHelper) helper =
+        run_shell(f, "setsid sh -c 'echo up >&2; cat <&3; echo late >&2' & wait", fds[0]);
+    close(fds[0]);
+    wait_for_lines(f);
+    kill(eg_helper_pid(helper), SIGKILL);
+    wait_for_exit(f);
+    shutdown(fds[1], SHUT_WR);
+    g_assert_cmpint(read(fds[1], &byte, 1), ==, 0); /* he has ended */
+    close(fds[1]);
+    while (eg_loop_iterate(f->loop, false))
+        continue;
+    g_assert_cmpstr(f->lines->str, ==, "up\n");
 }
 
 static void test_free_kills(Fixture *f, gconstpointer data)
@@ -243,6 +265,7 @@ int main(int argc, char **argv)
     ADD("/helper/exit", test_exit);
     ADD("/helper/signal", test_signal);
     ADD("/helper/children", test_children);
+    ADD("/helper/told-once", test_told_once);
     ADD("/helper/free-kills", test_free_kills);
     ADD("/helper/fd", test_fd);
     ADD("/helper/missing", test_missing);

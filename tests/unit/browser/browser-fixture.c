@@ -42,6 +42,9 @@ static const struct {
     {"/template-fine",       200, "<div class=error></div>"                                                  },
     {"/forwards",            200, "<script>location.replace('/late')</script>"                               },
     {"/forwards-nowhere",    200, "<script>location.replace('http://127.0.0.1:1/')</script>"                 },
+    {"/leaves",              200,
+     "<script>onload = () => setTimeout(() => { location.replace(`http://localhost:${location.port}"
+     "/missing`); for (const t = Date.now(); Date.now() - t < 1000;); })</script>"                           },
     {"/endless",             200, "<img src=/never>"                                                         },
     {"/hangs",               200, "<script>for (;;);</script>"                                               },
     {"/hangs-later",         200,
@@ -156,6 +159,12 @@ static void on_failed(gpointer user, const GError *error)
     f->error = g_error_copy(error);
 }
 
+static const char *get_proxy_error(gpointer user)
+{
+    Fixture *f = user;
+    return f->guard != NULL ? eg_page_guard_error(f->guard) : NULL;
+}
+
 static const EgBrowserEvents events = {
     .ready = on_ready,
     .loaded = on_loaded,
@@ -163,6 +172,7 @@ static const EgBrowserEvents events = {
     .signaled = on_signaled,
     .crashed = on_crashed,
     .failed = on_failed,
+    .proxy_error = get_proxy_error,
 };
 
 static void on_log_line(const char *line, gpointer user)

@@ -4,6 +4,7 @@
 
 #include "base/run-folder.h"
 #include "browser/browser.h"
+#include "browser/page-guard.h"
 
 /* A real browser without a screen, and a server on loopback with the pages of a test. What happens
  * is written down as words: "ready loaded START LAYOUT:grid END crashed
@@ -16,6 +17,7 @@ typedef struct {
     SoupServer *server;
     SoupServer *tls_server;  /* with a certificate of nobody */
     SoupServerMessage *gate; /* the request for /gate, which waits */
+    EgPageGuard *guard;      /* of the test, asked why its proxy has failed; NULL: none */
     EgBrowser *browser;
     GString *events;
     GError *error;     /* of the last `crashed` or `failed` */

@@ -125,6 +125,16 @@ static void test_redirects(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded START loaded ");
 }
 
+/* It has loaded, and is on its way to another one before it was looked at. */
+static void test_leaves(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fixture_start(f);
+    fixture_open(f, "/leaves");
+    fixture_wait(f, "ready failed ");
+    g_assert_nonnull(strstr(f->error->message, "HTTP status 404 Not Found"));
+}
+
 static void test_painted(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -488,6 +498,23 @@ static void test_flags(Fixture *f, gconstpointer data)
     g_assert_cmpstr(f->requests->str, ==, "");
 }
 
+/* Chromium only knows that it was the proxy. */
+static void test_guarded(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgPageGuard) guard =
+        eg_page_guard_new(f->loop, &(EgPageGuardParams){.log = f->log}, &error);
+    g_assert_no_error(error);
+    f->guard = guard;
+    f->params.proxy = eg_page_guard_proxy(guard);
+    fixture_start(f);
+    fixture_open(f, "/still");
+    fixture_wait(f, "ready failed ");
+    g_assert_nonnull(strstr(f->error->message, "net::ERR_NETWORK_ACCESS_DENIED (web_allow "));
+    g_assert_cmpstr(f->requests->str, ==, "");
+}
+
 static void test_own_flags(Fixture *f, gconstpointer data)
 {
     static const char *const flags[] = {"user-data-dir=/tmp/x", NULL};
@@ -511,6 +538,7 @@ int main(int argc, char **argv)
     ADD("/browser/opens-again", test_opens_again);
     ADD("/browser/opens-another", test_opens_another);
     ADD("/browser/redirects", test_redirects);
+    ADD("/browser/leaves", test_leaves);
     ADD("/browser/painted", test_painted);
     ADD("/browser/late-error", test_late_error);
     for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
@@ -538,6 +566,7 @@ int main(int argc, char **argv)
     ADD("/browser/wrong-login", test_wrong_login);
     ADD("/browser/several", test_several);
     ADD("/browser/flags", test_flags);
+    ADD("/browser/guarded", test_guarded);
     ADD("/browser/own-flags", test_own_flags);
 #undef ADD
 #undef ADD_DATA

@@ -27,6 +27,8 @@ typedef struct {
     guint busy_at; /* the user is busy with picture n ... */
     gint64 busy_ns;
     bool opens; /* whether open() succeeds */
+    bool hangs; /* when it has opened */
+    gint64 start_timeout_ns;
     bool keeps; /* the user keeps all pictures */
     bool is_closed;
 } Fixture;
@@ -42,7 +44,8 @@ static bool open_display(EgDisplay *display, GError **error)
     }
     eg_display_add_environment(display, "SCREEN", "7");
     eg_display_add_browser_flag(display, "--flag");
-    eg_display_put_ready(display);
+    if (!fixture->hangs)
+        eg_display_put_ready(display);
     return true;
 }
 
@@ -109,6 +112,7 @@ static EgDisplay *new_display(Fixture *f, guint fps, GError **error)
         .height = HEIGHT,
         .fps = fps,
         .folder = "/nowhere",
+        .start_timeout_ns = f->start_timeout_ns,
     };
     return eg_display_new_of_class(f->loop, &made_up, &params, &events, f, error);
 }
@@ -328,6 +332,20 @@ static void test_failed(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->n_pictures, ==, 2);
 }
 
+static void test_hangs(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    g_autoptr(GError) error = NULL;
+    f->hangs = true;
+    f->start_timeout_ns = EG_NS_PER_MS;
+    f->display = new_display(f, 30, &error);
+    g_assert_no_error(error);
+    while (f->told->len == 0)
+        eg_loop_iterate(f->loop, true);
+    g_assert_cmpstr(f->told->str, ==, "f");
+    g_assert_cmpstr(f->message, ==, "the display has not started within 0 s");
+}
+
 /* Ready and failed before the loop has run: only the failure is told. */
 static void test_failed_at_once(Fixture *f, gconstpointer data)
 {
@@ -381,6 +399,7 @@ int main(int argc, char **argv)
     ADD("missed", 0, test_missed);
     ADD("hoarder", 0, test_hoarder);
     ADD("start-stop", 0, test_start_stop);
+    ADD("hangs", 0, test_hangs);
     ADD("failed", 0, test_failed);
     ADD("failed-at-once", 0, test_failed_at_once);
     ADD("not-opened", 0, test_not_opened);

@@ -196,6 +196,22 @@ static void pop_up_nowhere(Page *page)
     wl_surface_commit(surface);
 }
 
+static void pop_up_from_itself(Page *page)
+{
+    struct xdg_positioner *positioner = positioner_new(page->client, 0, 0, 1, 1);
+    struct xdg_surface *xdg = xdg_wm_base_get_xdg_surface(page->client->shell, new_surface(page));
+    xdg_surface_get_popup(xdg, xdg, positioner);
+}
+
+static void pop_up_in_a_ring(Page *page)
+{
+    struct xdg_positioner *positioner = positioner_new(page->client, 0, 0, 1, 1);
+    struct xdg_surface *xdg = xdg_wm_base_get_xdg_surface(page->client->shell, new_surface(page));
+    struct xdg_surface *other = xdg_wm_base_get_xdg_surface(page->client->shell, new_surface(page));
+    xdg_surface_get_popup(xdg, other, positioner);
+    xdg_surface_get_popup(other, xdg, positioner);
+}
+
 static void pop_down_lower(Page *page)
 {
     struct xdg_positioner *positioner = positioner_new(page->client, 0, 0, 1, 1);
@@ -445,6 +461,10 @@ static const Misuse misuses[] = {
     {"popup-incomplete", pop_up_incomplete,
      &xdg_wm_base_interface, XDG_WM_BASE_ERROR_INVALID_POSITIONER},
     {"popup-nowhere", pop_up_nowhere,
+     &xdg_wm_base_interface, XDG_WM_BASE_ERROR_INVALID_POPUP_PARENT},
+    {"popup-own-parent", pop_up_from_itself,
+     &xdg_wm_base_interface, XDG_WM_BASE_ERROR_INVALID_POPUP_PARENT},
+    {"popup-ring", pop_up_in_a_ring,
      &xdg_wm_base_interface, XDG_WM_BASE_ERROR_INVALID_POPUP_PARENT},
     {"popup-below", pop_down_lower,
      &xdg_wm_base_interface, XDG_WM_BASE_ERROR_NOT_THE_TOPMOST_POPUP},

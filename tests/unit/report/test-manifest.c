@@ -357,6 +357,46 @@ static void test_bounds(Fixture *f, gconstpointer user)
     json_decref(json);
 }
 
+/* Whoever goes on for a process that has died knows where the files are, and that what was seen and
+ * heard. */
+static void test_past(Fixture *f, gconstpointer user)
+{
+    (void)user;
+    const EgManifestFile first = {EG_OUTPUT_IMAGES, 1, "a.jpeg", "http://a.jpeg"};
+    eg_manifest_set_origin(f->manifest, at(0));
+    eg_manifest_add_event(f->manifest, EG_MANIFEST_RECONNECTING, at(1));
+    eg_manifest_add_file(f->manifest, &first, at(2));
+    f->info.room_id = text_of("RM_1");
+    g_autofree char *kept = eg_manifest_to_json(f->manifest, &f->info, at(3));
+
+    g_autoptr(EgManifest) next = eg_manifest_new(&f->plan);
+    eg_manifest_free(g_steal_pointer(&f->manifest));
+    f->manifest = g_steal_pointer(&next);
+    eg_manifest_set_past(f->manifest, kept);
+    eg_manifest_add_file(f->manifest, &first, (EgManifestTime){0});
+    f->info.room_id = text_of("");
+    f->info.error = text_of("killed");
+    json_t *json = read_back(f, 9);
+    json_t *image = json_array_get(json_object_get(json, "images"), 0);
+    g_assert_cmpuint(json_array_size(json_object_get(json, "images")), ==, 1);
+    g_assert_cmpstr(json_string_value(json_object_get(image, "location")), ==, "http://a.jpeg");
+    g_assert_null(json_object_get(image, "timestamp"));
+    g_assert_cmpstr(json_string_value(json_object_get(json, "room_id")), ==, "RM_1");
+    g_assert_cmpstr(json_string_value(json_object_get(json, "error")), ==, "killed");
+    g_assert_cmpint(json_integer_value(json_object_get(json, "ended_at")), ==, at(9).wall_ns);
+    g_autofree char *events = events_of(json_object_get(json, "timeline"));
+    g_assert_nonnull(strstr(events, "reconnecting 1"));
+    json_decref(json);
+
+    static const char *const wrong[] = {"", "[]", "{", "{\"timeline\": 3}"};
+    for (gsize i = 0; i < G_N_ELEMENTS(wrong); i++) {
+        eg_manifest_set_past(f->manifest, wrong[i]);
+        json = read_back(f, 9);
+        g_assert_true(json_is_object(json_object_get(json, "timeline")));
+        json_decref(json);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -368,6 +408,7 @@ int main(int argc, char **argv)
     ADD("head", test_head);
     ADD("source", test_source);
     ADD("bounds", test_bounds);
+    ADD("past", test_past);
 #undef ADD
     return g_test_run();
 }

@@ -154,7 +154,7 @@ static void test_others(Worker *worker, gconstpointer unused)
     hold(worker, "1", 0.5);
     eg_admission_release(worker->admission, "0");
     measure(worker, 4, 1.5, (double[]){0.5, 0.5, -1}, 0);
-    assert_free(worker, 3.2 - 0.5 - 0.5);
+    assert_free(worker, 3.2 - 1 - 0.5);
 }
 
 static void test_overload(Worker *worker, gconstpointer unused)

@@ -19,7 +19,15 @@ typedef struct {
     Livekit__SegmentsInfo segments;
     Livekit__SegmentsInfo *playlists[1];
     Livekit__EgressInfo info;
+    guint n_done;
 } Fixture;
+
+static void on_done(gpointer user, const char *egress_id)
+{
+    Fixture *f = user;
+    g_assert_cmpstr(egress_id, ==, "EG_1");
+    f->n_done++;
+}
 
 static char *text_of(const char *text)
 {
@@ -65,7 +73,7 @@ static EgHooks *make(Fixture *f, const char *script, const char *more)
                                             script, f->folder, more);
     f->config = eg_config_parse(yaml, "x.yaml", NULL, &error);
     g_assert_no_error(error);
-    return eg_hooks_new(f->loop, f->config, f->log);
+    return eg_hooks_new(f->loop, f->config, f->log, on_done, f);
 }
 
 static void wait_for_end(const Fixture *f, const EgHooks *hooks)
@@ -93,6 +101,7 @@ static void test_command(Fixture *f, gconstpointer user)
     eg_hooks_call(hooks, &f->info);
     g_assert_cmpuint(eg_hooks_pending(hooks), ==, 1);
     wait_for_end(f, hooks);
+    g_assert_cmpuint(f->n_done, ==, 1);
     g_autofree char *text = take_file(f, "in");
     json_t *json = json_loads(text, 0, NULL);
     g_assert_cmpstr(json_string_value(json_object_get(json, "event")), ==, "file_finished");
@@ -121,6 +130,7 @@ static void test_outputs(Fixture *f, gconstpointer user)
     f->images.image_count = 3;
     eg_hooks_call(hooks, &f->info);
     wait_for_end(f, hooks);
+    g_assert_cmpuint(f->n_done, ==, 1);
     g_autofree char *two = take_file(f, "all");
     g_assert_nonnull(strstr(two, "file_finished\n"));
     g_assert_nonnull(strstr(two, "images_finished\n"));
@@ -130,8 +140,11 @@ static void test_outputs(Fixture *f, gconstpointer user)
     f->segments.playlist_location = text_of("/p");
     eg_hooks_call(hooks, &f->info);
     wait_for_end(f, hooks);
+    g_assert_cmpuint(f->n_done, ==, 2);
     g_autofree char *one = take_file(f, "all");
     g_assert_cmpstr(one, ==, "segments_finished\n");
+    f->segments.playlist_location = text_of("");
+    g_assert_false(eg_hooks_call(hooks, &f->info));
 }
 
 /* More than may run at the same time, and none of them lost. */
@@ -162,13 +175,15 @@ static void test_no_program(Fixture *f, gconstpointer user)
     g_autoptr(GError) error = NULL;
     f->config = eg_config_parse("hooks: {command: [/nowhere/at/all]}", "x.yaml", NULL, &error);
     g_assert_no_error(error);
-    g_autoptr(EgHooks) hooks = eg_hooks_new(f->loop, f->config, f->log);
+    g_autoptr(EgHooks) hooks = eg_hooks_new(f->loop, f->config, f->log, on_done, f);
     eg_hooks_call(hooks, &f->info);
     wait_for_end(f, hooks);
+    g_assert_cmpuint(f->n_done, ==, 1);
     /* One that runs does not keep anybody from going. */
-    EgHooks *busy = eg_hooks_new(f->loop, f->config, f->log);
+    EgHooks *busy = eg_hooks_new(f->loop, f->config, f->log, on_done, f);
     eg_hooks_call(busy, &f->info);
     eg_hooks_free(busy);
+    g_assert_cmpuint(f->n_done, ==, 1);
 }
 
 typedef struct {
@@ -210,9 +225,10 @@ static void test_url(Fixture *f, gconstpointer user)
         g_strdup_printf("api_key: key\napi_secret: secret\nhooks: {urls: ['%s']}\n", url);
     f->config = eg_config_parse(yaml, "x.yaml", NULL, &error);
     g_assert_no_error(error);
-    g_autoptr(EgHooks) hooks = eg_hooks_new(f->loop, f->config, f->log);
+    g_autoptr(EgHooks) hooks = eg_hooks_new(f->loop, f->config, f->log, on_done, f);
     eg_hooks_call(hooks, &f->info);
     wait_for_end(f, hooks);
+    g_assert_cmpuint(f->n_done, ==, 1);
     g_assert_cmpstr(received.event, ==, "file_finished");
     g_assert_true(received.is_signed);
     g_free(received.event);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -258,6 +259,37 @@ static void test_open(Fixture *f, gconstpointer unused)
     g_assert_cmpint(eg_error_blame(f->error), ==, EG_BLAME_DESTINATION);
 }
 
+/* Killed in the middle of a file, by the signal for one that is too long. */
+static void put_and_die(Fixture *f)
+{
+    const struct rlimit no_core = {0};
+    const struct rlimit short_file = {.rlim_cur = 4096, .rlim_max = 4096};
+    g_autofree char *text = g_strnfill(8192, 'x');
+    signal(SIGXFSZ, SIG_DFL);
+    setrlimit(RLIMIT_CORE, &no_core);
+    setrlimit(RLIMIT_FSIZE, &short_file);
+    put(f, "a/long.mp4", text);
+    put(f, "a/long.mp4", text);
+    _exit(0);
+}
+
+static void test_killed(Fixture *f, gconstpointer unused)
+{
+    (void)unused;
+    int status;
+    g_assert_true(put(f, "a/b.mp4", "whole"));
+    const pid_t pid = fork();
+    g_assert_cmpint(pid, >=, 0);
+    if (pid == 0)
+        put_and_die(f);
+    g_assert_cmpint(waitpid(pid, &status, 0), ==, pid);
+    g_assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ);
+    g_autofree char *folder = g_build_filename(f->folder, "a", NULL);
+    g_autoptr(GDir) entries = g_dir_open(folder, 0, NULL);
+    g_assert_cmpstr(g_dir_read_name(entries), ==, "b.mp4");
+    g_assert_null(g_dir_read_name(entries));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -272,6 +304,7 @@ int main(int argc, char **argv)
     ADD("foreign-upload", test_foreign_upload);
     ADD("canceled", test_canceled);
     ADD("full-disk", test_full_disk);
+    ADD("killed", test_killed);
     ADD("open", test_open);
     return g_test_run();
 }

@@ -194,29 +194,6 @@ static void test_names(void)
     eg_folder_remove(root);
 }
 
-/* What cannot be looked into is not taken for empty: no more files can be opened. */
-static void test_no_way_in(void)
-{
-    g_autofree char *root = make_root();
-    g_autoptr(EgSpool) spool = make_spool(root, NULL);
-    g_autofree char *path = eg_spool_path(spool, 0, "a.mp4");
-    g_autofree char *folder = g_path_get_dirname(path);
-    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
-    struct rlimit before;
-    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &before), ==, 0);
-    for (rlim_t n = 0; n < 2; n++) {
-        int lowest = dup(STDIN_FILENO);
-        close(lowest);
-        const struct rlimit limit = {.rlim_cur = (rlim_t)lowest + n, .rlim_max = before.rlim_max};
-        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
-        bool has_files = eg_spool_has_files(eg_spool_folder(spool));
-        g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &before), ==, 0);
-        g_assert_true(has_files);
-    }
-    g_assert_false(eg_spool_has_files(eg_spool_folder(spool)));
-    eg_folder_remove(root);
-}
-
 static void test_list(void)
 {
     g_autofree char *root = make_root();
@@ -235,6 +212,79 @@ static void test_list(void)
     eg_folder_remove(root);
 }
 
+static void make_old_folder(const char *root, const char *path)
+{
+    const struct timespec long_ago[] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    g_autofree char *folder = g_build_filename(root, path, NULL);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_cmpint(utimensat(AT_FDCWD, folder, long_ago, 0), ==, 0);
+}
+
+static void make_file(const char *root, const char *path)
+{
+    g_autofree char *file = g_build_filename(root, path, NULL);
+    g_autofree char *folder = g_path_get_dirname(file);
+    g_assert_cmpint(g_mkdir_with_parents(folder, 0700), ==, 0);
+    g_assert_true(g_file_set_contents(file, "x", 1, NULL));
+}
+
+static bool is_there(const char *root, const char *path)
+{
+    g_autofree char *entry = g_build_filename(root, path, NULL);
+    return g_file_test(entry, G_FILE_TEST_EXISTS);
+}
+
+/* A root in which somebody else has things, too: they stay, as do recordings without a journal. */
+static void test_list_leaves_others_alone(void)
+{
+    static const char *const others[] = {"recordings/2026/a.mp4", ".cache.d/b", "lock.d/lock.mp4",
+                                         "EG_3/0/c.mp4", "EG_3/lock"};
+    static const char *const folders[] = {"recordings", ".cache.d", "lock.d", "EG_3", "empty"};
+    g_autofree char *root = make_root();
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        make_file(root, others[i]);
+    make_file(root, "EG_4/lock");
+    make_file(root, ".EG_5.abc/journal");
+    for (gsize i = 0; i < G_N_ELEMENTS(folders); i++)
+        make_old_folder(root, folders[i]);
+    make_old_folder(root, "EG_4");
+    make_old_folder(root, ".EG_5.abc");
+    g_autoptr(GPtrArray) listed = eg_spool_list(root);
+    g_assert_cmpuint(listed->len, ==, 0);
+    for (gsize i = 0; i < G_N_ELEMENTS(others); i++)
+        g_assert_true(is_there(root, others[i]));
+    g_assert_true(is_there(root, "empty"));
+    g_assert_false(is_there(root, "EG_4"));
+    g_assert_false(is_there(root, ".EG_5.abc"));
+    eg_folder_remove(root);
+}
+
+/* No file more can be opened, until the limit is as it was. */
+static struct rlimit allow_no_files(void)
+{
+    struct rlimit old;
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    g_assert_cmpint(getrlimit(RLIMIT_NOFILE, &old), ==, 0);
+    const struct rlimit limit = {.rlim_cur = (rlim_t)fd, .rlim_max = old.rlim_max};
+    close(fd);
+    g_assert_cmpint(setrlimit(RLIMIT_NOFILE, &limit), ==, 0);
+    return old;
+}
+
+/* What cannot be looked into is not empty. */
+static void test_unreadable_folder(void)
+{
+    g_autofree char *root = make_root();
+    g_autoptr(EgSpool) spool = make_spool(root, NULL);
+    const char *folder = eg_spool_folder(spool);
+    g_assert_false(eg_spool_has_files(folder));
+    struct rlimit old = allow_no_files();
+    bool has_files = eg_spool_has_files(folder);
+    setrlimit(RLIMIT_NOFILE, &old);
+    g_assert_true(has_files);
+    eg_folder_remove(root);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -242,9 +292,10 @@ int main(int argc, char **argv)
     g_test_add_func("/spool/belongs-to-one", test_belongs_to_one);
     g_test_add_func("/spool/remembers", test_remembers);
     g_test_add_func("/spool/torn", test_torn);
-    g_test_add_func("/spool/unreadable", test_unreadable);
     g_test_add_func("/spool/names", test_names);
-    g_test_add_func("/spool/no-way-in", test_no_way_in);
     g_test_add_func("/spool/list", test_list);
+    g_test_add_func("/spool/list-leaves-others-alone", test_list_leaves_others_alone);
+    g_test_add_func("/spool/unreadable-folder", test_unreadable_folder);
+    g_test_add_func("/spool/unreadable", test_unreadable);
     return g_test_run();
 }
