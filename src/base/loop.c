@@ -194,7 +194,8 @@ static gboolean dispatch_timer(GSource *source, GSourceFunc callback, gpointer d
 {
     (void)callback;
     EgTimer *timer = data;
-    /* Found due, and then cleared or set anew by what was dispatched before it in the same round. */
+    /* Found due, and then cleared or set anew by what was dispatched before it in the same round.
+     */
     gint64 ready_us = g_source_get_ready_time(source);
     if (ready_us < 0 || ready_us > g_source_get_time(source))
         return G_SOURCE_CONTINUE;

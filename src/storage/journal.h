@@ -10,8 +10,8 @@
 typedef struct _EgJournal EgJournal;
 
 /* Reads what there is, `take` called for each (borrowed), cuts off what is broken at its end, and
- * goes on behind that. Makes the file (mode 0600) if there is none. One that cannot be read stays as
- * it is. */
+ * goes on behind that. Makes the file (mode 0600) if there is none. One that cannot be read stays
+ * as it is. */
 EgJournal *eg_journal_open(const char *path,
                            void (*take)(gpointer user, const Egress__SpoolRecord *record),
                            gpointer user, GError **error);
