@@ -61,10 +61,11 @@ class Case:
     people: int        # 0: no room, a page
     display: str
 
-    # The first participant's tile in a grid, or all of it.
+    # Where the first participant's picture lies: as wide as the tile of a grid, which leaves out a little above
+    # and below; or everywhere.
     @property
     def region(self):
-        return (18 / 1280, 8 / 720, 636 / 1280, 356 / 720) if self.people == 4 else None
+        return (8 / 1280, 5.4 / 720, 636 / 1280, 358.6 / 720) if self.people == 4 else None
 
 
 CASES = [Case(f"{kind}-{display}", f"{title}, {shown}", people, display)

@@ -238,6 +238,23 @@ def test_auto_egress(rooms, tmp_path):
     assert share_heard(recording, tone_of("alice")) >= HEARD_SHARE, recording.report()
 
 
+def test_two_rooms_at_once(rooms, tmp_path):
+    """Each has its own picture and sound."""
+    room = rooms()
+    other = Room(room.fleet, room.publisher, f"{room.name}-other", tmp_path / "other.mp4")
+    both = {"alice": room, "bob": other}
+    for person, its in both.items():
+        its.enter(person)
+    egress_ids = {person: its.record("grid") for person, its in both.items()}
+    room.publisher.wait_media(5)
+    for person, its in both.items():
+        its.stop(egress_ids[person])
+    for person, its in both.items():
+        recording = its.read(grid(1)[0])
+        expect_shown(recording, NAMES.index(person) + 1)
+        expect_mixed(recording, person)
+
+
 def test_several_outputs(rooms, tmp_path):
     """File, segments and images of one picture and one sound."""
     room = rooms()

@@ -17,7 +17,7 @@ from judge import (CALM, Clock, bounds_of, expect_bt709, expect_filled, expect_h
 from pages import Pages
 from processes import below, is_sandboxed, page_of
 from service import MEDIUM
-from stage import web_source
+from stage import web_config, web_source
 
 pytestmark = pytest.mark.xdist_group("heavy")
 
@@ -53,6 +53,20 @@ def test_page_with_picture_and_sound(web, tmp_path, display):
     lost_s = stopped.ahead_of(last_clock_s(recording))
     assert lost_s < (0.2 if bounds_of(stage.pages, 3) is CALM else 2), recording.report()
     stage.expect_nothing_left(watched)
+
+
+def test_behind_a_livekit_server(fleet, pages, runs, tmp_path):
+    fleet = fleet(**web_config("wayland", [pages]))
+    path = tmp_path / "out.mp4"
+    egress_id = fleet.egress.web(pages.url("lively", tag=14), path, advanced=MEDIUM).egress_id
+    fleet.hooks.wait_active(egress_id)
+    pages.wait("playing")
+    pages.wait_seconds(3, tag=14)
+    fleet.egress.stop(egress_id)
+    ended = fleet.hooks.wait_ended(egress_id)
+    assert ended["status"] == "EGRESS_COMPLETE", ended
+    recording = expect_lively(path, pages, 14)
+    expect_heard(recording, pages, 14, 1100)
 
 
 def test_sound_or_picture_alone(web, tmp_path):
