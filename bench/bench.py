@@ -74,12 +74,17 @@ def measure_all(stage: Stage, cases: list, rounds: int) -> list:
     return list(found.items())
 
 
-def report(measured: list, rounds: int, seconds: float, load_before: str) -> str:
-    several = f"{rounds} recordings of {seconds:g} s each; medians (and from where to where)" \
-        if rounds > 1 else f"one recording of {seconds:g} s each"
+def head(title: str, introduction: str, rounds: int, seconds: float, load_before: str) -> list:
+    """The first lines of what a bench prints."""
+    several = f"{rounds} of {seconds:g} s each; medians (and from where to where)" if rounds > 1 \
+        else f"one of {seconds:g} s each"
     today = datetime.datetime.now(datetime.timezone.utc).date()
-    lines = ["# What recording costs", "", INTRODUCTION, "", "## The machine",
-             f"{today}, {several}; {load_before} before, {load()} after.", "", *machine(), ""]
+    return [f"# {title}", "", introduction, "", "## The machine",
+            f"{today}, {several}; {load_before} before, {load()} after.", "", *machine()]
+
+
+def report(measured: list, rounds: int, seconds: float, load_before: str) -> str:
+    lines = [*head("What recording costs", INTRODUCTION, rounds, seconds, load_before), ""]
     if warning := table.disturbance(measured):
         lines += [warning, ""]
     lines += ["## Results", *table.results_table(measured), "", "## Aims",
@@ -105,6 +110,22 @@ def parse_arguments(prog, cases, rounds, seconds, least_seconds):
     return arguments
 
 
+def run(arguments, make_stage, make_report, path: pathlib.Path) -> int:
+    """Measures all cases, prints the report, and writes it into `path` if that is wanted."""
+    load_before = load()
+    stage = make_stage()
+    try:
+        measured = measure_all(stage, arguments.cases, arguments.rounds)
+    except measure.Failed as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    text = make_report(measured, arguments.rounds, arguments.seconds, load_before)
+    print(text)
+    if arguments.write:
+        path.write_text(text)
+    return 0
+
+
 def main() -> int:
     arguments = parse_arguments("bench/run", CASES, rounds=1, seconds=20, least_seconds=2)
     with contextlib.ExitStack() as stack:
@@ -112,21 +133,14 @@ def main() -> int:
         floors = floor.Floor(os.environ["PUBLISHER"], folder)
         # GStreamer's registry of plugins exists, and the files are in the page cache.
         floors.run("sound")
-        load_before = load()
-        server = Server(folder, Ports(0))
-        stack.callback(server.stop)
-        publisher = stack.enter_context(contextlib.closing(Publisher(server, folder)))
-        stage = Stage(server, publisher, floors, folder, arguments.seconds)
-        try:
-            measured = measure_all(stage, arguments.cases, arguments.rounds)
-        except measure.Failed as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
-        text = report(measured, arguments.rounds, arguments.seconds, load_before)
-    print(text)
-    if arguments.write:
-        (HERE / "RESULTS.md").write_text(text)
-    return 0
+
+        def make_stage():
+            server = Server(folder, Ports(0))
+            stack.callback(server.stop)
+            publisher = stack.enter_context(contextlib.closing(Publisher(server, folder)))
+            return Stage(server, publisher, floors, folder, arguments.seconds)
+
+        return run(arguments, make_stage, report, HERE / "RESULTS.md")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 provides everything that this needs."""
 import contextlib
 import dataclasses
-import datetime
 import functools
 import os
 import pathlib
@@ -215,15 +214,15 @@ class Stage:
 
 def cost_table(measured: list) -> list:
     head = ["cost", "file alone, cores", "with it, cores", "more %", "aim", "own MB alone", "own MB", "others' cores"]
-    lines = [table._line(head), table._line(["---"] + ["--:"] * (len(head) - 1))]
+    lines = [table.line(head), table.line(["---"] + ["--:"] * (len(head) - 1))]
     for case, results in measured:
         aim = COST_AIM_PERCENT * len(case.outputs)
         more = float(np.median([result.more_percent for result in results]))
-        lines.append(table._line([
-            case.title, *(table._number([getattr(result, name) for result in results], form) for name, form in (
+        lines.append(table.line([
+            case.title, *(table.number([getattr(result, name) for result in results], form) for name, form in (
                 ("alone", ".3f"), ("beside", ".3f"), ("more_percent", ".1f"))),
             f"< {aim}: {'yes' if more < aim else 'no'}",
-            *(table._number([getattr(result, name) for result in results], form) for name, form in (
+            *(table.number([getattr(result, name) for result in results], form) for name, form in (
                 ("alone_mb", ".1f"), ("beside_mb", ".1f"), ("neighbours", ".2f")))]))
     return lines
 
@@ -234,8 +233,8 @@ def behaviour_lines(measured: dict) -> list:
         delays = [delay for result in results for delay in result.delays_s]
         lines.append(f"- Viewer: {np.median(delays):.2f} s ({min(delays):.2f}…{max(delays):.2f}), {len(delays)} segments")
     if results := measured.get("restart"):
-        lines.append(f"- Restart: recovered after {table._number([r.recovered_s for r in results], '.2f')} s; "
-                     f"{table._number([r.lost_s for r in results], '.2f')} s of picture lost, of which the server "
+        lines.append(f"- Restart: recovered after {table.number([r.recovered_s for r in results], '.2f')} s; "
+                     f"{table.number([r.lost_s for r in results], '.2f')} s of picture lost, of which the server "
                      f"was gone for {GONE_SECONDS}")
     for result in measured.get("hour", [])[:1]:
         def tenths(name, result=result):
@@ -246,11 +245,7 @@ def behaviour_lines(measured: dict) -> list:
 
 
 def report(measured: list, rounds: int, seconds: float, load_before: str) -> str:
-    today = datetime.datetime.now(datetime.timezone.utc).date()
-    several = f"{rounds} of {seconds:g} s each; medians (and from where to where)" if rounds > 1 \
-        else f"one of {seconds:g} s each"
-    lines = ["# What outputs cost", "", INTRODUCTION, "", "## The machine",
-             f"{today}, {several}; {load_before} before, {bench.load()} after.", "", *bench.machine(), ""]
+    lines = [*bench.head("What outputs cost", INTRODUCTION, rounds, seconds, load_before), ""]
     costs = [(case, results) for case, results in measured if case.kind == "cost"]
     others = {case.kind: results for case, results in measured if case.kind != "cost"}
     if costs and (warning := table.disturbance(costs)):
@@ -267,18 +262,7 @@ def main() -> int:
                                       least_seconds=LEAST_SECONDS)
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        load_before = bench.load()
-        stage = Stage(stack, folder, arguments.seconds)
-        try:
-            measured = bench.measure_all(stage, arguments.cases, arguments.rounds)
-        except measure.Failed as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
-        text = report(measured, arguments.rounds, arguments.seconds, load_before)
-    print(text)
-    if arguments.write:
-        (HERE / "OUTPUTS.md").write_text(text)
-    return 0
+        return bench.run(arguments, lambda: Stage(stack, folder, arguments.seconds), report, HERE / "OUTPUTS.md")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@ bench/run, which provides everything that this needs."""
 import collections
 import contextlib
 import dataclasses
-import datetime
 import os
 import pathlib
 import re
@@ -270,13 +269,8 @@ def quality_table(measured: list) -> list:
 
 
 def report(measured: list, rounds: int, seconds: float, load_before: str) -> str:
-    today = datetime.datetime.now(datetime.timezone.utc).date()
     chromium = bench._first_line("chromium", "--version")
-    several = f"{rounds} of {seconds:g} s each; medians (and from where to where)" if rounds > 1 \
-        else f"one of {seconds:g} s each"
-    lines = ["# What pages cost", "", INTRODUCTION, "", "## The machine",
-             f"{today}, {several}; {load_before} before, {bench.load()} after.", "", *bench.machine(),
-             f"- {chromium}", ""]
+    lines = [*bench.head("What pages cost", INTRODUCTION, rounds, seconds, load_before), f"- {chromium}", ""]
     if warning := table.disturbance(measured):
         lines += [warning, ""]
     lines += ["## Processors", *cores_table(measured), "", "## Memory", *memory_table(measured), "",
@@ -291,18 +285,7 @@ def main() -> int:
         # Sockets lie in it.
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp")))
         os.environ["TMPDIR"] = str(folder)
-        load_before = bench.load()
-        stage = Stage(stack, folder, arguments.seconds)
-        try:
-            measured = bench.measure_all(stage, arguments.cases, arguments.rounds)
-        except measure.Failed as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
-        text = report(measured, arguments.rounds, arguments.seconds, load_before)
-    print(text)
-    if arguments.write:
-        (HERE / "PAGES.md").write_text(text)
-    return 0
+        return bench.run(arguments, lambda: Stage(stack, folder, arguments.seconds), report, HERE / "PAGES.md")
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ static void cut(GString *line, guint columns)
     }
 }
 
-/* With a line for each output, where there are streams. */
+/* With a line for each output, where there are several, or a stream. */
 static char *format_lines(const EgSessionProgress *status, guint64 bitrate_bps, guint columns)
 {
     g_autofree char *first = eg_progress_format(status, bitrate_bps, columns);

@@ -150,6 +150,10 @@ char *eg_output_names_describe(const EgOutput *planned, const EgOutputNames *nam
         return eg_redact_url(planned->url);
     if (names->playlist != NULL)
         return g_strdup(names->playlist);
+    if (planned->kind == EG_OUTPUT_IMAGES)
+        return g_strconcat(names->prefix,
+                           planned->suffix == EG_SUFFIX_NONE ? planned->images.extension : "…",
+                           NULL);
     return g_strdup(names->path != NULL ? names->path : names->prefix);
 }
 

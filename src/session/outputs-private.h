@@ -28,6 +28,7 @@ typedef struct {
     EgMemberState state;
     char *folder; /* of its files, as they were asked for; NULL: it has none */
     bool is_removing;
+    bool is_leaving;      /* its disk is nearly full: ended alone */
     bool has_started;     /* of a stream: its server has taken it... */
     gint64 retry_told_ns; /* ...and was lost */
 
@@ -62,6 +63,11 @@ struct _EgOutputs {
 
 /* Opens one more; it is in the list only when it is open. */
 EgMember *eg_outputs_add(EgOutputs *outputs, const EgOutput *planned, GError **error);
+
+void eg_member_get_stats(const EgMember *member, EgSinkStats *stats);
+
+/* It has ended before the others, and is reported with the reason. */
+void eg_member_set_failed(EgMember *member, const GError *error);
 
 /* In outputs-manifest.c. */
 

@@ -86,20 +86,29 @@ static char *describe_stream(const EgMember *member)
     return g_string_free(text, FALSE);
 }
 
+/* Of what is written to a disk. */
+static const char *const state_words[] = {
+    [EG_MEMBER_NONE] = "",
+    [EG_MEMBER_OPEN] = "recording",
+    [EG_MEMBER_UPLOADING] = "uploading",
+    [EG_MEMBER_DRAINED] = "finished",
+    [EG_MEMBER_FAILED] = "failed",
+    [EG_MEMBER_REMOVED] = "ended",
+};
+
 GPtrArray *eg_outputs_describe(const EgOutputs *outputs)
 {
-    bool has_streams = false;
+    bool has_lines = outputs->members->len > 1;
     GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
     for (guint i = 0; i < outputs->members->len; i++) {
         const EgMember *member = outputs->members->pdata[i];
+        bool is_stream = member->kind == EG_OUTPUT_STREAM;
         g_autofree char *state =
-            member->kind == EG_OUTPUT_STREAM
-                ? describe_stream(member)
-                : g_strdup(member->state == EG_MEMBER_FAILED ? "failed" : "recording");
-        has_streams = has_streams || member->kind == EG_OUTPUT_STREAM;
+            is_stream ? describe_stream(member) : g_strdup(state_words[member->state]);
+        has_lines = has_lines || is_stream;
         g_ptr_array_add(lines, g_strdup_printf("%s: %s", member->name, state));
     }
-    if (!has_streams)
+    if (!has_lines)
         g_clear_pointer(&lines, g_ptr_array_unref);
     return lines;
 }

@@ -7,7 +7,6 @@
 #include "media/picture.h"
 #include "proto/redact.h"
 #include "request/stream-url.h"
-#include "session/disk.h"
 
 /* How often it is told that streams are tried again. */
 #define RETRIES_TOLD_NS (60 * EG_NS_PER_S)
@@ -18,6 +17,13 @@ static guint count(const EgOutputs *outputs, EgMemberState state)
     for (guint i = 0; i < outputs->members->len; i++)
         n += ((const EgMember *)outputs->members->pdata[i])->state == state;
     return n;
+}
+
+/* One has ended alone: if it was the last, there is nothing to record for any more. */
+static void end_if_empty(EgOutputs *outputs)
+{
+    if (!outputs->is_draining && count(outputs, EG_MEMBER_OPEN) == 0)
+        outputs->events.emptied(outputs->user);
 }
 
 /* When nothing is left to wait for. */
@@ -42,7 +48,7 @@ static void on_end_due(gpointer user)
     end_if_over(user);
 }
 
-static void get_stats(const EgMember *member, EgSinkStats *stats)
+void eg_member_get_stats(const EgMember *member, EgSinkStats *stats)
 {
     if (member->sink != NULL)
         eg_sink_get_stats(member->sink, stats);
@@ -53,7 +59,7 @@ static void get_stats(const EgMember *member, EgSinkStats *stats)
 static void update_progress(const EgMember *member)
 {
     EgSinkStats stats;
-    get_stats(member, &stats);
+    eg_member_get_stats(member, &stats);
     eg_report_set_progress(member->owner->params.report, member->output, &stats);
 }
 
@@ -64,8 +70,7 @@ static void on_removed(EgMember *member)
     update_progress(member);
     eg_report_set_finished(outputs->params.report, member->output, eg_wall_now_ns());
     outputs->events.changed(outputs->user);
-    if (!outputs->is_draining && count(outputs, EG_MEMBER_OPEN) == 0)
-        outputs->events.emptied(outputs->user);
+    end_if_empty(outputs);
 }
 
 static void on_drained(gpointer user)
@@ -85,9 +90,11 @@ static void on_drained(gpointer user)
     }
     if (outputs->is_draining)
         end_if_over(outputs);
+    else if (member->is_leaving)
+        end_if_empty(outputs);
 }
 
-static void set_failed(EgMember *member, const GError *error)
+void eg_member_set_failed(EgMember *member, const GError *error)
 {
     EgOutputs *outputs = member->owner;
     const EgOutputsParams *params = &outputs->params;
@@ -104,7 +111,7 @@ static void on_failed(gpointer user, const GError *error)
     EgOutputs *outputs = member->owner;
     if (member->state != EG_MEMBER_OPEN)
         return;
-    set_failed(member, error);
+    eg_member_set_failed(member, error);
     if (member->is_stored) {
         /* Its sink goes first: we are in the middle of it. */
         member->state = EG_MEMBER_UPLOADING;
@@ -142,7 +149,7 @@ static void on_grown(gpointer user, const EgSinkGrowth *growth)
 static void recover(EgMember *member)
 {
     EgOutputs *outputs = member->owner;
-    get_stats(member, &member->stats);
+    eg_member_get_stats(member, &member->stats);
     g_clear_pointer(&member->sink, eg_sink_free);
     eg_uploads_recover(outputs->uploads, member->output, &member->keys, member->format);
 }
@@ -175,7 +182,7 @@ static void on_uploaded(gpointer user, guint output, const GError *error)
     EgMember *member = outputs->members->pdata[output];
     bool is_recording = member->state == EG_MEMBER_OPEN;
     if (error != NULL) {
-        set_failed(member, error);
+        eg_member_set_failed(member, error);
         if (outputs->upload_error == NULL)
             outputs->upload_error = g_error_copy(error);
     }
@@ -484,29 +491,11 @@ void eg_outputs_disown(EgOutputs *outputs)
         EgMember *member = outputs->members->pdata[i];
         if (!member->is_stored)
             continue;
-        get_stats(member, &member->stats);
+        eg_member_get_stats(member, &member->stats);
         member->state = EG_MEMBER_REMOVED;
         g_clear_pointer(&member->sink, eg_sink_free);
     }
     g_clear_pointer(&outputs->uploads, eg_uploads_free);
-}
-
-bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error)
-{
-    const EgConfig *config = outputs->params.config;
-    for (guint i = 0; i < outputs->members->len; i++) {
-        const EgMember *member = outputs->members->pdata[i];
-        EgSinkStats stats;
-        if (member->state != EG_MEMBER_OPEN || member->written == NULL)
-            continue;
-        get_stats(member, &stats);
-        /* An MP4 is copied when it is finished. */
-        bool is_copied = member->format == EG_FORMAT_MP4 && !config->fragmented_mp4;
-        guint64 copy_bytes = is_copied ? stats.size_bytes : 0;
-        if (!eg_disk_check(member->written, config, copy_bytes, error))
-            return false;
-    }
-    return true;
 }
 
 void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats)
@@ -522,7 +511,7 @@ void eg_outputs_get_stats(EgOutputs *outputs, EgOutputsStats *stats)
     for (guint i = 0; i < outputs->members->len; i++) {
         const EgMember *member = outputs->members->pdata[i];
         EgSinkStats one;
-        get_stats(member, &one);
+        eg_member_get_stats(member, &one);
         eg_report_set_progress(outputs->params.report, member->output, &one);
         stats->size_bytes += one.size_bytes;
         if (member->kind == EG_OUTPUT_FILE)

@@ -65,8 +65,8 @@ bool eg_outputs_remove_stream(EgOutputs *outputs, const char *url, GError **erro
 /* Whether there is a stream whose server has neither taken nor refused it yet. */
 bool eg_outputs_are_connecting(const EgOutputs *outputs);
 
-/* How each of them is, in words for people: char *, the caller frees it. NULL if no
- * streams are among them. */
+/* How each of them is, in words for people: char *, the caller frees it. NULL if
+ * there is only one, and that is no stream. */
 GPtrArray *eg_outputs_describe(const EgOutputs *outputs);
 
 /* Then `drained` or `failed`. One that fails ends alone, and is reported. */
@@ -76,8 +76,9 @@ void eg_outputs_drain(EgOutputs *outputs);
  * yet is let go of. The others go on. */
 void eg_outputs_disown(EgOutputs *outputs);
 
-/* Whether the disks that are recorded to have room to go on, and to finish what there is. */
-bool eg_outputs_check_disks(const EgOutputs *outputs, GError **error);
+/* Ends, in order, and reports those whose disks have no room to go on and to finish what there is.
+ * False if none would be left that goes on: then none is ended. */
+bool eg_outputs_leave_full_disks(EgOutputs *outputs, GError **error);
 
 /* Of what is uploaded; nothing without a spool. */
 void eg_outputs_get_upload_stats(const EgOutputs *outputs, EgUploaderStats *stats);

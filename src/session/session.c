@@ -208,7 +208,7 @@ static void on_size_due(gpointer user)
     g_autoptr(GError) error = NULL;
     if (is_too_large(session))
         begin_ending(session, EG_END_LIMIT, eg_now_ns());
-    else if (!eg_outputs_check_disks(session->outputs, &error))
+    else if (!eg_outputs_leave_full_disks(session->outputs, &error))
         end_for_disk(session, error);
     else
         eg_timer_set_after(session->size_timer, SIZE_INTERVAL_NS);

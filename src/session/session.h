@@ -49,8 +49,8 @@ typedef struct {
     guint64 upload_bytes;
     const char *path;        /* of the finished file, or the playlist; NULL while it is not known */
     const char *description; /* what is being recorded, for people; valid until the next call */
-    const GPtrArray
-        *outputs; /* char *: how each of them is, likewise; NULL if there are no streams */
+    /* char *: how each output is, likewise; NULL if there is one only, and that no stream. */
+    const GPtrArray *outputs;
 } EgSessionProgress;
 
 typedef struct {

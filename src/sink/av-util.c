@@ -60,18 +60,30 @@ static gint64 read_duration_ns(AVFormatContext *context)
     return end_ns > first_ns ? end_ns - first_ns : 0;
 }
 
-gint64 eg_av_duration_ns(const char *path)
+bool eg_av_read_duration(const char *path, gint64 *duration_ns, GError **error)
 {
     g_autofree char *url = g_strconcat("file:", path, NULL);
-    AVFormatContext *context = NULL;
-    gint64 duration_ns = 0;
+    AVIOContext *io = NULL;
+    *duration_ns = 0;
     eg_av_init();
-    if (avformat_open_input(&context, url, NULL, NULL) < 0)
-        return 0;
-    if (avformat_find_stream_info(context, NULL) >= 0)
-        duration_ns = read_duration_ns(context);
+    int result = avio_open(&io, url, AVIO_FLAG_READ);
+    if (result < 0) {
+        eg_av_error_set(error, result, "read", path);
+        return false;
+    }
+    AVFormatContext *context = avformat_alloc_context();
+    context->pb = io;
+    if (avformat_open_input(&context, url, NULL, NULL) >= 0 &&
+        avformat_find_stream_info(context, NULL) >= 0)
+        *duration_ns = read_duration_ns(context);
+    /* Demuxers take what cannot be read for the end, or for nonsense. */
+    int failure = io->error;
     avformat_close_input(&context);
-    return duration_ns;
+    avio_closep(&io);
+    if (failure >= 0 || failure == AVERROR_EOF)
+        return true;
+    eg_av_error_set(error, failure, "read", path);
+    return false;
 }
 
 const char *eg_av_muxer_name(EgFormat format)
@@ -90,7 +102,7 @@ int eg_av_open_output(AVFormatContext *context, const char *path)
     /* The MP4 muxer opens the file a second time to move the index to its front. */
     av_freep(&context->url);
     context->url = av_strdup(url);
-    return avio_open(&context->pb, url, AVIO_FLAG_WRITE);
+    return avio_open2(&context->pb, url, AVIO_FLAG_WRITE, &context->interrupt_callback, NULL);
 }
 
 int eg_av_close_output(AVFormatContext *context)

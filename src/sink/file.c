@@ -35,14 +35,10 @@ static void on_ended(gpointer user, const GError *error)
     FileSink *file = user;
     file->has_ended = true;
     eg_timer_clear(file->stall_timer);
-    if (error != NULL) {
-        file->base.events.failed(file->base.user, error);
-        return;
-    }
     const EgSinkFile completed = {.path = file->path};
-    if (file->base.events.completed != NULL)
+    if (error == NULL && file->base.events.completed != NULL)
         file->base.events.completed(file->base.user, &completed);
-    file->base.events.drained(file->base.user);
+    eg_sink_tell_ended(file, error);
 }
 
 static void on_stall_timer(gpointer user)
@@ -60,7 +56,7 @@ static void on_stall_timer(gpointer user)
     eg_error_set(&error, EG_ERROR_DEADLINE_EXCEEDED, EG_BLAME_DESTINATION,
                  "%s cannot be completed: nothing was written for %d s", file->path,
                  (int)(STALL_NS / EG_NS_PER_S));
-    file->base.events.failed(file->base.user, error);
+    eg_sink_tell_ended(file, error);
 }
 
 static bool open_sink(EgSink *sink, const EgSinkParams *params, GError **error)
@@ -138,8 +134,9 @@ static void free_sink(EgSink *sink)
 static bool has_nothing(const char *recording)
 {
     GStatBuf status;
+    gint64 duration_ns;
     return g_stat(recording, &status) == 0 && status.st_size < EMPTY_BYTES &&
-           eg_av_duration_ns(recording) == 0;
+           eg_av_read_duration(recording, &duration_ns, NULL) && duration_ns == 0;
 }
 
 /* Under its name it is complete, whatever else is there. */
@@ -156,7 +153,7 @@ static void recover(const EgSinkParams *params, const gint *is_canceled, EgSinkR
         return;
     else if ((is_complete = eg_file_recover(recording, params->path, params->format, params->log,
                                             is_canceled, &error)))
-        remains->duration_ns = eg_av_duration_ns(params->path);
+        eg_av_read_duration(params->path, &remains->duration_ns, NULL);
     if (is_complete) {
         g_ptr_array_add(remains->files, g_strdup(params->path));
         return;

@@ -117,10 +117,7 @@ static void end(ImageSink *sink, const GError *error)
     sink->has_ended = true;
     if (sink->dropped > 0)
         eg_warn(sink->base.log, "images were dropped", EG_INT("dropped", sink->dropped));
-    if (error == NULL)
-        sink->base.events.drained(sink->base.user);
-    else
-        sink->base.events.failed(sink->base.user, error);
+    eg_sink_tell_ended(sink, error);
 }
 
 static void on_written(gpointer owner, const GError *error)
@@ -172,6 +169,16 @@ static char *describe(const EgSinkParams *params)
                            encoders[params->images.format].element);
 }
 
+static const EgWorkerClass worker_class = {
+    .name = "images",
+    .limit_bytes = QUEUE_BYTES,
+    .unload = unload_image,
+    .work = write_image,
+    .finish = finish_images,
+    .destroy = destroy_writer,
+    .ended = on_written,
+};
+
 static bool open_chain(ImageSink *sink, const EgSinkParams *params, GError **error)
 {
     static const EgChainEvents events = {
@@ -201,18 +208,8 @@ static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
     writer->origin_wall_ns = params->origin_wall_ns;
     writer->teller = eg_sink_teller_ref(base->teller);
     g_mutex_init(&writer->lock);
-    const EgWorkerParams worker = {
-        .name = "images",
-        .path = params->series.prefix,
-        .limit_bytes = QUEUE_BYTES,
-        .unload = unload_image,
-        .work = write_image,
-        .finish = finish_images,
-        .destroy = destroy_writer,
-        .ended = on_written,
-    };
     sink->writer = writer;
-    sink->worker = eg_worker_new(base->loop, &worker, writer, base);
+    sink->worker = eg_worker_new(base->loop, &worker_class, params->series.prefix, writer, base);
     return true;
 }
 

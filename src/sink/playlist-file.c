@@ -8,12 +8,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/time.h"
 #include "sink/file-series.h"
-#include "sink/playlist.h"
-
-#define END_LINE      "#EXT-X-ENDLIST"
-#define DURATION_LINE "#EXTINF:"
+#include "sink/playlist-text.h"
 
 bool eg_playlist_is_being_written(const char *path)
 {
@@ -34,22 +30,17 @@ static guint64 size_of(const char *path, const char *uri)
     return segment != NULL && g_stat(segment, &status) == 0 ? (guint64)status.st_size : 0;
 }
 
-/* True if it has ended. */
-static bool count(const char *path, const char *text, EgPlaylistTotals *totals)
+typedef struct {
+    const char *path;
+    EgPlaylistTotals *totals;
+} Count;
+
+static void count(gpointer user, const EgPlaylistEntry *entry)
 {
-    bool has_ended = false;
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line != NULL; line++) {
-        if (strcmp(*line, END_LINE) == 0)
-            has_ended = true;
-        if (g_str_has_prefix(*line, DURATION_LINE))
-            totals->duration_ns += eg_playlist_read_duration(*line + strlen(DURATION_LINE));
-        if (**line == '#' || **line == '\0')
-            continue;
-        totals->n_segments++;
-        totals->size_bytes += size_of(path, *line);
-    }
-    return has_ended;
+    const Count *counting = user;
+    counting->totals->n_segments++;
+    counting->totals->duration_ns += entry->duration_ns;
+    counting->totals->size_bytes += size_of(counting->path, entry->uri);
 }
 
 bool eg_playlist_recover(const char *path, EgPlaylistTotals *totals, GError **error)
@@ -63,9 +54,12 @@ bool eg_playlist_recover(const char *path, EgPlaylistTotals *totals, GError **er
         eg_error_set(error, EG_ERROR_NOT_FOUND, EG_BLAME_DESTINATION, "%s", failure->message);
         return false;
     }
-    if (count(path, text, totals) || !is_left)
+    Count counting = {.path = path, .totals = totals};
+    EgPlaylistHeader header;
+    eg_playlist_text_read(text, &header, count, &counting);
+    if (header.is_ended || !is_left)
         return true;
     g_autofree char *ended =
-        g_strconcat(text, g_str_has_suffix(text, "\n") ? "" : "\n", END_LINE "\n", NULL);
+        g_strconcat(text, g_str_has_suffix(text, "\n") ? "" : "\n", EG_PLAYLIST_END "\n", NULL);
     return eg_file_replace(path, ended, strlen(ended), NULL, error);
 }

@@ -1,11 +1,12 @@
 #include "sink/playlist.h"
 
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/time.h"
 #include "sink/file-series.h"
+#include "sink/playlist-text.h"
 
 typedef struct {
     char *text; /* its lines */
@@ -109,82 +110,34 @@ void eg_playlist_add(EgPlaylist *playlist, const EgPlaylistSegment *segment)
     playlist->target_s = MAX(playlist->target_s, round_s(segment->duration_ns));
 }
 
-/* What eg_playlist_text() has written, line by line. */
-typedef struct {
-    GString *text; /* of the entry so far */
-    gint64 wall_ns;
-    gint64 duration_ns;
-    bool is_discontinuous;
-} Reading;
-
-static const char *value_of(const char *line, const char *tag)
+static void on_entry(gpointer user, const EgPlaylistEntry *read)
 {
-    return g_str_has_prefix(line, tag) ? line + strlen(tag) : NULL;
+    Entry *entry = g_new(Entry, 1);
+    *entry = (Entry){
+        .text = g_strdup(read->text),
+        .uri = g_strdup(read->uri),
+        .end_wall_ns = read->wall_ns + read->duration_ns,
+        .is_discontinuous = read->is_discontinuous,
+    };
+    add_entry(user, entry);
 }
 
-/* Longer than any segment, and before any that there is: what a file says is not to be trusted. */
-#define MAX_DURATION_S 86400.0
-#define MAX_WALL_S     (G_MAXINT64 / EG_NS_PER_S - 86400)
-
-gint64 eg_playlist_read_duration(const char *text)
-{
-    double seconds = g_ascii_strtod(text, NULL);
-    return isfinite(seconds) ? llrint(CLAMP(seconds, 0, MAX_DURATION_S) * (double)EG_NS_PER_S) : 0;
-}
-
-/* 0: it is none. */
-static gint64 read_date(const char *text)
-{
-    g_autoptr(GDateTime) date = g_date_time_new_from_iso8601(text, NULL);
-    if (date == NULL)
-        return 0;
-    gint64 seconds = CLAMP(g_date_time_to_unix(date), 0, MAX_WALL_S);
-    return seconds * EG_NS_PER_S + g_date_time_get_microsecond(date) * EG_NS_PER_US;
-}
-
-static void read_line(EgPlaylist *playlist, Reading *reading, const char *line)
-{
-    const char *value;
-    if ((value = value_of(line, "#EXT-X-TARGETDURATION:")) != NULL) {
-        playlist->target_s = MAX(playlist->target_s, g_ascii_strtoll(value, NULL, 10));
-    } else if ((value = value_of(line, "#EXT-X-MEDIA-SEQUENCE:")) != NULL) {
-        playlist->sequence = g_ascii_strtoull(value, NULL, 10);
-    } else if ((value = value_of(line, "#EXT-X-DISCONTINUITY-SEQUENCE:")) != NULL) {
-        playlist->discontinuity = g_ascii_strtoull(value, NULL, 10);
-    } else if (strcmp(line, "#EXT-X-DISCONTINUITY") == 0) {
-        reading->is_discontinuous = true;
-        g_string_append_printf(reading->text, "%s\n", line);
-    } else if ((value = value_of(line, "#EXT-X-PROGRAM-DATE-TIME:")) != NULL) {
-        reading->wall_ns = read_date(value);
-        g_string_append_printf(reading->text, "%s\n", line);
-    } else if ((value = value_of(line, "#EXTINF:")) != NULL) {
-        reading->duration_ns = eg_playlist_read_duration(value);
-        g_string_append_printf(reading->text, "%s\n", line);
-    } else if (*line != '#' && *line != '\0') {
-        g_string_append_printf(reading->text, "%s\n", line);
-        Entry *entry = g_new(Entry, 1);
-        *entry = (Entry){
-            .text = g_strdup(reading->text->str),
-            .uri = g_strdup(line),
-            .end_wall_ns = reading->wall_ns + reading->duration_ns,
-            .is_discontinuous = reading->is_discontinuous,
-        };
-        add_entry(playlist, entry);
-        g_string_truncate(reading->text, 0);
-        reading->is_discontinuous = false;
-    }
-}
-
-void eg_playlist_load(EgPlaylist *playlist)
+bool eg_playlist_load(EgPlaylist *playlist, GError **error)
 {
     g_autofree char *text = NULL;
-    if (!g_file_get_contents(playlist->path, &text, NULL, NULL))
-        return;
-    Reading reading = {.text = g_string_new(NULL)};
-    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
-    for (char **line = lines; *line != NULL; line++)
-        read_line(playlist, &reading, *line);
-    g_string_free(reading.text, TRUE);
+    g_autoptr(GError) failure = NULL;
+    EgPlaylistHeader header;
+    if (!g_file_get_contents(playlist->path, &text, NULL, &failure)) {
+        if (g_error_matches(failure, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+            return true;
+        eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_DESTINATION, "%s", failure->message);
+        return false;
+    }
+    eg_playlist_text_read(text, &header, on_entry, playlist);
+    playlist->target_s = MAX(playlist->target_s, header.target_s);
+    playlist->sequence += header.sequence;
+    playlist->discontinuity += header.discontinuity;
+    return true;
 }
 
 bool eg_playlist_has(const EgPlaylist *playlist, const char *path)
@@ -224,7 +177,7 @@ char *eg_playlist_text(const EgPlaylist *playlist, bool is_ended)
     for (const GList *link = playlist->entries.head; link != NULL; link = link->next)
         g_string_append(text, ((const Entry *)link->data)->text);
     if (is_ended)
-        g_string_append(text, "#EXT-X-ENDLIST\n");
+        g_string_append(text, EG_PLAYLIST_END "\n");
     return g_string_free(text, FALSE);
 }
 

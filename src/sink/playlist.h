@@ -25,11 +25,8 @@ typedef struct {
 
 void eg_playlist_add(EgPlaylist *playlist, const EgPlaylistSegment *segment);
 
-/* Goes on with what its file says, if there is one. */
-void eg_playlist_load(EgPlaylist *playlist);
-
-/* What stands behind "#EXTINF:", in ns: at most a day, and 0 if it is no number. */
-gint64 eg_playlist_read_duration(const char *text);
+/* Goes on with what its file says, if there is one. One that cannot be read is an error. */
+bool eg_playlist_load(EgPlaylist *playlist, GError **error);
 
 /* Whether it names this file. */
 bool eg_playlist_has(const EgPlaylist *playlist, const char *path);

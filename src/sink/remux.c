@@ -12,6 +12,9 @@
 
 #define MAX_STREAMS 2
 
+/* Takes a slow disk some seconds. */
+#define SYNC_BYTES (64 * 1024 * 1024)
+
 /* The last packet of a stream so far: its duration is known by the next. */
 typedef struct {
     AVPacket *packet; /* in the output's time base; empty before the first */
@@ -36,6 +39,16 @@ static int check_canceled(void *user)
     return is_canceled != NULL && g_atomic_int_get(is_canceled);
 }
 
+/* Asked by libav before each piece that it writes, also while it moves an MP4's index to the front,
+ * which takes as long as the copy. */
+static int note_alive(void *user)
+{
+    Remux *remux = user;
+    if (remux->progress != NULL)
+        g_atomic_int_inc(remux->progress);
+    return check_canceled((gpointer)remux->is_canceled);
+}
+
 /* Half of a fragment's head at the end, where the process was killed while it was written, would
  * keep the file from being opened. Boxes: ISO/IEC 14496-12, 4.2. */
 static void drop_broken_head(const char *path)
@@ -44,7 +57,8 @@ static void drop_broken_head(const char *path)
     off_t size = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
     guint8 head[16] = {0};
     off_t at = 0;
-    while (at < size && pread(fd, head, sizeof head, at) >= 8) {
+    ssize_t got = 0;
+    while (at < size && (got = pread(fd, head, sizeof head, at)) >= 8) {
         guint64 box = eg_get_u32(head);
         if (box == 1)
             box = eg_get_u64(head + 8);
@@ -52,7 +66,9 @@ static void drop_broken_head(const char *path)
             break;
         at += (off_t)box;
     }
-    bool is_whole = at >= size || (size - at >= 8 && memcmp(head + 4, "mdat", 4) == 0);
+    bool is_unread = got < (ssize_t)MIN(8, size - at);
+    bool is_whole =
+        at == 0 || at >= size || is_unread || (size - at >= 8 && memcmp(head + 4, "mdat", 4) == 0);
     /* What cannot be mended is reported by whoever reads it. */
     if (!is_whole && ftruncate(fd, at) != 0)
         g_debug("%s: %s", path, g_strerror(errno));
@@ -80,6 +96,9 @@ static bool open_output(Remux *remux, EgFormat format, GError **error)
 {
     int result =
         avformat_alloc_output_context2(&remux->output, NULL, eg_av_muxer_name(format), NULL);
+    if (result >= 0)
+        remux->output->interrupt_callback =
+            (AVIOInterruptCB){.callback = note_alive, .opaque = remux};
     for (guint i = 0; result >= 0 && i < remux->input->nb_streams; i++) {
         const AVStream *from = remux->input->streams[i];
         AVStream *to = avformat_new_stream(remux->output, NULL);
@@ -112,8 +131,7 @@ static int write_held(Remux *remux, guint i, gint64 duration)
     if (held->packet->size == 0)
         return 0;
     held->duration = held->packet->duration = duration;
-    if (remux->progress != NULL)
-        g_atomic_int_inc(remux->progress);
+    note_alive(remux);
     return av_interleaved_write_frame(remux->output, held->packet);
 }
 
@@ -142,13 +160,18 @@ static int write_last(Remux *remux, guint i)
     return write_held(remux, i, duration > 0 ? duration : remux->held[i].duration);
 }
 
+static void set_canceled(const Remux *remux, GError **error)
+{
+    eg_error_set(error, EG_ERROR_CANCELED, EG_BLAME_SERVICE, "not finished: %s", remux->to);
+}
+
 /* Why the last packet was the last. A file that ends anywhere ends with an error of its last
  * fragment, and what was before is all that there is; one that cannot be read is not at its end. */
 static bool is_at_end(const Remux *remux, GError **error)
 {
     int failure = remux->input->pb->error;
     if (check_canceled((gpointer)remux->is_canceled))
-        eg_error_set(error, EG_ERROR_CANCELED, EG_BLAME_SERVICE, "not finished: %s", remux->to);
+        set_canceled(remux, error);
     else if (failure < 0 && failure != AVERROR_EOF)
         eg_av_error_set(error, failure, "read", remux->from);
     else
@@ -179,16 +202,32 @@ static bool copy_packets(Remux *remux, GError **error)
         result = closed;
     if (result >= 0)
         return true;
-    eg_av_error_set(error, result, "write", remux->to);
+    if (result == AVERROR_EXIT)
+        set_canceled(remux, error);
+    else
+        eg_av_error_set(error, result, "write", remux->to);
     return false;
 }
 
-static bool sync_file(const char *path, GError **error)
+/* Piece by piece, so that it is seen that something moves; where that is not possible, all of it is
+ * left to fsync(). */
+static void sync_pieces(Remux *remux, int fd)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    off_t size = lseek(fd, 0, SEEK_END);
+    for (off_t at = 0; at < size && note_alive(remux) == 0; at += SYNC_BYTES)
+        sync_file_range(fd, at, SYNC_BYTES,
+                        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE |
+                            SYNC_FILE_RANGE_WAIT_AFTER);
+}
+
+static bool sync_file(Remux *remux, GError **error)
+{
+    int fd = open(remux->to, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0)
+        sync_pieces(remux, fd);
     bool is_synced = fd >= 0 && fsync(fd) == 0;
     if (!is_synced)
-        eg_error_set_errno(error, errno, "write", path);
+        eg_error_set_errno(error, errno, "write", remux->to);
     if (fd >= 0)
         close(fd);
     return is_synced;
@@ -211,7 +250,7 @@ bool eg_remux(const char *from, const char *to, EgFormat format, const EgRemuxHi
     for (guint i = 0; i < MAX_STREAMS; i++)
         remux.held[i].packet = av_packet_alloc();
     bool is_done = open_input(&remux, error) && open_output(&remux, format, error) &&
-                   copy_packets(&remux, error) && sync_file(to, error);
+                   copy_packets(&remux, error) && sync_file(&remux, error);
     if (remux.output != NULL)
         eg_av_close_output(remux.output);
     avformat_free_context(remux.output);

@@ -147,6 +147,7 @@ static bool close_segment(EgSegmenter *segmenter, gint64 end_ns, bool is_last, G
         return false;
     if (g_rename(segmenter->recording, segmenter->path) != 0) {
         eg_error_set_errno(error, errno, "write", segmenter->path);
+        forget_segment(segmenter); /* it is complete, and stays where it is */
         return false;
     }
     eg_sink_tell_completed(segmenter->teller, segmenter->path, NULL);

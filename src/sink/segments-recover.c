@@ -1,9 +1,11 @@
 #include "sink/segments-recover.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/time.h"
 #include "sink/av-util.h"
 #include "sink/file-name.h"
@@ -12,7 +14,25 @@
 /* Of MPEG-TS: what is less than that at the end is none. */
 #define PACKET_BYTES 188
 
-/* The one that was being written, if there is something to be played in it. */
+/* Removed only if it is certain that there is nothing to be played in it. */
+static bool complete(const char *unfinished, const char *path, GError **error)
+{
+    GStatBuf status;
+    gint64 duration_ns;
+    if (g_stat(unfinished, &status) != 0 ||
+        truncate(unfinished, status.st_size - status.st_size % PACKET_BYTES) != 0) {
+        eg_error_set_errno(error, errno, "complete", unfinished);
+        return false;
+    }
+    if (!eg_av_read_duration(unfinished, &duration_ns, error))
+        return false;
+    if ((duration_ns > 0 ? g_rename(unfinished, path) : g_unlink(unfinished)) == 0)
+        return true;
+    eg_error_set_errno(error, errno, "complete", unfinished);
+    return false;
+}
+
+/* The one that was being written. */
 static void complete_last(const EgSinkParams *params)
 {
     g_autofree char *ending = g_strconcat(".recording", params->series.ending, NULL);
@@ -25,15 +45,12 @@ static void complete_last(const EgSinkParams *params)
     eg_file_series_list(&unfinished, paths);
     for (guint i = 0; i < paths->len; i++) {
         const char *path = paths->pdata[i];
-        GStatBuf status;
+        g_autoptr(GError) error = NULL;
         g_autofree char *stem = g_strndup(path, strlen(path) - strlen(ending));
-        g_autofree char *complete = g_strconcat(stem, params->series.ending, NULL);
-        if (g_stat(path, &status) == 0 &&
-            truncate(path, status.st_size - status.st_size % PACKET_BYTES) == 0 &&
-            eg_av_duration_ns(path) > 0)
-            g_rename(path, complete);
-        else
-            g_unlink(path);
+        g_autofree char *finished = g_strconcat(stem, params->series.ending, NULL);
+        if (!complete(path, finished, &error))
+            eg_warn(params->log, "unfinished segment not recovered", EG_STR("path", path),
+                    EG_STR("error", error->message));
     }
 }
 
@@ -51,7 +68,8 @@ static void name_segments(EgPlaylist *playlist, const GPtrArray *paths)
     while (first > 0 && !eg_playlist_has(playlist, paths->pdata[first - 1]))
         first--;
     for (guint i = first; i < paths->len; i++) {
-        gint64 duration_ns = eg_av_duration_ns(paths->pdata[i]);
+        gint64 duration_ns = 0;
+        eg_av_read_duration(paths->pdata[i], &duration_ns, NULL);
         gint64 end_wall_ns = eg_playlist_end_wall_ns(playlist);
         const EgPlaylistSegment segment = {
             .path = paths->pdata[i],
@@ -70,11 +88,13 @@ static void end_playlist(const EgSinkParams *params, const char *path, guint win
         .path = path, .target_ns = params->segments.duration_ns, .window = window};
     g_autoptr(EgPlaylist) playlist = eg_playlist_new(&playlist_params);
     g_autoptr(GError) error = NULL;
-    eg_playlist_load(playlist);
-    name_segments(playlist, remains->files);
-    if (eg_playlist_end_wall_ns(playlist) == EG_TIME_NONE)
-        return;
-    g_autoptr(GBytes) content = eg_playlist_write(playlist, true, &error);
+    g_autoptr(GBytes) content = NULL;
+    if (eg_playlist_load(playlist, &error)) {
+        name_segments(playlist, remains->files);
+        if (eg_playlist_end_wall_ns(playlist) == EG_TIME_NONE)
+            return;
+        content = eg_playlist_write(playlist, true, &error);
+    }
     if (content == NULL) {
         eg_warn(params->log, "playlist not ended", EG_STR("error", error->message));
         return;

@@ -2,6 +2,7 @@
 #include "base/error.h"
 #include "media/frame.h"
 #include "sink/file-name.h"
+#include "sink/playlist-file.h"
 #include "sink/segmenter.h"
 #include "sink/segments-recover.h"
 #include "sink/sink-class.h"
@@ -48,15 +49,30 @@ static void destroy(gpointer user)
     eg_segmenter_free(user);
 }
 
+static const EgWorkerClass worker_class = {
+    .name = "segments",
+    .limit_bytes = QUEUE_BYTES,
+    .unload = unload,
+    .work = work,
+    .finish = finish,
+    .destroy = destroy,
+    .ended = eg_sink_tell_ended,
+};
+
 /* The loop's. */
 
-static void on_ended(gpointer owner, const GError *error)
+/* NULL is fine. Who writes the same playlist writes the same segments, too. */
+static bool check_playlist(const char *path, GError **error)
 {
-    EgSink *sink = owner;
-    if (error == NULL)
-        sink->events.drained(sink->user);
-    else
-        sink->events.failed(sink->user, error);
+    if (path == NULL)
+        return true;
+    if (!eg_file_check_destination(path, error))
+        return false;
+    if (!eg_playlist_is_being_written(path))
+        return true;
+    eg_error_set(error, EG_ERROR_ALREADY_EXISTS, EG_BLAME_REQUEST,
+                 "%s is being written by another recording", path);
+    return false;
 }
 
 static bool check_paths(const EgSinkParams *params, GError **error)
@@ -64,9 +80,8 @@ static bool check_paths(const EgSinkParams *params, GError **error)
     /* The first is as good as any. */
     g_autofree char *segment = eg_file_series_path(&params->series, 0, params->origin_wall_ns);
     return eg_file_check_destination(segment, error) &&
-           eg_file_check_destination(params->segments.playlist, error) &&
-           (params->segments.live_playlist == NULL ||
-            eg_file_check_destination(params->segments.live_playlist, error));
+           check_playlist(params->segments.playlist, error) &&
+           check_playlist(params->segments.live_playlist, error);
 }
 
 static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
@@ -85,18 +100,9 @@ static bool open_sink(EgSink *base, const EgSinkParams *params, GError **error)
         .audio = params->audio,
         .video = params->video,
     };
-    const EgWorkerParams worker = {
-        .name = "segments",
-        .path = params->segments.playlist,
-        .limit_bytes = QUEUE_BYTES,
-        .unload = unload,
-        .work = work,
-        .finish = finish,
-        .destroy = destroy,
-        .ended = on_ended,
-    };
     sink->segmenter = eg_segmenter_new(&segmenter);
-    sink->worker = eg_worker_new(base->loop, &worker, sink->segmenter, base);
+    sink->worker =
+        eg_worker_new(base->loop, &worker_class, params->segments.playlist, sink->segmenter, base);
     return true;
 }
 

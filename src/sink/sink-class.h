@@ -36,6 +36,9 @@ struct _EgSink {
     EgSinkTeller *teller; /* NULL: nobody wants to know of files */
 };
 
+/* The last that a sink (EgSink *) says: that it has failed, or, without an error, is drained. */
+void eg_sink_tell_ended(gpointer sink, const GError *error);
+
 extern const EgSinkClass eg_sink_file;
 extern const EgSinkClass eg_sink_segments;
 extern const EgSinkClass eg_sink_images;

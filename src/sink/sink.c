@@ -92,6 +92,16 @@ void eg_sink_teller_unref(EgSinkTeller *teller)
         g_atomic_rc_box_release(teller);
 }
 
+void eg_sink_tell_ended(gpointer sink, const GError *error)
+{
+    const EgSink *ended = sink;
+    eg_loop_assert_owner(ended->loop);
+    if (error != NULL)
+        ended->events.failed(ended->user, error);
+    else
+        ended->events.drained(ended->user);
+}
+
 EgSink *eg_sink_new(EgSinkKind kind, EgLoop *loop, const EgSinkParams *params,
                     const EgSinkEvents *events, gpointer user, GError **error)
 {

@@ -60,10 +60,7 @@ static void on_ended(gpointer user, const GError *error)
     stream->has_ended = true;
     stream->is_connected = false;
     eg_timer_clear(stream->drain_timer);
-    if (error != NULL)
-        stream->base.events.failed(stream->base.user, error);
-    else
-        stream->base.events.drained(stream->base.user);
+    eg_sink_tell_ended(stream, error);
 }
 
 static void on_drain_due(gpointer user)

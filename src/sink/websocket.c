@@ -80,10 +80,7 @@ static void end_with(WebSocket *sink, GError *error)
     sink->state = STATE_ENDED;
     eg_timer_clear(sink->timer);
     eg_timer_clear(sink->alive_timer);
-    if (error != NULL)
-        sink->base.events.failed(sink->base.user, error);
-    else
-        sink->base.events.drained(sink->base.user);
+    eg_sink_tell_ended(sink, error);
 }
 
 static void drop_socket(WebSocket *sink)

@@ -21,7 +21,7 @@ typedef enum {
 /* Shared by the loop's thread and the worker's own. */
 struct _EgWorker {
     EgLoop *loop;
-    EgWorkerParams params;
+    const EgWorkerClass *class;
     char *path;
     gpointer user;
     GThread *thread;
@@ -40,7 +40,7 @@ struct _EgWorker {
     guint waiting; /* in the queue, or being worked on */
     guint progress;
     WorkerState state;
-    bool has_failed; /* what is pushed is thrown away */
+    bool has_failed; /* what is pushed is thrown away; what was pushed before is completed */
 };
 
 typedef struct {
@@ -51,7 +51,7 @@ typedef struct {
 static void clear_worker(gpointer data)
 {
     EgWorker *worker = data;
-    worker->params.destroy(worker->user);
+    worker->class->destroy(worker->user);
     g_mutex_clear(&worker->lock);
     g_cond_clear(&worker->changed);
     g_free(worker->path);
@@ -68,7 +68,7 @@ static void tell_ended(EgWorker *worker, const GError *error)
         return;
     worker->is_heard = false;
     eg_timer_clear(worker->stall_timer);
-    worker->params.ended(worker->owner, error);
+    worker->class->ended(worker->owner, error);
 }
 
 static void on_ended(gpointer user)
@@ -97,7 +97,7 @@ static void post_ended(EgWorker *worker, GError *error)
 static bool take_item(EgWorker *worker, Item *item)
 {
     g_mutex_lock(&worker->lock);
-    while (worker->state == WORKER_OPEN && worker->queue.length == 0)
+    while (worker->state == WORKER_OPEN && !worker->has_failed && worker->queue.length == 0)
         g_cond_wait(&worker->changed, &worker->lock);
     Item *head = g_queue_pop_head(&worker->queue);
     if (head != NULL) {
@@ -119,7 +119,7 @@ static void drop_items(EgWorker *worker)
     worker->waiting = 0;
     g_mutex_unlock(&worker->lock);
     while (take_item(worker, &item))
-        worker->params.unload(item.data);
+        worker->class->unload(item.data);
 }
 
 static void note_worked(EgWorker *worker)
@@ -130,10 +130,11 @@ static void note_worked(EgWorker *worker)
     g_mutex_unlock(&worker->lock);
 }
 
+/* What was too much for it is no reason to leave the rest incomplete. */
 static bool is_finishing(EgWorker *worker)
 {
     g_mutex_lock(&worker->lock);
-    bool is_it = worker->state == WORKER_FINISHING;
+    bool is_it = worker->state == WORKER_FINISHING || worker->has_failed;
     g_mutex_unlock(&worker->lock);
     return is_it;
 }
@@ -141,21 +142,26 @@ static bool is_finishing(EgWorker *worker)
 static gpointer run(gpointer data)
 {
     EgWorker *worker = data;
-    const EgWorkerParams *params = &worker->params;
+    const EgWorkerClass *class = worker->class;
     GError *error = NULL;
     Item item;
     while (error == NULL && take_item(worker, &item)) {
-        params->work(worker->user, item.data, &error);
+        class->work(worker->user, item.data, &error);
         note_worked(worker);
     }
     bool ends = error != NULL || is_finishing(worker);
     if (error == NULL && ends)
-        params->finish(worker->user, &error);
+        class->finish(worker->user, &error);
     if (ends)
         post_ended(worker, error);
     drop_items(worker);
     unref_worker(worker);
     return NULL;
+}
+
+static gint64 stall_ns(const EgWorker *worker)
+{
+    return worker->class->stall_ns > 0 ? worker->class->stall_ns : STALL_NS;
 }
 
 static void on_stall_timer(gpointer user)
@@ -166,23 +172,24 @@ static void on_stall_timer(gpointer user)
     g_mutex_unlock(&worker->lock);
     if (progress != worker->last_progress) {
         worker->last_progress = progress;
-        eg_timer_set_after(worker->stall_timer, STALL_NS);
+        eg_timer_set_after(worker->stall_timer, stall_ns(worker));
         return;
     }
     worker->is_abandoned = true;
     g_autoptr(GError) error = NULL;
     eg_error_set(&error, EG_ERROR_DEADLINE_EXCEEDED, EG_BLAME_DESTINATION,
                  "%s cannot be completed: nothing was written for %d s", worker->path,
-                 (int)(STALL_NS / EG_NS_PER_S));
+                 (int)(stall_ns(worker) / EG_NS_PER_S));
     tell_ended(worker, error);
 }
 
-EgWorker *eg_worker_new(EgLoop *loop, const EgWorkerParams *params, gpointer user, gpointer owner)
+EgWorker *eg_worker_new(EgLoop *loop, const EgWorkerClass *class, const char *path, gpointer user,
+                        gpointer owner)
 {
     EgWorker *worker = g_atomic_rc_box_new0(EgWorker);
     worker->loop = loop;
-    worker->params = *params;
-    worker->path = g_strdup(params->path);
+    worker->class = class;
+    worker->path = g_strdup(path);
     worker->user = user;
     worker->owner = owner;
     worker->is_heard = true;
@@ -191,7 +198,7 @@ EgWorker *eg_worker_new(EgLoop *loop, const EgWorkerParams *params, gpointer use
     g_cond_init(&worker->changed);
     g_queue_init(&worker->queue);
     worker->stall_timer = eg_timer_new(loop, on_stall_timer, worker);
-    worker->thread = g_thread_new(params->name, run, g_atomic_rc_box_acquire(worker));
+    worker->thread = g_thread_new(class->name, run, g_atomic_rc_box_acquire(worker));
     return worker;
 }
 
@@ -224,10 +231,11 @@ void eg_worker_push(EgWorker *worker, gpointer item, gsize size_bytes)
     bool is_full = false;
     g_mutex_lock(&worker->lock);
     bool is_taken = worker->state == WORKER_OPEN && !worker->has_failed;
-    if (is_taken && worker->queued_bytes + size_bytes > worker->params.limit_bytes) {
+    if (is_taken && worker->queued_bytes + size_bytes > worker->class->limit_bytes) {
         is_full = true;
         is_taken = false;
         worker->has_failed = true;
+        g_cond_signal(&worker->changed);
     }
     if (is_taken) {
         Item *queued = g_new(Item, 1);
@@ -239,7 +247,7 @@ void eg_worker_push(EgWorker *worker, gpointer item, gsize size_bytes)
     }
     g_mutex_unlock(&worker->lock);
     if (!is_taken)
-        worker->params.unload(item);
+        worker->class->unload(item);
     if (!is_full)
         return;
     GError *error = NULL;
@@ -263,5 +271,5 @@ void eg_worker_finish(EgWorker *worker)
     if (!worker->is_heard)
         return;
     set_state(worker, WORKER_FINISHING);
-    eg_timer_set_after(worker->stall_timer, STALL_NS);
+    eg_timer_set_after(worker->stall_timer, stall_ns(worker));
 }

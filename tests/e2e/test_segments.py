@@ -1,12 +1,15 @@
 """HLS: files of some seconds each, and playlists of them."""
 import os
+import pty
 import signal
+import subprocess
 
 import pytest
 from livekit import api
 
 import hls
 from analyser import analyse
+from server import API_KEY, API_SECRET
 from service import SMALL
 from waiting import wait_until
 
@@ -246,6 +249,32 @@ def test_full_disk_of_one_of_two_outputs(fleet, publish, room, tmp_path, small_d
     assert recording.duration > playlist.duration + 2.5
 
 
+def test_nearly_full_disk_of_one_of_two_outputs(fleet, publish, room, tmp_path, small_disk):
+    """The file is finished while there is room for that; the segments, on another disk, go on."""
+    fleet = fleet(min_free_disk=30_000_000)
+    publisher = lively(fleet.server, publish, room)
+    disk = small_disk(60)
+    info = start(fleet.egress, room, files=[disk / "out.mp4"],
+                 segments=api.SegmentedFileOutput(playlist_name=f"{tmp_path}/list.m3u8", segment_duration=1))
+    fleet.hooks.wait_active(info.egress_id)
+    publisher.wait_media(1)
+    (disk / "filler").write_bytes(bytes(40_000_000))
+    fleet.service.wait_log("output has failed", egressID=info.egress_id)
+    publisher.wait_media(3)
+    fleet.egress.stop(info.egress_id)
+    ended = fleet.hooks.wait_ended(info.egress_id)
+    assert ended["status"] == COMPLETE, ended
+    assert f"the disk of {disk}" in ended["error"] and "is nearly full" in ended["error"]
+    assert ended["errorCode"] == 429
+    recording = analyse(disk / "out.mp4")
+    recording.expect_finished_mp4()
+    playlist = hls.read(tmp_path / "list.m3u8")
+    assert playlist.ended
+    expect_whole(playlist, 1)
+    assert int(ended["fileResults"][0]["endedAt"]) < int(ended["segmentResults"][0]["endedAt"])
+    assert playlist.duration > recording.duration + 2.5
+
+
 def test_killed(fleet, publish, room, tmp_path):
     """The process dies: what is there can be played, players wait for no more, and the report says
     how much it is."""
@@ -314,3 +343,26 @@ def test_several_outputs_of_the_command_line(shared_server, publish, record, roo
     expect_whole(playlist, 4)
     shots = sorted(path.name for path in (tmp_path / "shots").iterdir())
     assert len(shots) >= 5 and shots == [f"{n:05d}.png" for n in range(len(shots))]
+
+
+def test_lines_of_a_terminal(shared_server, publish, room, tmp_path):
+    """Each output has its own."""
+    lively(shared_server, publish, room)
+    environment = os.environ | {"LIVEKIT_URL": shared_server.url, "LIVEKIT_API_KEY": API_KEY,
+                                "LIVEKIT_API_SECRET": API_SECRET, "TERM": "xterm"}
+    (tmp_path / "shots").mkdir()
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([os.environ["EGRESS"], "record", "--room", room, "--participant", "alice", "-o", "out.mp4",
+                           "-o", "list.m3u8", "-o", "shots/%05d.jpg", "--duration", "60s"],
+                          cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=theirs) as child:
+        os.close(theirs)
+        shown = b""
+        wanted = [b"  out.mp4: recording", b"  list.m3u8: recording", b"  shots/\xe2\x80\xa6: recording"]
+        while not all(line in shown for line in wanted):  # or an error when it has ended
+            shown += os.read(ours, 4096)
+        child.send_signal(signal.SIGINT)
+        printed = child.stdout.read().decode()
+    os.close(ours)
+    assert child.returncode == 0
+    assert [line.split("  ")[0] for line in printed.splitlines()] == ["out.mp4", "list.m3u8", "shots/…"]

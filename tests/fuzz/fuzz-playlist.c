@@ -20,7 +20,7 @@ static char *load(const char *path)
 {
     const EgPlaylistParams params = {.path = path, .target_ns = G_GINT64_CONSTANT(4000000000)};
     g_autoptr(EgPlaylist) playlist = eg_playlist_new(&params);
-    eg_playlist_load(playlist);
+    g_assert_true(eg_playlist_load(playlist, NULL));
     eg_playlist_has(playlist, "segment.ts");
     eg_playlist_end_wall_ns(playlist);
     return eg_playlist_text(playlist, false);

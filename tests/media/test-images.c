@@ -5,9 +5,8 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "media/fixture.h"
 #include "media/picture.h"
-#include "sink/sink.h"
+#include "media/sink-fixture.h"
 
 #define FPS 10
 
@@ -26,49 +25,26 @@ static const struct {
 };
 
 typedef struct {
-    EgLoop *loop;
-    EgSink *sink;
-    char *folder;
+    SinkFixture base;
     char *prefix;
-    bool has_ended;
-    GError *error;
 } Shots;
 
 static Shots *shots_new(const char *name)
 {
     g_autoptr(GPtrArray) warm_up = fixture_samples("videotestsrc num-buffers=1 ! appsink name=out");
     Shots *shots = g_new0(Shots, 1);
-    shots->loop = eg_loop_new();
-    shots->folder = fixture_make_folder();
-    shots->prefix = g_build_filename(shots->folder, name, NULL);
+    sink_fixture_set_up(&shots->base);
+    shots->prefix = g_build_filename(shots->base.folder, name, NULL);
     return shots;
 }
 
 static void shots_free(Shots *shots)
 {
-    eg_sink_free(shots->sink);
-    fixture_remove_folder(shots->folder);
-    g_clear_error(&shots->error);
-    g_free(shots->folder);
+    sink_fixture_tear_down(&shots->base);
     g_free(shots->prefix);
-    eg_loop_free(shots->loop);
     g_free(shots);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Shots, shots_free)
-
-static void on_drained(gpointer user)
-{
-    Shots *shots = user;
-    g_assert_false(shots->has_ended);
-    shots->has_ended = true;
-}
-
-static void on_failed(gpointer user, const GError *error)
-{
-    Shots *shots = user;
-    on_drained(shots);
-    shots->error = g_error_copy(error);
-}
 
 typedef struct {
     guint format; /* in formats */
@@ -79,7 +55,6 @@ typedef struct {
 
 static void open_shots(Shots *shots, const Wish *wish)
 {
-    static const EgSinkEvents events = {.drained = on_drained, .failed = on_failed};
     g_autoptr(GError) error = NULL;
     g_autoptr(GstCaps) caps = eg_picture_caps(&encoding);
     const EgSinkParams params = {
@@ -93,7 +68,8 @@ static void open_shots(Shots *shots, const Wish *wish)
                    .height = wish->height},
         .pictures = caps,
     };
-    shots->sink = eg_sink_new(EG_SINK_IMAGES, shots->loop, &params, &events, shots, &error);
+    shots->base.sink =
+        eg_sink_new(EG_SINK_IMAGES, shots->base.loop, &params, &sink_fixture_events, shots, &error);
     g_assert_no_error(error);
 }
 
@@ -110,7 +86,7 @@ static GstBuffer *make_picture(const char *colour)
 static guint64 count(const Shots *shots)
 {
     EgSinkStats stats;
-    eg_sink_get_stats(shots->sink, &stats);
+    eg_sink_get_stats(shots->base.sink, &stats);
     return stats.n_files;
 }
 
@@ -121,9 +97,9 @@ static void push_picture(Shots *shots, GstBuffer *picture, gint64 pts_ns, bool i
     GstBuffer *copy = gst_buffer_copy(picture);
     GST_BUFFER_PTS(copy) = (GstClockTime)pts_ns;
     GST_BUFFER_DURATION(copy) = EG_NS_PER_S / FPS;
-    eg_sink_push_picture(shots->sink, copy);
-    while (is_taken && count(shots) == before && !shots->has_ended) {
-        eg_loop_iterate(shots->loop, false);
+    eg_sink_push_picture(shots->base.sink, copy);
+    while (is_taken && count(shots) == before && !shots->base.has_ended) {
+        eg_loop_iterate(shots->base.loop, false);
         g_usleep(1000);
     }
 }
@@ -134,12 +110,6 @@ static void push_pictures(Shots *shots, GstBuffer *picture, guint n)
         push_picture(shots, picture, (gint64)i * EG_NS_PER_S / FPS, i % FPS == 0);
 }
 
-static void drain(Shots *shots)
-{
-    eg_sink_drain(shots->sink);
-    fixture_run_until(shots->loop, &shots->has_ended);
-}
-
 static gint compare_names(gconstpointer a, gconstpointer b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -148,7 +118,7 @@ static gint compare_names(gconstpointer a, gconstpointer b)
 static void expect_names(const Shots *shots, const char *names)
 {
     g_autoptr(GPtrArray) found = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GDir) folder = g_dir_open(shots->folder, 0, NULL);
+    g_autoptr(GDir) folder = g_dir_open(shots->base.folder, 0, NULL);
     for (const char *name = g_dir_read_name(folder); name != NULL; name = g_dir_read_name(folder))
         g_ptr_array_add(found, g_strdup(name));
     g_ptr_array_sort(found, compare_names);
@@ -163,7 +133,7 @@ static GstSample *decode(const Shots *shots, const Wish *wish, const char *name)
     g_autofree char *pipeline =
         g_strdup_printf("filesrc location=%s/%s ! %s ! videoconvert ! video/x-raw,format=RGB ! "
                         "appsink name=out",
-                        shots->folder, name, formats[wish->format].decoder);
+                        shots->base.folder, name, formats[wish->format].decoder);
     g_autoptr(GPtrArray) samples = fixture_samples(pipeline);
     g_assert_cmpuint(samples->len, ==, 1);
     return gst_sample_ref(g_ptr_array_index(samples, 0));
@@ -206,8 +176,8 @@ static void test_colours(void)
         picture = make_picture("0xffc8285a");
         open_shots(shots, &wish);
         push_pictures(shots, picture, 1);
-        drain(shots);
-        g_assert_no_error(shots->error);
+        sink_fixture_drain(&shots->base);
+        g_assert_no_error(shots->base.error);
         g_autoptr(GstSample) image = decode(shots, &wish, names[i]);
         expect_size(image, 320, 180);
         expect_colour(image, 100, 90, colour);
@@ -237,10 +207,10 @@ static void test_size(void)
         g_autoptr(Shots) shots = shots_new("");
         g_autoptr(GstBuffer) picture = make_picture("0xffc8285a");
         g_free(shots->prefix);
-        shots->prefix = g_strconcat(shots->folder, "/", NULL);
+        shots->prefix = g_strconcat(shots->base.folder, "/", NULL);
         open_shots(shots, &wish);
         push_pictures(shots, picture, 1);
-        drain(shots);
+        sink_fixture_drain(&shots->base);
         g_autoptr(GstSample) image = decode(shots, &wish, "00000.jpeg");
         expect_size(image, cases[i].found_width, cases[i].found_height);
         expect_colour(image, 40, cases[i].found_height / 2, colour);
@@ -268,8 +238,8 @@ static void test_interval(void)
         open_shots(shots, &wish);
         push_pictures(shots, picture, 2 * FPS + 5);
         g_assert_cmpuint(count(shots), ==, 3);
-        drain(shots);
-        g_assert_no_error(shots->error);
+        sink_fixture_drain(&shots->base);
+        g_assert_no_error(shots->base.error);
         expect_names(shots, cases[i].names);
     }
 }
@@ -285,7 +255,7 @@ static void test_skipped(void)
     open_shots(shots, &wish);
     for (guint i = 0; i < G_N_ELEMENTS(times_ms); i++)
         push_picture(shots, picture, times_ms[i] * EG_NS_PER_MS, is_taken[i]);
-    drain(shots);
+    sink_fixture_drain(&shots->base);
     expect_names(shots, "x_20261129163000100.jpeg x_20261129163001900.jpeg "
                         "x_20261129163002000.jpeg x_20261129163004500.jpeg "
                         "x_20261129163005000.jpeg");
@@ -300,8 +270,8 @@ static void test_too_many(void)
     open_shots(shots, &wish);
     for (guint i = 0; i < 20; i++)
         push_picture(shots, picture, i * EG_NS_PER_S, false);
-    drain(shots);
-    g_assert_no_error(shots->error);
+    sink_fixture_drain(&shots->base);
+    g_assert_no_error(shots->base.error);
     expect_names(shots, "x_00000.jpeg x_00001.jpeg x_00002.jpeg");
 }
 
@@ -313,11 +283,11 @@ static void test_lost_folder(void)
     g_autoptr(GstBuffer) picture = make_picture("0xffffffff");
     open_shots(shots, &wish);
     push_picture(shots, picture, 0, true);
-    fixture_remove_folder(shots->folder);
+    fixture_remove_folder(shots->base.folder);
     push_picture(shots, picture, EG_NS_PER_S, true);
-    fixture_run_until(shots->loop, &shots->has_ended);
-    g_assert_cmpint(eg_error_blame(shots->error), ==, EG_BLAME_DESTINATION);
-    g_assert_nonnull(strstr(shots->error->message, "x_00001.jpeg"));
+    fixture_run_until(shots->base.loop, &shots->base.has_ended);
+    g_assert_cmpint(eg_error_blame(shots->base.error), ==, EG_BLAME_DESTINATION);
+    g_assert_nonnull(strstr(shots->base.error->message, "x_00001.jpeg"));
 }
 
 static void test_none(void)
@@ -325,8 +295,8 @@ static void test_none(void)
     const Wish wish = {.suffix = EG_SUFFIX_INDEX};
     g_autoptr(Shots) shots = shots_new("x_");
     open_shots(shots, &wish);
-    drain(shots);
-    g_assert_error(shots->error, EG_ERROR, EG_ERROR_FAILED_PRECONDITION);
+    sink_fixture_drain(&shots->base);
+    g_assert_error(shots->base.error, EG_ERROR, EG_ERROR_FAILED_PRECONDITION);
 }
 
 int main(int argc, char **argv)

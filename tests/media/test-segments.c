@@ -8,9 +8,8 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "media/fixture.h"
 #include "media/frame.h"
-#include "sink/sink.h"
+#include "media/sink-fixture.h"
 
 #define FPS     30
 #define RATE_HZ 48000
@@ -29,68 +28,35 @@
     "audio/x-raw,rate=48000,channels=2 ! avenc_aac ! appsink name=out"
 
 typedef struct {
-    EgLoop *loop;
-    EgSink *sink;
-    char *folder;
+    SinkFixture base;
     char *playlist;
     char *live;
     char *prefix;
-    GPtrArray *samples[EG_N_MEDIA]; /* NULL: none of this kind */
-    bool has_ended;
-    GError *error; /* of `failed` */
 } Recording;
 
 static Recording *recording_new(const char *video, const char *audio)
 {
     Recording *recording = g_new0(Recording, 1);
-    recording->loop = eg_loop_new();
-    recording->folder = fixture_make_folder();
-    recording->playlist = g_build_filename(recording->folder, "list.m3u8", NULL);
-    recording->live = g_build_filename(recording->folder, "live.m3u8", NULL);
-    recording->prefix = g_build_filename(recording->folder, "seg_", NULL);
+    sink_fixture_set_up(&recording->base);
+    recording->playlist = g_build_filename(recording->base.folder, "list.m3u8", NULL);
+    recording->live = g_build_filename(recording->base.folder, "live.m3u8", NULL);
+    recording->prefix = g_build_filename(recording->base.folder, "seg_", NULL);
     if (video != NULL)
-        recording->samples[EG_MEDIA_VIDEO] = fixture_samples(video);
+        recording->base.samples[EG_MEDIA_VIDEO] = fixture_samples(video);
     if (audio != NULL)
-        recording->samples[EG_MEDIA_AUDIO] = fixture_samples(audio);
+        recording->base.samples[EG_MEDIA_AUDIO] = fixture_samples(audio);
     return recording;
 }
 
 static void recording_free(Recording *recording)
 {
-    eg_sink_free(recording->sink);
-    for (guint media = 0; media < EG_N_MEDIA; media++)
-        g_clear_pointer(&recording->samples[media], g_ptr_array_unref);
-    fixture_remove_folder(recording->folder);
-    g_clear_error(&recording->error);
-    g_free(recording->folder);
+    sink_fixture_tear_down(&recording->base);
     g_free(recording->playlist);
     g_free(recording->live);
     g_free(recording->prefix);
-    eg_loop_free(recording->loop);
     g_free(recording);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Recording, recording_free)
-
-static void on_drained(gpointer user)
-{
-    Recording *recording = user;
-    g_assert_false(recording->has_ended);
-    recording->has_ended = true;
-}
-
-static void on_failed(gpointer user, const GError *error)
-{
-    Recording *recording = user;
-    g_assert_false(recording->has_ended);
-    recording->has_ended = true;
-    recording->error = g_error_copy(error);
-}
-
-static GstCaps *caps_of(const Recording *recording, EgMedia media)
-{
-    const GPtrArray *samples = recording->samples[media];
-    return samples != NULL ? gst_sample_get_caps(g_ptr_array_index(samples, 0)) : NULL;
-}
 
 static EgSinkParams params_of(const Recording *recording, gint64 duration_ns)
 {
@@ -102,18 +68,17 @@ static EgSinkParams params_of(const Recording *recording, gint64 duration_ns)
                    .live_playlist = recording->live,
                    .live_segments = 3,
                    .duration_ns = duration_ns},
-        .audio = caps_of(recording, EG_MEDIA_AUDIO),
-        .video = caps_of(recording, EG_MEDIA_VIDEO),
+        .audio = sink_fixture_caps(&recording->base, EG_MEDIA_AUDIO),
+        .video = sink_fixture_caps(&recording->base, EG_MEDIA_VIDEO),
     };
 }
 
 static bool open_recording(Recording *recording, gint64 duration_ns, GError **error)
 {
-    static const EgSinkEvents events = {.drained = on_drained, .failed = on_failed};
     const EgSinkParams params = params_of(recording, duration_ns);
-    recording->sink =
-        eg_sink_new(EG_SINK_SEGMENTS, recording->loop, &params, &events, recording, error);
-    return recording->sink != NULL;
+    recording->base.sink = eg_sink_new(EG_SINK_SEGMENTS, recording->base.loop, &params,
+                                       &sink_fixture_events, recording, error);
+    return recording->base.sink != NULL;
 }
 
 static void open_good(Recording *recording, gint64 duration_ns)
@@ -126,7 +91,7 @@ static void open_good(Recording *recording, gint64 duration_ns)
 /* The i-th frame with the times that its encoder has given it, but later by `shift_ns`. */
 static void push_frame(Recording *recording, EgMedia media, guint i, gint64 shift_ns)
 {
-    GstSample *sample = g_ptr_array_index(recording->samples[media], i);
+    GstSample *sample = g_ptr_array_index(recording->base.samples[media], i);
     GstBuffer *frame = gst_buffer_copy(gst_sample_get_buffer(sample));
     const GstSegment *segment = gst_sample_get_segment(sample);
     gint64 origin_ns = (gint64)segment->start;
@@ -135,14 +100,14 @@ static void push_frame(Recording *recording, EgMedia media, guint i, gint64 shif
     if (GST_BUFFER_DTS_IS_VALID(frame))
         dts_ns = (gint64)GST_BUFFER_DTS(frame) - origin_ns;
     eg_frame_set_times(frame, pts_ns + shift_ns, dts_ns + shift_ns);
-    eg_sink_push(recording->sink, media, frame);
+    eg_sink_push(recording->base.sink, media, frame);
 }
 
 /* Sound far ahead of the pictures, as encoders put them out. */
 static void push_all(Recording *recording)
 {
-    guint n_audio = recording->samples[EG_MEDIA_AUDIO]->len;
-    guint n_video = recording->samples[EG_MEDIA_VIDEO]->len;
+    guint n_audio = recording->base.samples[EG_MEDIA_AUDIO]->len;
+    guint n_video = recording->base.samples[EG_MEDIA_VIDEO]->len;
     guint audio = 0;
     for (guint video = 0; video < n_video; video++) {
         for (; audio < n_audio && audio < 40 + video * 47 / FPS; audio++)
@@ -151,12 +116,6 @@ static void push_all(Recording *recording)
     }
     for (; audio < n_audio; audio++)
         push_frame(recording, EG_MEDIA_AUDIO, audio, 0);
-}
-
-static void drain(Recording *recording)
-{
-    eg_sink_drain(recording->sink);
-    fixture_run_until(recording->loop, &recording->has_ended);
 }
 
 /* What a playlist says of a segment. */
@@ -187,7 +146,7 @@ static GArray *read_playlist(const Recording *recording, const char *path, bool 
             segment.duration_s = g_ascii_strtod(*line + strlen("#EXTINF:"), NULL);
         if (**line == '\0' || **line == '#')
             continue;
-        segment.path = g_build_filename(recording->folder, *line, NULL);
+        segment.path = g_build_filename(recording->base.folder, *line, NULL);
         g_array_append_val(segments, segment);
         segment = (Segment){0};
     }
@@ -212,7 +171,7 @@ static char *join(const Recording *recording, const GArray *segments)
             g_file_get_contents(g_array_index(segments, Segment, i).path, &bytes, &size, NULL));
         g_byte_array_append(all, (const guint8 *)bytes, (guint)size);
     }
-    char *path = g_build_filename(recording->folder, "joined.ts", NULL);
+    char *path = g_build_filename(recording->base.folder, "joined.ts", NULL);
     g_assert_true(g_file_set_contents(path, (const char *)all->data, (gssize)all->len, NULL));
     return path;
 }
@@ -224,8 +183,8 @@ static void test_cut(void)
     g_autoptr(Recording) recording = recording_new(VIDEO("225", SMALL_SIZE, "30"), AUDIO("352"));
     open_good(recording, 2 * EG_NS_PER_S);
     push_all(recording);
-    drain(recording);
-    g_assert_no_error(recording->error);
+    sink_fixture_drain(&recording->base);
+    g_assert_no_error(recording->base.error);
 
     g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, true);
     g_assert_cmpuint(segments->len, ==, 4);
@@ -258,7 +217,7 @@ static void test_cut(void)
                     g_array_index(segments, Segment, 1).path);
 
     EgSinkStats stats;
-    eg_sink_get_stats(recording->sink, &stats);
+    eg_sink_get_stats(recording->base.sink, &stats);
     g_assert_cmpuint(stats.n_files, ==, 4);
     g_assert_cmpfloat_with_epsilon((double)stats.duration_ns / 1e9, 7.5, 0.04);
     guint64 size_bytes = 0;
@@ -268,17 +227,17 @@ static void test_cut(void)
         size_bytes += (guint64)status.st_size;
     }
     g_assert_cmpuint(stats.size_bytes, ==, size_bytes);
-    g_assert_cmpuint(fixture_count_files(recording->folder, ".recording"), ==, 0);
+    g_assert_cmpuint(fixture_count_files(recording->base.folder, ".recording"), ==, 0);
 }
 
 static void test_sound_alone(void)
 {
     g_autoptr(Recording) recording = recording_new(NULL, AUDIO("235"));
     open_good(recording, 2 * EG_NS_PER_S);
-    for (guint i = 0; i < recording->samples[EG_MEDIA_AUDIO]->len; i++)
+    for (guint i = 0; i < recording->base.samples[EG_MEDIA_AUDIO]->len; i++)
         push_frame(recording, EG_MEDIA_AUDIO, i, 0);
-    drain(recording);
-    g_assert_no_error(recording->error);
+    sink_fixture_drain(&recording->base);
+    g_assert_no_error(recording->base.error);
     g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, true);
     g_assert_cmpuint(segments->len, ==, 3);
     for (guint i = 0; i < segments->len; i++) {
@@ -299,9 +258,9 @@ static void test_sparse_key_frames(void)
 {
     g_autoptr(Recording) recording = recording_new(VIDEO("400", SMALL_SIZE, "150"), NULL);
     open_good(recording, 2 * EG_NS_PER_S);
-    for (guint i = 0; i < recording->samples[EG_MEDIA_VIDEO]->len; i++)
+    for (guint i = 0; i < recording->base.samples[EG_MEDIA_VIDEO]->len; i++)
         push_frame(recording, EG_MEDIA_VIDEO, i, 0);
-    drain(recording);
+    sink_fixture_drain(&recording->base);
     g_autofree char *text = NULL;
     g_assert_true(g_file_get_contents(recording->playlist, &text, NULL, NULL));
     g_assert_nonnull(strstr(text, "#EXT-X-TARGETDURATION:5\n"));
@@ -319,9 +278,9 @@ static void test_hole(void)
 {
     g_autoptr(Recording) recording = recording_new(VIDEO("120", SMALL_SIZE, "30"), NULL);
     open_good(recording, 4 * EG_NS_PER_S);
-    for (guint i = 0; i < recording->samples[EG_MEDIA_VIDEO]->len; i++)
+    for (guint i = 0; i < recording->base.samples[EG_MEDIA_VIDEO]->len; i++)
         push_frame(recording, EG_MEDIA_VIDEO, i, i < 60 ? 0 : 10 * EG_NS_PER_S);
-    drain(recording);
+    sink_fixture_drain(&recording->base);
     g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, true);
     g_assert_cmpuint(segments->len, ==, 2);
     g_assert_false(g_array_index(segments, Segment, 0).is_discontinuous);
@@ -341,12 +300,12 @@ static void test_new_size(void)
     open_good(recording, 4 * EG_NS_PER_S);
     for (guint i = 0; i < 45; i++)
         push_frame(recording, EG_MEDIA_VIDEO, i, 0);
-    g_ptr_array_extend_and_steal(recording->samples[EG_MEDIA_VIDEO],
-                                 g_steal_pointer(&other->samples[EG_MEDIA_VIDEO]));
+    g_ptr_array_extend_and_steal(recording->base.samples[EG_MEDIA_VIDEO],
+                                 g_steal_pointer(&other->base.samples[EG_MEDIA_VIDEO]));
     for (guint i = 45; i < 90; i++)
         push_frame(recording, EG_MEDIA_VIDEO, i, 1500 * EG_NS_PER_MS);
-    drain(recording);
-    g_assert_no_error(recording->error);
+    sink_fixture_drain(&recording->base);
+    g_assert_no_error(recording->base.error);
     g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, true);
     g_assert_cmpuint(segments->len, ==, 2);
     g_assert_true(g_array_index(segments, Segment, 1).is_discontinuous);
@@ -360,10 +319,10 @@ static void test_new_size(void)
 static void wait_for_segments(Recording *recording, guint n)
 {
     EgSinkStats stats = {0};
-    while (stats.n_files < n && !recording->has_ended) {
+    while (stats.n_files < n && !recording->base.has_ended) {
         g_usleep(1000);
-        eg_loop_iterate(recording->loop, false);
-        eg_sink_get_stats(recording->sink, &stats);
+        eg_loop_iterate(recording->base.loop, false);
+        eg_sink_get_stats(recording->base.sink, &stats);
     }
 }
 
@@ -388,21 +347,21 @@ static void test_full_disk(void)
             push_frame(recording, EG_MEDIA_AUDIO, audio, 0);
         push_frame(recording, EG_MEDIA_VIDEO, video, 0);
     }
-    fixture_run_until(recording->loop, &recording->has_ended);
+    fixture_run_until(recording->base.loop, &recording->base.has_ended);
     limit.rlim_cur = RLIM_INFINITY;
     g_assert_cmpint(setrlimit(RLIMIT_FSIZE, &limit), ==, 0);
 
-    g_assert_nonnull(recording->error);
-    g_test_message("%s", recording->error->message);
-    g_assert_cmpint(eg_error_blame(recording->error), ==, EG_BLAME_DESTINATION);
-    g_assert_nonnull(strstr(recording->error->message, "the 2 segments before are kept"));
+    g_assert_nonnull(recording->base.error);
+    g_test_message("%s", recording->base.error->message);
+    g_assert_cmpint(eg_error_blame(recording->base.error), ==, EG_BLAME_DESTINATION);
+    g_assert_nonnull(strstr(recording->base.error->message, "the 2 segments before are kept"));
     g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, true);
     g_assert_cmpuint(segments->len, ==, 2);
     for (guint i = 0; i < segments->len; i++) {
         g_autoptr(FixtureMedia) media = decode(segments, i);
         g_assert_cmpuint(media->pictures->len, ==, 60);
     }
-    g_assert_cmpuint(fixture_count_files(recording->folder, ".ts"), ==, 2);
+    g_assert_cmpuint(fixture_count_files(recording->base.folder, ".ts"), ==, 2);
 }
 
 /* Freed without an end: the playlists are open, and the last segment is there under another name.
@@ -413,11 +372,11 @@ static void test_given_up(void)
     open_good(recording, 2 * EG_NS_PER_S);
     for (guint i = 0; i < 150; i++)
         push_frame(recording, EG_MEDIA_VIDEO, i, 0);
-    g_clear_pointer(&recording->sink, eg_sink_free);
+    g_clear_pointer(&recording->base.sink, eg_sink_free);
     g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, false);
     g_assert_cmpuint(segments->len, ==, 2);
     g_autofree char *unfinished =
-        g_build_filename(recording->folder, "seg_00002.recording.ts", NULL);
+        g_build_filename(recording->base.folder, "seg_00002.recording.ts", NULL);
     g_autoptr(FixtureMedia) media = fixture_decode(unfinished);
     g_assert_nonnull(media);
     g_assert_cmpuint(media->pictures->len, ==, 30);
@@ -431,11 +390,11 @@ static void test_recovered(void)
     open_good(recording, EG_NS_PER_S);
     for (guint i = 0; i < 150; i++)
         push_frame(recording, EG_MEDIA_VIDEO, i, 0);
-    g_clear_pointer(&recording->sink, eg_sink_free);
-    g_autofree char *first = g_build_filename(recording->folder, "seg_00000.ts", NULL);
+    g_clear_pointer(&recording->base.sink, eg_sink_free);
+    g_autofree char *first = g_build_filename(recording->base.folder, "seg_00000.ts", NULL);
     g_assert_cmpint(g_unlink(first), ==, 0);
     g_autofree char *unfinished =
-        g_build_filename(recording->folder, "seg_00004.recording.ts", NULL);
+        g_build_filename(recording->base.folder, "seg_00004.recording.ts", NULL);
     GStatBuf status;
     g_assert_cmpint(g_stat(unfinished, &status), ==, 0);
     g_assert_cmpint(truncate(unfinished, status.st_size - 100), ==, 0);
@@ -480,13 +439,61 @@ static void test_nothing_left(void)
     g_assert_cmpuint(remains.files->len + remains.replaced->len, ==, 0);
 }
 
+/* Something is where the third should be: it keeps the name that it had while it was written. */
+static void test_taken_name(void)
+{
+    g_autoptr(Recording) recording = recording_new(VIDEO("150", SMALL_SIZE, "30"), NULL);
+    open_good(recording, EG_NS_PER_S);
+    g_autofree char *taken = g_build_filename(recording->base.folder, "seg_00002.ts", NULL);
+    g_assert_cmpint(g_mkdir(taken, 0755), ==, 0);
+    for (guint i = 0; i < 150; i++)
+        push_frame(recording, EG_MEDIA_VIDEO, i, 0);
+    fixture_run_until(recording->base.loop, &recording->base.has_ended);
+    g_assert_error(recording->base.error, EG_ERROR, EG_ERROR_ALREADY_EXISTS);
+    g_assert_nonnull(strstr(recording->base.error->message, taken));
+    g_autoptr(GArray) segments = read_playlist(recording, recording->playlist, true);
+    g_assert_cmpuint(segments->len, ==, 2);
+    g_autofree char *unnamed =
+        g_build_filename(recording->base.folder, "seg_00002.recording.ts", NULL);
+    g_autoptr(FixtureMedia) media = fixture_decode(unnamed);
+    g_assert_nonnull(media);
+    g_assert_cmpuint(media->pictures->len, ==, 30);
+}
+
+/* Into the same playlist: the second is refused while the first writes. */
+static void test_two_at_once(void)
+{
+    g_autoptr(Recording) recording = recording_new(VIDEO("90", SMALL_SIZE, "30"), NULL);
+    open_good(recording, EG_NS_PER_S);
+    for (guint i = 0; i < 90; i++)
+        push_frame(recording, EG_MEDIA_VIDEO, i, 0);
+    wait_for_segments(recording, 2);
+    g_autofree char *elsewhere = g_build_filename(recording->base.folder, "other.m3u8", NULL);
+    const char *const playlists[] = {recording->playlist, elsewhere};
+    const char *const taken[] = {recording->playlist, recording->live};
+    for (guint i = 0; i < G_N_ELEMENTS(playlists); i++) {
+        g_autoptr(GError) error = NULL;
+        EgSinkParams params = params_of(recording, EG_NS_PER_S);
+        params.segments.playlist = playlists[i];
+        g_assert_null(eg_sink_new(EG_SINK_SEGMENTS, recording->base.loop, &params,
+                                  &sink_fixture_events, NULL, &error));
+        g_assert_error(error, EG_ERROR, EG_ERROR_ALREADY_EXISTS);
+        g_assert_nonnull(strstr(error->message, taken[i]));
+    }
+    sink_fixture_drain(&recording->base);
+    g_assert_no_error(recording->base.error);
+    g_clear_pointer(&recording->base.sink, eg_sink_free);
+    recording->base.has_ended = false;
+    open_good(recording, EG_NS_PER_S);
+}
+
 static void test_empty(void)
 {
     g_autoptr(Recording) recording = recording_new(VIDEO("30", SMALL_SIZE, "30"), NULL);
     open_good(recording, 2 * EG_NS_PER_S);
-    drain(recording);
-    g_assert_error(recording->error, EG_ERROR, EG_ERROR_FAILED_PRECONDITION);
-    g_assert_cmpuint(fixture_count_files(recording->folder, ""), ==, 0);
+    sink_fixture_drain(&recording->base);
+    g_assert_error(recording->base.error, EG_ERROR, EG_ERROR_FAILED_PRECONDITION);
+    g_assert_cmpuint(fixture_count_files(recording->base.folder, ""), ==, 0);
 }
 
 static void test_nowhere(void)
@@ -511,6 +518,8 @@ int main(int argc, char **argv)
     g_test_add_func("/segments/given-up", test_given_up);
     g_test_add_func("/segments/recovered", test_recovered);
     g_test_add_func("/segments/nothing-left", test_nothing_left);
+    g_test_add_func("/segments/taken-name", test_taken_name);
+    g_test_add_func("/segments/two-at-once", test_two_at_once);
     g_test_add_func("/segments/empty", test_empty);
     g_test_add_func("/segments/nowhere", test_nowhere);
     return g_test_run();

@@ -4,9 +4,8 @@
 
 #include "base/error.h"
 #include "base/time.h"
-#include "media/fixture.h"
 #include "media/frame.h"
-#include "sink/sink.h"
+#include "media/sink-fixture.h"
 
 #define FPS     30
 #define SECONDS 3
@@ -21,29 +20,9 @@
     "audio/x-raw,rate=48000,channels=2,format=F32LE ! avenc_aac ! appsink name=out"
 
 typedef struct {
-    EgLoop *loop;
-    EgSink *sink;
-    GPtrArray *samples[EG_N_MEDIA];
-    char *folder;
+    SinkFixture base;
     bool has_changed;
-    bool has_ended;
-    GError *error;
 } Stream;
-
-static void on_drained(gpointer user)
-{
-    Stream *stream = user;
-    g_assert_false(stream->has_ended);
-    stream->has_ended = true;
-}
-
-static void on_failed(gpointer user, const GError *error)
-{
-    Stream *stream = user;
-    g_assert_false(stream->has_ended);
-    stream->has_ended = true;
-    stream->error = g_error_copy(error);
-}
 
 static void on_changed(gpointer user)
 {
@@ -52,33 +31,28 @@ static void on_changed(gpointer user)
 
 static Stream *stream_new(const char *url)
 {
-    static const EgSinkEvents events = {
-        .drained = on_drained, .failed = on_failed, .changed = on_changed};
+    static const EgSinkEvents events = {.drained = sink_fixture_on_drained,
+                                        .failed = sink_fixture_on_failed,
+                                        .changed = on_changed};
     g_autoptr(GError) error = NULL;
     Stream *stream = g_new0(Stream, 1);
-    stream->loop = eg_loop_new();
-    stream->folder = fixture_make_folder();
-    stream->samples[EG_MEDIA_VIDEO] = fixture_samples(PICTURES);
-    stream->samples[EG_MEDIA_AUDIO] = fixture_samples(SOUND);
+    sink_fixture_set_up(&stream->base);
+    stream->base.samples[EG_MEDIA_VIDEO] = fixture_samples(PICTURES);
+    stream->base.samples[EG_MEDIA_AUDIO] = fixture_samples(SOUND);
     const EgSinkParams params = {
         .url = url,
-        .audio = gst_sample_get_caps(stream->samples[EG_MEDIA_AUDIO]->pdata[0]),
-        .video = gst_sample_get_caps(stream->samples[EG_MEDIA_VIDEO]->pdata[0]),
+        .audio = gst_sample_get_caps(stream->base.samples[EG_MEDIA_AUDIO]->pdata[0]),
+        .video = gst_sample_get_caps(stream->base.samples[EG_MEDIA_VIDEO]->pdata[0]),
     };
-    stream->sink = eg_sink_new(EG_SINK_STREAM, stream->loop, &params, &events, stream, &error);
+    stream->base.sink =
+        eg_sink_new(EG_SINK_STREAM, stream->base.loop, &params, &events, stream, &error);
     g_assert_no_error(error);
     return stream;
 }
 
 static void stream_free(Stream *stream)
 {
-    eg_sink_free(stream->sink);
-    for (guint media = 0; media < EG_N_MEDIA; media++)
-        g_clear_pointer(&stream->samples[media], g_ptr_array_unref);
-    fixture_remove_folder(stream->folder);
-    g_clear_error(&stream->error);
-    g_free(stream->folder);
-    eg_loop_free(stream->loop);
+    sink_fixture_tear_down(&stream->base);
     g_free(stream);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(Stream, stream_free)
@@ -92,12 +66,12 @@ static gint64 time_of(EgMedia media, guint i)
 static void push_all(Stream *stream)
 {
     for (EgMedia media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
-        const GPtrArray *samples = stream->samples[media];
+        const GPtrArray *samples = stream->base.samples[media];
         for (guint i = 0; samples != NULL && i < samples->len; i++) {
             GstBuffer *frame = gst_buffer_copy(gst_sample_get_buffer(samples->pdata[i]));
             eg_frame_set_times(frame, time_of(media, i), time_of(media, i));
             GST_BUFFER_DURATION(frame) = (GstClockTime)(time_of(media, i + 1) - time_of(media, i));
-            eg_sink_push(stream->sink, media, frame);
+            eg_sink_push(stream->base.sink, media, frame);
         }
     }
 }
@@ -115,20 +89,20 @@ static void test_srt(void)
         g_strdup_printf("srt://127.0.0.1:%u?passphrase=a-long-passphrase", take_port());
     g_autofree char *receiver_url = g_strconcat(url, "&mode=listener", NULL);
     g_autoptr(Stream) stream = stream_new(url);
-    g_autofree char *path = g_build_filename(stream->folder, "out.ts", NULL);
+    g_autofree char *path = g_build_filename(stream->base.folder, "out.ts", NULL);
     g_autoptr(GSubprocessLauncher) launcher = g_subprocess_launcher_new(G_SUBPROCESS_FLAGS_NONE);
     g_subprocess_launcher_set_stdout_file_path(launcher, path);
     g_autoptr(GError) error = NULL;
     g_autoptr(GSubprocess) receiver = g_subprocess_launcher_spawn(
         launcher, &error, "srt-live-transmit", "-q", "-a:no", receiver_url, "file://con", NULL);
     g_assert_no_error(error);
-    fixture_run_until(stream->loop, &stream->has_changed);
+    fixture_run_until(stream->base.loop, &stream->has_changed);
     push_all(stream);
-    eg_sink_drain(stream->sink);
-    fixture_run_until(stream->loop, &stream->has_ended);
-    g_assert_no_error(stream->error);
+    eg_sink_drain(stream->base.sink);
+    fixture_run_until(stream->base.loop, &stream->base.has_ended);
+    g_assert_no_error(stream->base.error);
     EgSinkStats stats;
-    eg_sink_get_stats(stream->sink, &stats);
+    eg_sink_get_stats(stream->base.sink, &stats);
     g_assert_cmpint(stats.started_ns, >, 0);
     g_assert_cmpuint(stats.retries, ==, 0);
     g_assert_cmpfloat_with_epsilon((double)stats.duration_ns / 1e9, SECONDS, 0.05);
@@ -147,11 +121,12 @@ static void test_refused(void)
     g_autofree char *url = g_strdup_printf("rtmp://127.0.0.1:%u/live/secretkey", take_port());
     g_autoptr(Stream) stream = stream_new(url);
     push_all(stream);
-    fixture_run_until(stream->loop, &stream->has_ended);
-    g_assert_error(stream->error, EG_ERROR, EG_ERROR_UNAVAILABLE);
-    g_assert_cmpint(eg_error_blame(stream->error), ==, EG_BLAME_DESTINATION);
-    g_assert_true(g_str_has_suffix(stream->error->message, "/{sec...key}: Connection refused"));
-    g_assert_null(strstr(stream->error->message, "secretkey"));
+    fixture_run_until(stream->base.loop, &stream->base.has_ended);
+    g_assert_error(stream->base.error, EG_ERROR, EG_ERROR_UNAVAILABLE);
+    g_assert_cmpint(eg_error_blame(stream->base.error), ==, EG_BLAME_DESTINATION);
+    g_assert_true(
+        g_str_has_suffix(stream->base.error->message, "/{sec...key}: Connection refused"));
+    g_assert_null(strstr(stream->base.error->message, "secretkey"));
     g_assert_false(stream->has_changed);
 }
 
@@ -177,7 +152,7 @@ static void test_silent(void)
     Stream *stream = stream_new(url);
     Peer peer = {0};
     g_socket_listener_accept_async(listener, NULL, on_accepted, &peer);
-    fixture_run_until(stream->loop, &peer.is_there);
+    fixture_run_until(stream->base.loop, &peer.is_there);
     g_assert_nonnull(peer.connection);
     push_all(stream);
     stream_free(stream);
@@ -194,11 +169,10 @@ static void test_silent(void)
 
 static void test_bad_url(void)
 {
-    static const EgSinkEvents events = {.drained = on_drained, .failed = on_failed};
     g_autoptr(EgLoop) loop = eg_loop_new();
     g_autoptr(GError) error = NULL;
     const EgSinkParams params = {.url = "rtmp://x/secretkey"};
-    g_assert_null(eg_sink_new(EG_SINK_STREAM, loop, &params, &events, NULL, &error));
+    g_assert_null(eg_sink_new(EG_SINK_STREAM, loop, &params, &sink_fixture_events, NULL, &error));
     g_assert_error(error, EG_ERROR, EG_ERROR_INVALID_ARGUMENT);
 }
 

@@ -207,7 +207,7 @@ static void test_load(void)
             if (i == 4)
                 g_bytes_unref(eg_playlist_write(whole, true, NULL));
             if (i == 4)
-                eg_playlist_load(loaded);
+                g_assert_true(eg_playlist_load(loaded, NULL));
             if (i > 4)
                 add(loaded, name, 4 * i, 4, i % 3 == 1);
             g_free(g_steal_pointer(&last));
