@@ -119,7 +119,7 @@ static void test_uploads(void)
                                        "max_upload_queue: 90\n"
                                        "spool_dir: /spool\n"
                                        "upload_rate_limit: 1000000\n"
-                                       "upload_parallel: 2\n",
+                                       "upload_parallel: 2\nfragmented_mp4: true\n",
                                        NULL);
     g_assert_cmpstr(config->s3_assume_role.access_key, ==, "k");
     g_assert_cmpstr(config->s3_assume_role.secret, ==, "s");
@@ -128,6 +128,7 @@ static void test_uploads(void)
     g_assert_cmpint(config->max_upload_queue_ns, ==, 5400 * EG_NS_PER_S);
     g_assert_cmpint(config->upload_bytes_per_s, ==, 1000000);
     g_assert_cmpuint(config->upload_parallel, ==, 2);
+    g_assert_true(config->fragmented_mp4);
     g_autofree char *spool = eg_config_spool_dir(config, NULL);
     g_assert_cmpstr(spool, ==, "/spool");
 
@@ -137,6 +138,7 @@ static void test_uploads(void)
     g_assert_cmpint(standard->max_upload_queue_ns, ==, 3600 * EG_NS_PER_S);
     g_assert_cmpint(standard->upload_bytes_per_s, ==, 0);
     g_assert_cmpuint(standard->upload_parallel, ==, 4);
+    g_assert_false(standard->fragmented_mp4);
 }
 
 static void test_state_dir(void)
