@@ -495,6 +495,8 @@ void eg_outputs_disown(EgOutputs *outputs)
         member->state = EG_MEMBER_REMOVED;
         g_clear_pointer(&member->sink, eg_sink_free);
     }
+    if (outputs->uploads != NULL)
+        eg_uploads_abandon(outputs->uploads);
     g_clear_pointer(&outputs->uploads, eg_uploads_free);
 }
 

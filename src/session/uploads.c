@@ -153,6 +153,11 @@ void eg_uploads_free(EgUploads *uploads)
     g_free(uploads);
 }
 
+void eg_uploads_abandon(EgUploads *uploads)
+{
+    eg_uploader_abandon(uploads->uploader);
+}
+
 void eg_uploads_add(EgUploads *uploads, guint output, const EgSinkFile *file)
 {
     const EgUploadObject object = {
@@ -203,10 +208,15 @@ static void add_remains(EgUploads *uploads, guint output, const EgSinkRemains *r
     }
     for (guint i = 0; i < remains->replaced->len; i++) {
         const char *path = remains->replaced->pdata[i];
+        g_autoptr(GError) error = NULL;
         char *data = NULL;
         gsize size_bytes = 0;
-        if (!g_file_get_contents(path, &data, &size_bytes, NULL))
+        if (!g_file_get_contents(path, &data, &size_bytes, &error)) {
+            if (!g_error_matches(error, G_FILE_ERROR, G_FILE_ERROR_NOENT))
+                eg_warn(uploads->params.log, "left-over not uploaded",
+                        EG_STR("error", error->message));
             continue;
+        }
         g_autoptr(GBytes) content = g_bytes_new_take(data, size_bytes);
         const EgSinkFile file = {.path = path, .content = content};
         eg_uploads_add(uploads, output, &file);

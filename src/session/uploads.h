@@ -32,6 +32,9 @@ typedef struct {
 EgUploads *eg_uploads_new(EgLoop *loop, const EgUploadsParams *params,
                           const EgUploadsEvents *events, gpointer user);
 void eg_uploads_free(EgUploads *uploads);
+
+/* As eg_uploader_abandon(). */
+void eg_uploads_abandon(EgUploads *uploads);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgUploads, eg_uploads_free)
 
 /* A file of an output, as its sink tells of it. */

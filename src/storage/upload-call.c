@@ -101,10 +101,20 @@ static GBytes *read_file(const EgUploadCall *call, guint64 offset, gsize length,
     return g_bytes_new_take(g_steal_pointer(&data), length);
 }
 
-static GBytes *read_content(const EgUploadCall *call, guint64 offset, gsize length, GError **error)
+/* A file of another size is not what was completed: it is not put, and so not removed. */
+static GBytes *read_whole(const EgUploadCall *call, GError **error)
 {
-    return call->content != NULL ? g_bytes_ref(call->content)
-                                 : read_file(call, offset, length, error);
+    GStatBuf status;
+    if (call->content != NULL)
+        return g_bytes_ref(call->content);
+    g_autoptr(GBytes) content = read_file(call, 0, (gsize)call->size_bytes, error);
+    if (content == NULL)
+        return NULL;
+    if (g_stat(call->path, &status) == 0 && (guint64)status.st_size == call->size_bytes)
+        return g_steal_pointer(&content);
+    eg_error_set(error, EG_ERROR_DATA_LOSS, EG_BLAME_SERVICE,
+                 "%s has not the size that it had when it was completed", call->path);
+    return NULL;
 }
 
 static bool note(const EgUploadCall *call, const Egress__SpoolRecord *record, bool is_synced)
@@ -148,7 +158,7 @@ static bool run_open(EgUploadCall *call, GCancellable *cancellable, GError **err
 
 static bool run_put(EgUploadCall *call, GCancellable *cancellable, GError **error)
 {
-    g_autoptr(GBytes) content = read_content(call, 0, (gsize)call->size_bytes, error);
+    g_autoptr(GBytes) content = read_whole(call, error);
     if (content == NULL ||
         !eg_store_put(call->store, call->key, call->content_type, content, cancellable, error))
         return false;

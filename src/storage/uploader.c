@@ -348,6 +348,22 @@ void eg_uploader_free(EgUploader *uploader)
     g_free(uploader);
 }
 
+void eg_uploader_abandon(EgUploader *uploader)
+{
+    eg_loop_assert_owner(uploader->loop);
+    g_clear_pointer(&uploader->calls, eg_upload_calls_free);
+    for (guint i = 0; i < uploader->objects->len; i++) {
+        const EgUploaderObject *object = uploader->objects->pdata[i];
+        const EgUploaderTarget *target = eg_uploader_target(uploader, object);
+        const char *begun = eg_upload_begun(object->upload);
+        if (begun == NULL || target->store == NULL)
+            continue;
+        g_autofree char *key =
+            eg_uploader_key(target->storage, eg_upload_params(object->upload)->name);
+        eg_store_abort(target->store, key, begun);
+    }
+}
+
 /* Of one name there is what is being uploaded, what waits for its turn, and the newest: so one
  * always gets on, and the newest is never far. */
 static void drop_replaced(EgUploader *uploader, const EgUploadParams *params)

@@ -59,6 +59,10 @@ EgUploader *eg_uploader_new(EgLoop *loop, const EgUploaderParams *params,
 
 /* What is not stored stays in the spool. Waits for calls that are under way to be canceled. */
 void eg_uploader_free(EgUploader *uploader);
+
+/* Nothing of all this is wanted any more: the stores are told to forget the parts that they have,
+ * which is waited for. After that it can only be freed. */
+void eg_uploader_abandon(EgUploader *uploader);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgUploader, eg_uploader_free)
 
 typedef struct {

@@ -180,6 +180,19 @@ static void test_parts(Fixture *f, gconstpointer data)
     g_assert_cmpstr(f->stored->pdata[0], ==, "https://fake/long 35");
 }
 
+/* What is not as it was completed is neither put nor removed. */
+static void test_other_size(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    add_file(f, 0, "a.txt", "");
+    g_free(write_file(f, 0, "a.txt", "hello"));
+    finish(f, 1);
+    g_assert_nonnull(strstr(f->errors[0], "has not the size"));
+    g_assert_null(fake_store_get(f->primary, "a.txt"));
+    g_assert_true(has_file(f, 0, "a.txt"));
+}
+
 /* More bytes than there may be standard parts: they grow. */
 static void test_large_parts(Fixture *f, gconstpointer data)
 {
@@ -528,6 +541,19 @@ static void test_growth(Fixture *f, gconstpointer data)
     g_assert_cmpuint(f->n_counted[false], ==, 0);
 }
 
+/* Of what nobody wants any more, no store keeps parts. */
+static void test_abandoned(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_uploader(f);
+    grow(f, long_text, 30, 0);
+    wait_for(f, f->primary, FAKE_PART, 2);
+    g_assert_cmpuint(fake_store_uploads(f->primary), ==, 1);
+    eg_uploader_abandon(f->uploader);
+    g_assert_cmpuint(fake_store_uploads(f->primary), ==, 0);
+    g_assert_null(fake_store_get(f->primary, "long"));
+}
+
 /* It ends where a part does. */
 static void test_growth_of_whole_parts(Fixture *f, gconstpointer data)
 {
@@ -791,6 +817,7 @@ int main(int argc, char **argv)
 #define ADD(name, func) g_test_add("/uploader/" name, Fixture, NULL, set_up, func, tear_down)
     ADD("put", test_put);
     ADD("parts", test_parts);
+    ADD("other-size", test_other_size);
     ADD("large-parts", test_large_parts);
     ADD("passing-failures", test_passing_failures);
     ADD("refused", test_refused);
@@ -808,6 +835,7 @@ int main(int argc, char **argv)
     ADD("canceled", test_canceled);
     ADD("nothing-to-upload", test_nothing_to_upload);
     ADD("file-is-gone", test_file_is_gone);
+    ADD("abandoned", test_abandoned);
     ADD("growth", test_growth);
     ADD("growth-of-whole-parts", test_growth_of_whole_parts);
     ADD("growth-with-head", test_growth_with_head);
