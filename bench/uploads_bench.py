@@ -24,12 +24,16 @@ import measure  # noqa: E402
 import store_tool  # noqa: E402
 import table  # noqa: E402
 from sink_server import Sink  # noqa: E402
+from waiting import wait_until  # noqa: E402
 
 GB = 10**9
 SAMPLE_BYTES = 1 << 26
 # Of which the hour is put together.
 LOOP_SECONDS = 60
 HOUR_SECONDS = 3600
+# What is rewritten at the end, within the first part.
+HEAD_BYTES = 4096
+S3_PART_BYTES = 5 << 20
 
 INTRODUCTION = """\
 `bench/run uploads` makes this. The uploader of the product sends a file of random bytes from its spool, four parts at a
@@ -42,7 +46,8 @@ checksum: what it costs to send anything at all. *digest* is `openssl dgst` of t
 The hour is H264 of 3 Mbit/s with AAC, in the unfinished form that a recording has until its end, and Opus of 128 kbit/s.
 *finish* is what the product does at the end of the recording (an MP4 is copied, so that its index is in front, and synced to the
 disk; an OGG is complete as it is), *upload* until the server has acknowledged everything: so much after the end the egress is
-`EGRESS_COMPLETE`. A server that is far away adds the time that its line needs for the size.
+`EGRESS_COMPLETE`. A server that is far away adds the time that its line needs for the size. WebM of 3 Mbit/s is uploaded while it
+is recorded, so what is left at its end are the first and the last part; the whole parts are in the store before the time begins.
 
 Memory is what was resident at most, with the libraries that other programs share. *others' cores* is how many processors were
 busy with what does not belong to the measurement."""
@@ -55,6 +60,7 @@ class Case:
     kind: str
     digest: str = ""     # of the checksum; none: it is an hour
     extension: str = ""
+    grows: bool = False  # is uploaded before it is complete
 
 
 CASES = [
@@ -62,6 +68,7 @@ CASES = [
     Case("azure", "Azure", "azure", digest="-md5"),
     Case("hour-mp4", "an hour, MP4 → S3", "s3", extension="mp4"),
     Case("hour-ogg", "an hour, OGG → S3", "s3", extension="ogg"),
+    Case("hour-webm", "an hour, WebM as it grows → S3", "s3", extension="webm", grows=True),
 ]
 
 Sent = collections.namedtuple("Sent", "cpu curl_cpu digest_cpu cores memory_mb curl_memory_mb neighbours")
@@ -114,11 +121,22 @@ class Stage:
         ffmpeg("-stream_loop", HOUR_SECONDS // LOOP_SECONDS - 1, "-i", loop, "-c", "copy", *options, path)
         return path
 
+    def _grow(self, storage: dict, log, key: str, path: pathlib.Path) -> dict:
+        whole = (path.stat().st_size - 2) // S3_PART_BYTES
+        with contextlib.closing(store_tool.Growing(storage, log, spool=self.folder / "spool", key=key, growing=path,
+                                                   head=HEAD_BYTES)) as growing:
+            wait_until(lambda: len(self.sink.find(storage, key).sizes) == whole - 1, "what is whole is in the store",
+                       timeout=600)
+            return growing.end("complete")
+
     def hour(self, case: Case) -> Hour:
         recording, storage, key = self._recorded_hour(case.extension), self.sink.s3(), self._key(case.extension)
         neighbours = measure.Neighbours()
         with open(self.folder / "upload-tool.log", "ab") as log:
-            answer = store_tool.upload(storage, log, spool=self.folder / "spool", key=key, recording=recording)
+            if case.grows:
+                answer = self._grow(storage, log, key, recording)
+            else:
+                answer = store_tool.upload(storage, log, spool=self.folder / "spool", key=key, recording=recording)
         if answer["error"] is not None:
             raise measure.Failed(answer["error"])
         self._expect_stored(storage, key, answer["size"])
@@ -139,7 +157,12 @@ def make_loop(path: pathlib.Path):
     if path.suffix == ".ogg":
         ffmpeg(*sound, "-c:a", "libopus", path)
         return
-    ffmpeg("-f", "lavfi", "-i", f"testsrc2=s=1280x720:r=30:d={LOOP_SECONDS}", *sound[:4], "-ac", "2", "-c:a", "aac",
+    pictures = ["-f", "lavfi", "-i", f"testsrc2=s=1280x720:r=30:d={LOOP_SECONDS}"]
+    if path.suffix == ".webm":
+        ffmpeg(*pictures, *sound, "-c:a", "libopus", "-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8",
+               "-b:v", "3M", "-minrate", "3M", "-maxrate", "3M", "-g", "60", path)
+        return
+    ffmpeg(*pictures, *sound[:4], "-ac", "2", "-c:a", "aac",
            "-b:a", "128k", "-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-b:v", "3M", "-minrate", "3M",
            "-maxrate", "3M", "-bufsize", "3M", "-nal-hrd", "cbr", "-x264-params", "bframes=0", path)
 

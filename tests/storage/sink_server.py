@@ -246,8 +246,9 @@ class Sink:
                 "azure": {"account_name": ACCOUNT, "account_key": self.azure_key}}
 
     def find(self, storage: dict, key: str) -> Object:
+        """Without parts if nothing of it has come."""
         account = f"/{ACCOUNT}" if storage["kind"] == "azure" else ""
-        return self.objects[f"{account}/{BUCKET}/{key}"]
+        return self.objects.get(f"{account}/{BUCKET}/{key}", Object())
 
     def plain_url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/plain/{name}"

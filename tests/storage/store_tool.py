@@ -30,6 +30,25 @@ def upload(storage: dict, log, **job) -> dict:
     return json.loads(done.stdout)
 
 
+class Growing:
+    """A file that is there but for its last byte; `end` says how it goes on, and gives the answer."""
+
+    def __init__(self, storage: dict, log, **job):
+        self._popen = subprocess.Popen([UPLOAD_TOOL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                                       text=True, env=environment_of_tools())
+        self._popen.stdin.write(upload_lines(storage, **job))
+        self._popen.stdin.flush()
+
+    def end(self, word: str) -> dict:
+        answer, _ = self._popen.communicate(json.dumps(word) + "\n", timeout=120)
+        assert answer, f"upload-tool has ended with {self._popen.returncode}"
+        return json.loads(answer)
+
+    def close(self):
+        self._popen.kill()
+        self._popen.communicate()
+
+
 class StoreTool:
     """`opened` is the answer to the description: {"ok": True}, or what is wrong with it."""
 

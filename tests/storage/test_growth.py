@@ -1,9 +1,7 @@
 """Files that are uploaded while they are recorded, by the uploader itself: what of them is in a store before they are
 complete, and what when they are, or will never be."""
 import contextlib
-import json
 import random
-import subprocess
 import urllib.parse
 
 import azure.core.exceptions
@@ -12,7 +10,7 @@ from alioss_server import Alioss
 from azurite import Azurite
 from gcs_server import Gcs
 from moto_server import BUCKET, Moto
-from store_tool import UPLOAD_TOOL, environment_of_tools, upload_lines
+from store_tool import Growing
 from waiting import wait_until
 
 MIB = 1 << 20
@@ -121,25 +119,6 @@ class OfGcs:
 def server(request, tmp_path_factory):
     with contextlib.closing(request.param(tmp_path_factory.mktemp("server"))) as made:
         yield made
-
-
-class Growing:
-    """A file that is there but for its last byte; `end` says how it goes on, and gives the answer."""
-
-    def __init__(self, storage: dict, log, **job):
-        self._popen = subprocess.Popen([UPLOAD_TOOL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                       text=True, env=environment_of_tools())
-        self._popen.stdin.write(upload_lines(storage, **job))
-        self._popen.stdin.flush()
-
-    def end(self, word: str) -> dict:
-        answer, _ = self._popen.communicate(json.dumps(word) + "\n", timeout=120)
-        assert answer, f"upload-tool has ended with {self._popen.returncode}"
-        return json.loads(answer)
-
-    def close(self):
-        self._popen.kill()
-        self._popen.communicate()
 
 
 @pytest.fixture

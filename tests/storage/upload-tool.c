@@ -11,9 +11,11 @@
  * error.
  *
  * With "growing" in place of "file" it is one that grows, and is all there but for its end. It does
- * not grow any more until there is a third line: "complete" or "drop". Its first "head" bytes are
- * different ones until it is complete. */
+ * not grow any more until there is a third line: "complete" or "drop", from which on time counts.
+ * Its first "head" bytes are different ones until it is complete. */
 #include <errno.h>
+#include <fcntl.h>
+#include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <jansson.h>
 #include <signal.h>
@@ -42,6 +44,7 @@ typedef struct {
     char *location;
     guint64 size_bytes;
     char *error;
+    gint64 begin_ns; /* of the upload; of one that grows, when nothing more came */
     gint64 finish_ns;
     gint64 upload_ns;
 } Outcome;
@@ -123,18 +126,30 @@ static bool place(const json_t *job, const char *path, Outcome *outcome)
 }
 
 /* But for the last byte, which nobody can know. */
+static goffset copy_unfinished(const char *from, const char *to, gsize head)
+{
+    g_autoptr(GFile) source = g_file_new_for_path(from);
+    g_autoptr(GFile) copy = g_file_new_for_path(to);
+    g_autoptr(GError) error = NULL;
+    g_autofree char *other = g_strnfill(head, '?');
+    GStatBuf status;
+    if (!g_file_copy(source, copy, G_FILE_COPY_NONE, NULL, NULL, NULL, &error))
+        g_error("%s", error->message);
+    int fd = g_open(to, O_WRONLY | O_CLOEXEC);
+    if (g_stat(to, &status) != 0 || status.st_size <= (goffset)head ||
+        ftruncate(fd, status.st_size - 1) != 0 || pwrite(fd, other, head, 0) != (gssize)head)
+        g_error("cannot write %s", to);
+    close(fd);
+    return status.st_size - 1;
+}
+
 static void begin_growth(Outcome *outcome, const json_t *job)
 {
     g_autofree char *unfinished = g_strconcat(outcome->path, ".recording", NULL);
     g_autofree char *folder = g_path_get_dirname(outcome->path);
-    g_autofree char *data = NULL;
-    gsize size = 0;
     const gsize head = (gsize)json_integer_value(json_object_get(job, "head"));
     g_mkdir_with_parents(folder, 0700);
-    if (!g_file_get_contents(outcome->growing, &data, &size, NULL) || size < head)
-        g_error("cannot read %s", outcome->growing);
-    memset(data, '?', head);
-    g_file_set_contents(unfinished, data, (gssize)size - 1, NULL);
+    const guint64 size_bytes = (guint64)copy_unfinished(outcome->growing, unfinished, head);
     /* Bit by bit, as it would be written. */
     for (gsize i = 1; i <= N_BATCHES; i++) {
         const EgUploadGrowth growth = {
@@ -142,7 +157,7 @@ static void begin_growth(Outcome *outcome, const json_t *job)
             .unfinished = unfinished,
             .content_type = outcome->type,
             .stable_from = head,
-            .size_bytes = head + (size - 1 - head) * i / N_BATCHES,
+            .size_bytes = head + (size_bytes - head) * i / N_BATCHES,
         };
         eg_uploader_grow(outcome->uploader, &growth);
         eg_loop_iterate(outcome->loop, false);
@@ -153,6 +168,7 @@ static void end_growth(gpointer user, bool is_complete)
 {
     Outcome *outcome = user;
     g_autofree char *unfinished = g_strconcat(outcome->path, ".recording", NULL);
+    outcome->begin_ns = eg_now_ns();
     g_unlink(unfinished);
     if (!is_complete)
         eg_uploader_drop_growing(outcome->uploader, 0);
@@ -210,7 +226,7 @@ static void upload(EgStorage *storage, EgSpool *spool, const json_t *job, Outcom
     outcome->growing = g_strdup(text_of(job, "growing"));
     if (outcome->growing == NULL && !place(job, path, outcome))
         return;
-    const gint64 begin_ns = eg_now_ns();
+    outcome->begin_ns = eg_now_ns();
     const EgUploadObject object = {.path = path, .content_type = text_of(job, "type")};
     g_autoptr(EgUploader) uploader = eg_uploader_new(outcome->loop, &params, &events, outcome);
     outcome->uploader = uploader;
@@ -223,7 +239,7 @@ static void upload(EgStorage *storage, EgSpool *spool, const json_t *job, Outcom
         eg_uploader_finish(uploader, 0);
         eg_loop_run(outcome->loop);
     }
-    outcome->upload_ns = eg_now_ns() - begin_ns;
+    outcome->upload_ns = eg_now_ns() - outcome->begin_ns;
 }
 
 /* Not ru_maxrss, which begins with that of the parent. */
