@@ -16,25 +16,34 @@ AUDIO_BPS, AAC_RATE_HZ, OPUS_RATE_HZ = 128000, 44100, 48000
 
 
 class Elements:
-    """Decoders and encoders with their settings, as src/media/elements.c has them."""
+    """Decoders and encoders with their settings, as src/media/elements.c has them, and the preset of
+    src/config/keys.c."""
 
     def __init__(self):
         source = (ROOT / "src/media/elements.c").read_text()
         self._tables = dict(re.findall(
-            r"^static const EgElements (\w+) = \{\n(.*?)^\};", source, re.DOTALL | re.MULTILINE))
+            r"^static const \w+ (\w+)(?:\[\])? = \{\n(.*?)^\};", source, re.DOTALL | re.MULTILINE))
+        self._tables["keys"] = (ROOT / "src/config/keys.c").read_text()
 
-    def _find(self, codec: str, pattern: str):
-        found = re.search(pattern, self._tables.get(codec, ""))
+    def _find(self, table: str, pattern: str):
+        found = re.search(pattern, self._tables.get(table, ""))
         if not found:
-            raise measure.Failed(f"src/media/elements.c does not say {pattern} of {codec}")
+            raise measure.Failed(f"the program's tables do not say {pattern} of {table}")
         return " ".join(found.groups())
 
     def decoder(self, codec: str) -> str:
         return self._find(codec, r'\.decoder = "([^"]*)"')
 
     def encoder(self, codec: str) -> str:
-        """The first choice."""
+        """The first choice for sound."""
         return self._find(codec, r'\.encoders = \{\{"([^"]*)", "([^"]*)"')
+
+    def h264_encoder(self) -> str:
+        """The first choice, as it is set by default."""
+        element, settings, preset = (self._find("h264_encoders", rf'\.{member} = "([^"]*)"')
+                                     for member in ("element", "settings", "preset"))
+        chosen = self._find("keys", r'"video_encoder\.preset".*?\.standard = "([^"]*)"')
+        return f"{element} {settings} {preset}={chosen}"
 
 
 def loop_path(publisher: str, codec: str) -> pathlib.Path:
@@ -61,7 +70,7 @@ class Floor:
         return (f"filesrc location={self.paths[codec]} ! {parser} ! {self._elements.decoder(codec)} "
                 "! videoconvertscale n-threads=1 add-borders=true "
                 f"! video/x-raw,format=I420,width={WIDTH},height={HEIGHT},pixel-aspect-ratio=1/1 "
-                f"! {self._elements.encoder('h264')} bitrate={VIDEO_KBPS} "
+                f"! {self._elements.h264_encoder()} bitrate={VIDEO_KBPS} "
                 f"! video/x-h264,stream-format=avc,alignment=au,profile={PROFILE} ! fakesink")
 
     def _encode_sound(self, codec: str) -> str:

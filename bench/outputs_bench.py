@@ -234,8 +234,8 @@ def behaviour_lines(measured: dict) -> list:
         lines.append(f"- Viewer: {np.median(delays):.2f} s ({min(delays):.2f}…{max(delays):.2f}), {len(delays)} segments")
     if results := measured.get("restart"):
         lines.append(f"- Restart: recovered after {table.number([r.recovered_s for r in results], '.2f')} s; "
-                     f"{table.number([r.lost_s for r in results], '.2f')} s of picture lost, of which the server "
-                     f"was gone for {GONE_SECONDS}")
+                     f"{table.number([r.lost_s for r in results], '.2f')} s of picture lost; the server was "
+                     f"gone for {GONE_SECONDS} s")
     for result in measured.get("hour", [])[:1]:
         def tenths(name, result=result):
             return ", ".join(f"{kb / 1024:.1f}" for kb in result[name])

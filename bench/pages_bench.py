@@ -190,7 +190,7 @@ class Stage:
             check=True)
         pictures = raw.stat().st_size / (1280 * 720 * 1.5)
         video = (f"filesrc location={raw} blocksize={1280 * 720 * 3 // 2} ! rawvideoparse format=i420 width=1280 "
-                 f"height=720 framerate=30/1 ! {self.elements.encoder('h264')} bitrate={floor.VIDEO_KBPS} "
+                 f"height=720 framerate=30/1 ! {self.elements.h264_encoder()} bitrate={floor.VIDEO_KBPS} "
                  f"! video/x-h264,stream-format=avc,alignment=au,profile={floor.PROFILE} ! fakesink")
         sound = (f"filesrc location={wave} ! wavparse ! audioconvert ! {self.elements.encoder('aac')} "
                  f"bitrate={floor.AUDIO_BPS} ! fakesink")
