@@ -144,12 +144,22 @@ void eg_browser_page_try_again(EgBrowserPage *page, const char *reason)
     eg_timer_set_after(page->retry_timer, RETRY_DELAY_NS);
 }
 
+static const char *ask_proxy(EgBrowserPage *page)
+{
+    g_autoptr(GUri) uri =
+        g_uri_parse(page->url, G_URI_FLAGS_PARSE_RELAXED | G_URI_FLAGS_ENCODED, NULL);
+    const char *host = uri != NULL ? g_uri_get_host(uri) : NULL;
+    return host != NULL && page->events.proxy_error != NULL
+               ? page->events.proxy_error(page->user, host)
+               : NULL;
+}
+
 void eg_browser_page_end_with_net_error(EgBrowserPage *page, const char *text)
 {
     const EgBrowserDocument *document = &page->document;
     const char *cause = NULL;
-    if (g_str_has_prefix(text, PROXY_ERRORS) && page->events.proxy_error != NULL)
-        cause = page->events.proxy_error(page->user);
+    if (g_str_has_prefix(text, PROXY_ERRORS))
+        cause = ask_proxy(page);
     if (cause != NULL)
         text = cause;
     if (document->status >= 400) {

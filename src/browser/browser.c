@@ -150,10 +150,11 @@ static void on_page_failed(gpointer user, const GError *error)
     browser->events.failed(browser->user, error);
 }
 
-static const char *on_page_proxy_error(gpointer user)
+static const char *on_page_proxy_error(gpointer user, const char *host)
 {
     EgBrowser *browser = user;
-    return browser->events.proxy_error != NULL ? browser->events.proxy_error(browser->user) : NULL;
+    return browser->events.proxy_error != NULL ? browser->events.proxy_error(browser->user, host)
+                                               : NULL;
 }
 
 static const EgBrowserEvents page_events = {

@@ -52,8 +52,9 @@ typedef struct {
     void (*crashed)(gpointer user, const GError *error);
     /* The page cannot be loaded, or the browser is gone. The last one. */
     void (*failed)(gpointer user, const GError *error);
-    /* Asked when the proxy has failed it: why, as "net::ERR_…"; NULL: who knows. May be NULL. */
-    const char *(*proxy_error)(gpointer user);
+    /* Asked when the proxy has failed it: why, on the way to this host, as "net::ERR_…"; NULL: who
+     * knows. May be NULL. */
+    const char *(*proxy_error)(gpointer user, const char *host);
 } EgBrowserEvents;
 
 EgBrowser *eg_browser_new(EgLoop *loop, const EgBrowserParams *params,

@@ -28,6 +28,10 @@
 /* Hosts whose refusal is logged: a page can make up names without end. */
 #define MAX_LOGGED_HOSTS 32
 
+/* A page can ask for any number of hosts; what it says itself that it cannot reach came just now.
+ */
+#define MAX_ERRORS 256
+
 typedef enum {
     STATE_NONE,
     STATE_GREETING,
@@ -53,6 +57,7 @@ struct _EgPageGuard {
     GPtrArray *connections;   /* Connection, open ones */
     GHashTable *logged_hosts; /* set of char * */
     const char *error;        /* of the last connection that came to nothing; NULL: none */
+    GHashTable *errors;       /* the same by host, which is char * */
     EgPageGuardStats stats;
 };
 
@@ -202,11 +207,21 @@ static const char *name_of(const Connection *connection, EgSocksCode code)
                                                              : names[EG_SOCKS_FAILURE];
 }
 
+static void note_error(Connection *connection, const char *error)
+{
+    EgPageGuard *guard = connection->guard;
+    if (g_hash_table_size(guard->errors) >= MAX_ERRORS)
+        g_hash_table_remove_all(guard->errors);
+    g_hash_table_replace(guard->errors, g_ascii_strdown(connection->request.host, -1),
+                         (gpointer)error);
+    guard->error = error;
+}
+
 static void answer(Connection *connection, EgSocksCode code)
 {
     EgPageGuardStats *stats = &connection->guard->stats;
     if (code != EG_SOCKS_OK)
-        connection->guard->error = name_of(connection, code);
+        note_error(connection, name_of(connection, code));
     connection->state = STATE_ANSWERING;
     connection->code = code;
     if (code == EG_SOCKS_NOT_ALLOWED)
@@ -480,6 +495,7 @@ EgPageGuard *eg_page_guard_new(EgLoop *loop, const EgPageGuardParams *params, GE
     g_socket_client_set_enable_proxy(guard->client, FALSE);
     guard->connections = g_ptr_array_new();
     guard->logged_hosts = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    guard->errors = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     guard->service = g_socket_service_new();
     g_signal_connect(guard->service, "incoming", G_CALLBACK(on_incoming), guard);
     guard->rules = eg_page_rules_new(params->allowed, error);
@@ -500,6 +516,7 @@ void eg_page_guard_free(EgPageGuard *guard)
         close_connection(guard->connections->pdata[0]);
     g_ptr_array_unref(guard->connections);
     g_hash_table_unref(guard->logged_hosts);
+    g_hash_table_unref(guard->errors);
     g_object_unref(guard->service);
     g_object_unref(guard->client);
     g_object_unref(guard->resolver);
@@ -518,9 +535,11 @@ const char *eg_page_guard_proxy(const EgPageGuard *guard)
     return guard->proxy;
 }
 
-const char *eg_page_guard_error(const EgPageGuard *guard)
+const char *eg_page_guard_error(const EgPageGuard *guard, const char *host)
 {
-    return guard->error;
+    g_autofree char *key = g_ascii_strdown(host, -1);
+    const char *error = g_hash_table_lookup(guard->errors, key);
+    return error != NULL ? error : guard->error;
 }
 
 void eg_page_guard_get_stats(const EgPageGuard *guard, EgPageGuardStats *stats)

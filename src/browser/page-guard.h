@@ -44,8 +44,10 @@ guint16 eg_page_guard_port(const EgPageGuard *guard);
 /* "socks5://127.0.0.1:port", the guard's: what a browser calls it. */
 const char *eg_page_guard_proxy(const EgPageGuard *guard);
 
-/* Why the last connection that came to nothing did so, as Chromium would say it if there were no
- * proxy, of which it knows no more than that it failed. NULL: there was none. */
-const char *eg_page_guard_error(const EgPageGuard *guard);
+/* Why the last connection to this host that came to nothing did so, as Chromium would say it if
+ * there were no proxy, of which it knows no more than that it failed. If there was none, of the
+ * last to any host: the page may have been sent on. (Chromium has connections of its own, too.)
+ * NULL: there was none. */
+const char *eg_page_guard_error(const EgPageGuard *guard, const char *host);
 
 void eg_page_guard_get_stats(const EgPageGuard *guard, EgPageGuardStats *stats);

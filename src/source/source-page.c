@@ -190,10 +190,10 @@ static void on_crashed(gpointer user, const GError *error)
     eg_browser_open(page->browser, page->url);
 }
 
-static const char *get_proxy_error(gpointer user)
+static const char *get_proxy_error(gpointer user, const char *host)
 {
     Page *page = user;
-    return page->guard != NULL ? eg_page_guard_error(page->guard) : NULL;
+    return page->guard != NULL ? eg_page_guard_error(page->guard, host) : NULL;
 }
 
 static const EgBrowserEvents browser_events = {

@@ -159,10 +159,10 @@ static void on_failed(gpointer user, const GError *error)
     f->error = g_error_copy(error);
 }
 
-static const char *get_proxy_error(gpointer user)
+static const char *get_proxy_error(gpointer user, const char *host)
 {
     Fixture *f = user;
-    return f->guard != NULL ? eg_page_guard_error(f->guard) : NULL;
+    return f->guard != NULL ? eg_page_guard_error(f->guard, host) : NULL;
 }
 
 static const EgBrowserEvents events = {

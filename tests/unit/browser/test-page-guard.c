@@ -313,7 +313,7 @@ static void test_refused(Fixture *f, gconstpointer data)
         g_assert_cmpint(ask_anew(f, hosts[i], f->target_port), ==, EG_SOCKS_NOT_ALLOWED);
     }
     g_assert_cmpuint(stats_of(f).refused, ==, G_N_ELEMENTS(hosts));
-    g_assert_cmpstr(eg_page_guard_error(f->guard), ==,
+    g_assert_cmpstr(eg_page_guard_error(f->guard, "127.0.0.1"), ==,
                     "net::ERR_NETWORK_ACCESS_DENIED (web_allow does not allow it)");
     g_assert_cmpuint(fake_resolver_n_lookups(f->resolver), ==, 0);
     assert_nobody_came(f);
@@ -336,7 +336,7 @@ static void test_odd_names(Fixture *f, gconstpointer data)
         EgSocksCode code = ask_anew(f, hosts[i], f->target_port);
         g_test_message("%s: %d", hosts[i], code);
         g_assert_true(code == EG_SOCKS_NOT_ALLOWED || code == EG_SOCKS_HOST_UNREACHABLE);
-        g_assert_nonnull(eg_page_guard_error(f->guard));
+        g_assert_nonnull(eg_page_guard_error(f->guard, hosts[i]));
     }
     assert_nobody_came(f);
 }
@@ -442,18 +442,25 @@ static void test_slow_resolver(Fixture *f, gconstpointer data)
     const EgPageGuardParams limits = {.max_handshake_ns = NO_LIMIT, .max_connect_ns = SOON_NS};
     start_guard(f, &limits, "127.0.0.1");
     g_assert_cmpint(ask_anew(f, "never.test", f->target_port), ==, EG_SOCKS_TIMED_OUT);
-    g_assert_cmpstr(eg_page_guard_error(f->guard), ==, "net::ERR_CONNECTION_TIMED_OUT");
+    g_assert_cmpstr(eg_page_guard_error(f->guard, "never.test"), ==,
+                    "net::ERR_CONNECTION_TIMED_OUT");
 }
 
 static void test_nobody_there(Fixture *f, gconstpointer data)
 {
     (void)data;
     start_plain(f);
-    g_assert_null(eg_page_guard_error(f->guard));
+    g_assert_null(eg_page_guard_error(f->guard, "127.0.0.1"));
     g_socket_close(f->target, NULL);
     g_assert_cmpint(ask_anew(f, "127.0.0.1", f->target_port), ==, EG_SOCKS_REFUSED);
-    g_assert_cmpstr(eg_page_guard_error(f->guard), ==, "net::ERR_CONNECTION_REFUSED");
+    g_assert_cmpstr(eg_page_guard_error(f->guard, "127.0.0.1"), ==, "net::ERR_CONNECTION_REFUSED");
     g_assert_cmpuint(stats_of(f).failed, ==, 1);
+
+    /* What became of one host says nothing of another, and something of one that is not known. */
+    g_assert_cmpint(ask_anew(f, "10.0.0.1", f->target_port), ==, EG_SOCKS_NOT_ALLOWED);
+    g_assert_cmpstr(eg_page_guard_error(f->guard, "127.0.0.1"), ==, "net::ERR_CONNECTION_REFUSED");
+    g_assert_true(
+        g_str_has_prefix(eg_page_guard_error(f->guard, "a.test"), "net::ERR_NETWORK_ACC"));
 }
 
 static void test_many(Fixture *f, gconstpointer data)
