@@ -1,6 +1,7 @@
 #pragma once
 
 #include "display/display.h"
+#include "display/sampling.h"
 
 /* For display.c, the displays of its table and their tests. What is said in display.h is done by
  * the core: it keeps the time, owns the memory of pictures and tells the user. A display draws. */
@@ -14,7 +15,7 @@ typedef struct {
     /* Draws what is seen now, as I420; false and nothing drawn if it is what the last capture drew.
      * Not before it is ready; the first time always true. */
     bool (*capture)(EgDisplay *display, guint8 *const planes[3], const gsize strides[3]);
-    /* At each instant from `ready` on, after capture() if there is one. May be NULL. */
+    /* At each look from `ready` on, after capture() if there is one. May be NULL. */
     void (*ticked)(EgDisplay *display);
 } EgDisplayClass;
 
@@ -44,6 +45,11 @@ struct _EgDisplay {
     EgTimer *tick_timer;
     gint64 origin_ns; /* instant 0 */
     guint64 tick;     /* the next one */
+    EgSampling sampling;
+    gint64 sampling_origin_ns; /* its 0 */
+    guint base_phase;          /* of the instants */
+    guint phase;               /* of the looks */
+    gint64 looked_ns;          /* the last one */
     gsize plane_offsets[3];
     gsize strides[3];
     gsize picture_bytes;
@@ -61,8 +67,14 @@ EgDisplay *eg_display_new_of_class(EgLoop *loop, const EgDisplayClass *class,
 void eg_display_put_ready(EgDisplay *display);
 void eg_display_put_failed(EgDisplay *display, const GError *error);
 
-/* In ticked(): the instant, in monotonic ns. It has just passed. */
-gint64 eg_display_get_instant(const EgDisplay *display);
+/* In open(): at how many instants within a picture's time it may be looked at; 1 otherwise. */
+void eg_display_set_phases(EgDisplay *display, guint n_phases);
+
+/* What is seen has just changed, from `ready` on. */
+void eg_display_put_changed(EgDisplay *display);
+
+/* In ticked(): when it was to be looked at, in monotonic ns, which has just passed. */
+gint64 eg_display_get_look(const EgDisplay *display);
 
 /* Before it is ready: one more of eg_display_environment() and eg_display_browser_flags(). */
 void eg_display_add_environment(EgDisplay *display, const char *name, const char *value);

@@ -58,8 +58,10 @@ static gboolean on_readable(gint fd, GIOCondition condition, gpointer user)
 {
     (void)fd;
     (void)condition;
-    Variant *variant = user;
-    eg_wayland_dispatch(&variant->wayland);
+    EgDisplay *display = user;
+    Variant *variant = display->variant;
+    if (eg_wayland_dispatch(&variant->wayland))
+        eg_display_put_changed(display);
     return G_SOURCE_CONTINUE;
 }
 
@@ -68,7 +70,7 @@ static void watch_clients(EgDisplay *display)
     Variant *variant = display->variant;
     int fd = wl_event_loop_get_fd(wl_display_get_event_loop(variant->wayland.display));
     variant->source = g_unix_fd_source_new(fd, G_IO_IN);
-    g_source_set_callback(variant->source, G_SOURCE_FUNC(on_readable), variant, NULL);
+    g_source_set_callback(variant->source, G_SOURCE_FUNC(on_readable), display, NULL);
     g_source_attach(variant->source, eg_loop_context(display->loop));
 }
 
@@ -104,6 +106,8 @@ static bool open_display(EgDisplay *display, GError **error)
     };
     if (!eg_wayland_init(&variant->wayland, fd, error))
         return false;
+    /* Between refreshes, since at each of them clients draw at once. */
+    eg_display_set_phases(display, (guint)variant->wayland.refresh_hz / params->fps);
     watch_clients(display);
     add_for_programs(display);
     eg_display_put_ready(display);
@@ -141,7 +145,7 @@ static void tick(EgDisplay *display)
 {
     Variant *variant = display->variant;
     gint64 refresh_ns = EG_NS_PER_S / variant->wayland.refresh_hz;
-    eg_wayland_tick(&variant->wayland, eg_display_get_instant(display) + refresh_ns / 16);
+    eg_wayland_tick(&variant->wayland, eg_display_get_look(display) + refresh_ns / 16);
 }
 
 const EgDisplayClass eg_display_wayland = {

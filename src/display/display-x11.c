@@ -42,6 +42,9 @@
 #define SEGMENT_LINE "screen 0 shmid "
 #define START        "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
 
+/* What draws has a refresh of its own, which lies anyhow to our instants. */
+#define N_PHASES 4
+
 /* How long the server is waited for before a picture is taken anyway. */
 #define HOLD_TIMEOUT_MS 5
 
@@ -60,7 +63,8 @@ typedef struct {
     gsize stride;
     xcb_connection_t *connection; /* tells what is drawn */
     guint8 damage_event;
-    bool is_dirty; /* since the last capture */
+    GSource *source; /* of what it tells */
+    bool is_dirty;   /* since the last capture */
 } X11;
 
 /* The socket that Xvfb will listen on. That a number is free is certain when it is bound. */
@@ -196,10 +200,30 @@ static void read_events(EgDisplay *display)
         const xcb_damage_notify_event_t *damage = (const xcb_damage_notify_event_t *)event;
         if ((event->response_type & 0x7f) == x11->damage_event &&
             damage->area.x < (gint64)display->params.width &&
-            damage->area.y < (gint64)display->params.height)
+            damage->area.y < (gint64)display->params.height) {
             x11->is_dirty = true;
+            eg_display_put_changed(display);
+        }
         free(event);
     }
+}
+
+static gboolean on_readable(gint fd, GIOCondition condition, gpointer user)
+{
+    (void)fd;
+    (void)condition;
+    EgDisplay *display = user;
+    const X11 *x11 = display->variant;
+    read_events(display);
+    /* How the server ended is told by itself. */
+    return xcb_connection_has_error(x11->connection) == 0 ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static void watch_events(X11 *x11)
+{
+    x11->source = g_unix_fd_source_new(xcb_get_file_descriptor(x11->connection), G_IO_IN);
+    g_source_set_callback(x11->source, G_SOURCE_FUNC(on_readable), x11->display, NULL);
+    g_source_attach(x11->source, eg_loop_context(x11->display->loop));
 }
 
 /* Until the server is let go, it draws nothing: no picture is half of one and half of the next.
@@ -256,6 +280,7 @@ static void become_ready(X11 *x11)
         return;
     }
     x11->is_dirty = true;
+    watch_events(x11);
     eg_display_put_ready(x11->display);
 }
 
@@ -370,6 +395,7 @@ static bool open_display(EgDisplay *display, GError **error)
     if (!is_started)
         return false;
     add_for_programs(display);
+    eg_display_set_phases(display, N_PHASES);
     x11->answers = g_data_input_stream_new(answers);
     x11->cancellable = g_cancellable_new();
     g_data_input_stream_read_line_async(x11->answers, G_PRIORITY_DEFAULT, x11->cancellable,
@@ -382,6 +408,10 @@ static void close_display(EgDisplay *display)
     X11 *x11 = display->variant;
     if (x11->cancellable != NULL)
         g_cancellable_cancel(x11->cancellable);
+    if (x11->source != NULL) {
+        g_source_destroy(x11->source);
+        g_source_unref(x11->source);
+    }
     if (x11->connection != NULL)
         xcb_disconnect(x11->connection);
     eg_helper_free(x11->server);
@@ -397,5 +427,4 @@ const EgDisplayClass eg_display_x11 = {
     .open = open_display,
     .close = close_display,
     .capture = capture,
-    .ticked = read_events,
 };

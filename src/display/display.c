@@ -110,22 +110,53 @@ static gint64 instant(const EgDisplay *display, guint64 tick)
     return display->origin_ns + (gint64)after_ns;
 }
 
-gint64 eg_display_get_instant(const EgDisplay *display)
+gint64 eg_display_get_look(const EgDisplay *display)
 {
-    return instant(display, display->tick - 1);
+    return display->looked_ns;
 }
 
+/* How long after its instant a picture is taken; before, if negative. */
+static gint64 look_offset_ns(const EgDisplay *display)
+{
+    return eg_sampling_offset_ns(&display->sampling, display->phase, display->base_phase);
+}
+
+static void set_tick_timer(EgDisplay *display)
+{
+    eg_timer_set(display->tick_timer, instant(display, display->tick) + look_offset_ns(display));
+}
+
+/* From the next instant of the best phase on. What was seen so far says which that is; until the
+ * page loses frames by it, pictures are taken at their very instants. */
 static void start_ticks(EgDisplay *display)
 {
-    display->origin_ns = eg_now_ns();
+    const EgSampling *sampling = &display->sampling;
+    display->phase = eg_sampling_find(sampling);
+    display->base_phase = display->phase;
+    display->origin_ns =
+        display->sampling_origin_ns +
+        eg_sampling_next_ns(sampling, display->phase, eg_now_ns() - display->sampling_origin_ns);
     display->tick = 0;
-    eg_timer_set(display->tick_timer, display->origin_ns);
+    set_tick_timer(display);
+}
+
+void eg_display_set_phases(EgDisplay *display, guint n_phases)
+{
+    eg_sampling_init(&display->sampling, display->params.fps,
+                     MIN(n_phases, EG_SAMPLING_MAX_PHASES));
+}
+
+void eg_display_put_changed(EgDisplay *display)
+{
+    if (display->state == EG_DISPLAY_STATE_READY || display->state == EG_DISPLAY_STATE_SHOWING)
+        eg_sampling_changed(&display->sampling, eg_now_ns() - display->sampling_origin_ns);
 }
 
 /* The newest instant that has passed is what is seen now; those before it are lost. */
 static void skip_late(EgDisplay *display)
 {
-    guint64 passed_ns = (guint64)(eg_now_ns() - display->origin_ns);
+    gint64 first_ns = display->origin_ns + look_offset_ns(display);
+    guint64 passed_ns = (guint64)MAX(0, eg_now_ns() - first_ns);
     guint64 tick = gst_util_uint64_scale(passed_ns, display->params.fps, (guint64)EG_NS_PER_S);
     if (tick <= display->tick)
         return;
@@ -159,8 +190,10 @@ static void on_tick(gpointer user)
     skip_late(display);
     if (display->state == EG_DISPLAY_STATE_SHOWING)
         picture = make_picture(display);
+    display->looked_ns = instant(display, display->tick) + look_offset_ns(display);
     display->tick++;
-    eg_timer_set(display->tick_timer, instant(display, display->tick));
+    display->phase = eg_sampling_keep(&display->sampling, display->phase);
+    set_tick_timer(display);
     if (display->class->ticked != NULL)
         display->class->ticked(display);
     if (picture != NULL)
@@ -187,6 +220,7 @@ void eg_display_put_ready(EgDisplay *display)
         return;
     g_assert(display->state == EG_DISPLAY_STATE_NONE);
     display->state = EG_DISPLAY_STATE_READY;
+    display->sampling_origin_ns = eg_now_ns();
     eg_timer_clear(display->start_timer);
     eg_timer_set(display->news_timer, 0);
 }
@@ -272,6 +306,7 @@ EgDisplay *eg_display_new_of_class(EgLoop *loop, const EgDisplayClass *class,
     display->tick_timer = eg_timer_new(loop, on_tick, display);
     display->memories = g_ptr_array_new_with_free_func(unref_memory);
     set_layout(display);
+    eg_display_set_phases(display, 1);
     eg_timer_set_after(display->start_timer, display->params.start_timeout_ns);
     return class->open(display, error) ? g_steal_pointer(&display) : NULL;
 }

@@ -32,9 +32,10 @@ typedef struct {
     /* Once: programs can connect. */
     void (*ready)(gpointer user);
     /* What is seen (transfer full): I420, BT.709 limited range, in GStreamer's default layout for
-     * the size. PTS is the instant (monotonic ns) at which it is seen; they are exactly 1 / fps
-     * apart, but for instants that were missed (GstBuffer's memory is shared with the one before
-     * if nothing has changed). Between eg_display_start() and eg_display_stop(). */
+     * the size. PTS is the instant (monotonic ns) at which it is seen, to half of a picture's time
+     * (see display/sampling.h); they are exactly 1 / fps apart, but for instants that were missed
+     * (GstBuffer's memory is shared with the one before if nothing has changed). Between
+     * eg_display_start() and eg_display_stop(). */
     void (*picture)(gpointer user, GstBuffer *picture);
     /* It is gone. The last one. */
     void (*failed)(gpointer user, const GError *error);
@@ -56,7 +57,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(EgDisplay, eg_display_free)
 const char *const *eg_display_environment(const EgDisplay *display);
 const char *const *eg_display_browser_flags(const EgDisplay *display);
 
-/* Pictures follow, the first one at once. */
+/* Pictures follow, the first one within a picture's time. */
 void eg_display_start(EgDisplay *display);
 void eg_display_stop(EgDisplay *display);
 

@@ -140,11 +140,16 @@ void eg_wayland_tick(EgWayland *wayland, gint64 seen_ns)
 
 /* Frames are asked for at once: what a browser draws when is decided by the instants of the
  * presentation, and a frame that waited would be late. */
-void eg_wayland_dispatch(EgWayland *wayland)
+bool eg_wayland_dispatch(EgWayland *wayland)
 {
+    bool had_changed = wayland->has_changed;
+    wayland->has_changed = false;
     wl_event_loop_dispatch(wl_display_get_event_loop(wayland->display), 0);
     send_frames(wayland);
     wl_display_flush_clients(wayland->display);
+    bool has_changed = wayland->has_changed;
+    wayland->has_changed |= had_changed;
+    return has_changed;
 }
 
 struct wl_resource *eg_wayland_add_resource(struct wl_client *client,

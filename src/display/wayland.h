@@ -45,8 +45,9 @@ void eg_wayland_finish(EgWayland *wayland);
  * what they count refreshes from. */
 void eg_wayland_tick(EgWayland *wayland, gint64 seen_ns);
 
-/* Handles what clients have sent, and what there is to tell them. */
-void eg_wayland_dispatch(EgWayland *wayland);
+/* Handles what clients have sent, and what there is to tell them. Whether what is seen has changed.
+ */
+bool eg_wayland_dispatch(EgWayland *wayland);
 
 /* The rate of a screen of which `fps` pictures a second are taken. */
 gint32 eg_wayland_refresh_hz(guint fps);

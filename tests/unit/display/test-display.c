@@ -11,6 +11,7 @@
 #define HEIGHT    16
 #define LUMA      ((gsize)WIDTH * HEIGHT)
 #define MAX_KEPT  400
+#define JUST_NS   (6 * EG_NS_PER_MS)
 #define MORE_KEPT 16 /* pictures that the user may have, beyond those of a second */
 
 typedef struct {
@@ -24,7 +25,9 @@ typedef struct {
     guint changes; /* of the screen; its content is the number modulo 256 */
     guint seen;    /* changes when it was captured */
     guint ticks;
-    guint busy_at; /* the user is busy with picture n ... */
+    guint n_phases;
+    EgTimer *change_timer; /* of what changes around each second look */
+    guint busy_at;         /* the user is busy with picture n ... */
     gint64 busy_ns;
     bool opens; /* whether open() succeeds */
     bool hangs; /* when it has opened */
@@ -42,6 +45,7 @@ static bool open_display(EgDisplay *display, GError **error)
         eg_error_set(error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "cannot open");
         return false;
     }
+    eg_display_set_phases(display, MAX(1, fixture->n_phases));
     eg_display_add_environment(display, "SCREEN", "7");
     eg_display_add_browser_flag(display, "--flag");
     if (!fixture->hangs)
@@ -75,6 +79,18 @@ static void ticked(EgDisplay *display)
 {
     Fixture *f = display->variant;
     f->ticks++;
+    if (f->change_timer == NULL || f->ticks % 2 == 0)
+        return;
+    /* Just after this look and just before the next one, which loses the first change. */
+    eg_display_put_changed(display);
+    eg_timer_set(f->change_timer,
+                 eg_display_get_look(display) + EG_NS_PER_S / display->params.fps - JUST_NS);
+}
+
+static void on_change(gpointer user)
+{
+    Fixture *f = user;
+    eg_display_put_changed(f->display);
 }
 
 static const EgDisplayClass made_up = {open_display, close_display, capture, ticked};
@@ -140,6 +156,7 @@ static void set_up(Fixture *f, gconstpointer data)
 static void tear_down(Fixture *f, gconstpointer data)
 {
     (void)data;
+    eg_timer_free(f->change_timer);
     eg_display_free(f->display);
     g_assert_true(f->is_closed);
     for (guint i = 0; i < f->n_pictures; i++)
@@ -198,8 +215,26 @@ static void test_instants(Fixture *f, gconstpointer data)
     gint64 after_ns = eg_now_ns();
     wait_pictures(f, 20);
     g_assert_cmpint((gint64)GST_BUFFER_PTS(f->pictures[0]), >=, before_ns);
-    g_assert_cmpint((gint64)GST_BUFFER_PTS(f->pictures[0]), <=, after_ns);
+    g_assert_cmpint((gint64)GST_BUFFER_PTS(f->pictures[0]), <=, after_ns + EG_NS_PER_S / fps);
     check_instants(f, fps);
+}
+
+/* Where looks lose frames they are moved; the instants of pictures are not. */
+static void test_phases(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->n_phases = 2;
+    f->keeps = true;
+    open_at(f, 30);
+    f->change_timer = eg_timer_new(f->loop, on_change, f);
+    eg_display_start(f->display);
+    guint base = f->display->base_phase;
+    while (f->display->phase == base)
+        eg_loop_iterate(f->loop, true);
+    gint64 moved_ns = eg_display_get_look(f->display);
+    wait_pictures(f, f->n_pictures + 3);
+    g_assert_cmpint(eg_display_get_look(f->display) - moved_ns, >=, EG_NS_PER_S / 30);
+    check_instants(f, 30);
 }
 
 static void test_unchanged(Fixture *f, gconstpointer data)
@@ -394,6 +429,7 @@ int main(int argc, char **argv)
     ADD("instants/30", 30, test_instants);
     ADD("instants/60", 60, test_instants);
     ADD("instants/144", 144, test_instants);
+    ADD("phases", 0, test_phases);
     ADD("unchanged", 0, test_unchanged);
     ADD("memory", 0, test_memory);
     ADD("missed", 0, test_missed);

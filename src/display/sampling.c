@@ -1,0 +1,102 @@
+#include "display/sampling.h"
+
+#include <gst/gst.h>
+
+#include "base/time.h"
+
+/* What changes within this is one change: it is told in pieces. */
+#define ONE_CHANGE_NS (4 * EG_NS_PER_MS)
+
+/* A change so shortly before a look may come after the next one. */
+#define MARGIN_NS (2 * EG_NS_PER_MS)
+
+/* What averages go over, about: what was lost counts for some seconds, as it seldom happens. */
+#define LOST_CHANGES 64
+#define AGE_CHANGES  4
+
+/* A frame that is lost is as bad as one that is seen so many pictures later. */
+#define COST_OF_LOST 4
+
+/* More than two of those, soon after each other, are not chance. */
+#define TOO_MANY_LOST (2.5 / LOST_CHANGES)
+
+static gint64 phases_ns(const EgSampling *sampling, gint64 n_phases)
+{
+    return n_phases * EG_NS_PER_S / ((gint64)sampling->fps * sampling->n_phases);
+}
+
+/* The number of the first look of a phase that is not before. */
+static gint64 look_from(const EgSampling *sampling, guint phase, gint64 from_ns)
+{
+    gint64 after_ns = MAX(0, from_ns - phases_ns(sampling, phase));
+    return (gint64)gst_util_uint64_scale_ceil((guint64)after_ns, sampling->fps,
+                                              (guint64)EG_NS_PER_S);
+}
+
+static gint64 look_ns(const EgSampling *sampling, guint phase, gint64 look)
+{
+    guint64 pictures = gst_util_uint64_scale((guint64)look, (guint64)EG_NS_PER_S, sampling->fps);
+    return (gint64)pictures + phases_ns(sampling, phase);
+}
+
+void eg_sampling_init(EgSampling *sampling, guint fps, guint n_phases)
+{
+    g_assert(fps > 0 && n_phases > 0 && n_phases <= EG_SAMPLING_MAX_PHASES);
+    *sampling = (EgSampling){.fps = fps, .n_phases = n_phases, .changed_ns = EG_TIME_NONE};
+    for (guint i = 0; i < n_phases; i++)
+        sampling->phases[i].look = -1;
+}
+
+static void count(const EgSampling *sampling, guint phase, gint64 at_ns, EgSamplingPhase *counted)
+{
+    gint64 look = look_from(sampling, phase, at_ns + MARGIN_NS);
+    double age = (double)(look_ns(sampling, phase, look) - at_ns) * sampling->fps / EG_NS_PER_S;
+    counted->lost += ((look == counted->look) - counted->lost) / LOST_CHANGES;
+    counted->age += (age - counted->age) / AGE_CHANGES;
+    counted->look = look;
+}
+
+void eg_sampling_changed(EgSampling *sampling, gint64 at_ns)
+{
+    bool is_piece =
+        sampling->changed_ns != EG_TIME_NONE && at_ns - sampling->changed_ns < ONE_CHANGE_NS;
+    if (is_piece)
+        return;
+    sampling->changed_ns = at_ns;
+    for (guint i = 0; i < sampling->n_phases; i++)
+        count(sampling, i, at_ns, &sampling->phases[i]);
+}
+
+static double cost(const EgSamplingPhase *phase)
+{
+    return COST_OF_LOST * phase->lost + phase->age;
+}
+
+guint eg_sampling_find(const EgSampling *sampling)
+{
+    guint best = 0;
+    for (guint i = 1; i < sampling->n_phases; i++) {
+        if (cost(&sampling->phases[i]) < cost(&sampling->phases[best]))
+            best = i;
+    }
+    return best;
+}
+
+guint eg_sampling_keep(const EgSampling *sampling, guint phase)
+{
+    guint best = eg_sampling_find(sampling);
+    double too_many = sampling->phases[best].lost + TOO_MANY_LOST;
+    return sampling->phases[phase].lost > too_many ? best : phase;
+}
+
+gint64 eg_sampling_next_ns(const EgSampling *sampling, guint phase, gint64 from_ns)
+{
+    return look_ns(sampling, phase, look_from(sampling, phase, from_ns));
+}
+
+gint64 eg_sampling_offset_ns(const EgSampling *sampling, guint phase, guint base)
+{
+    gint64 n_phases = sampling->n_phases;
+    gint64 later = ((gint64)phase - base + n_phases) % n_phases;
+    return phases_ns(sampling, later > n_phases / 2 ? later - n_phases : later);
+}
