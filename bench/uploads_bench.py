@@ -240,8 +240,8 @@ def main() -> int:
     n_bytes = int(arguments.gigabytes * GB)
     load_before = bench.load()
     with contextlib.ExitStack() as stack:
-        # Beside the builds: it needs 5 GB, which a temporary folder may not have.
-        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir=ROOT / "build-bench")))
+        # Beside the program: it needs 5 GB, which a temporary folder may not have.
+        folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(dir=store_tool.BUILD)))
         stage = Stage(folder, stack.enter_context(contextlib.closing(Sink())), n_bytes)
         try:
             measured = bench.measure_all(stage, arguments.cases, arguments.rounds)

@@ -1,6 +1,8 @@
 """Web pages for browsers to show (tests/pages), and what tests and pages tell each other."""
 import base64
+import collections
 import http.server
+import os
 import pathlib
 import queue
 import ssl
@@ -37,7 +39,7 @@ class Pages:
         self._news = threading.Condition()
         self._more = dict(more)
         self.requests = []   # paths, in order
-        self._newest = {}    # tag -> the newest query of "second"
+        self._seconds = collections.defaultdict(list)  # tag -> the queries of "second"
         pages = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -87,8 +89,13 @@ class Pages:
     def could_draw(self, tag: int) -> bool:
         """Whether the lively page of that tag had the time to draw its frames and to play its sound: on a
         machine that is too busy, no recording of it can have them, or have them in step."""
-        told = {key: int(value) for key, value in self._newest[str(tag)].items()}
+        told = {key: float(value) for key, value in self._seconds[str(tag)][-1].items()}
         return told["slip_ms"] < 30 and told["missed"] <= 0.02 * told["drawn"] and told["stall_ms"] < 100
+
+    def own_ms(self, tag: int) -> dict:
+        """By how much the lively page of that tag itself has drawn the first picture of each second of the wall
+        clock later than its sound was heard."""
+        return {int(told["second"]): float(told["own_ms"]) for told in self._seconds[str(tag)]}
 
     def say(self, word: str):
         with self._news:
@@ -110,7 +117,7 @@ class Pages:
         _, kind, *rest = address.path.split("/")
         if kind == "tell":
             if rest[0] == "second":
-                self._newest[query["tag"]] = query
+                self._seconds[query["tag"]].append(query)
             self._told.put((rest[0], query))
             self._send(handler, 204)
         elif kind == "wait":
@@ -151,6 +158,20 @@ class Pages:
             handler.wfile.write(body)
         except OSError:
             pass  # the browser has gone
+
+
+def make_film(folder: pathlib.Path, *what, turns=1) -> pathlib.Path:
+    """For clip.html: so many turns of the publisher's loop, as `what` says to `make-media`."""
+    def make(codec):
+        return subprocess.run([os.environ["PUBLISHER"], "make-media", "-codec", codec, *map(str, what)],
+                              capture_output=True, text=True, check=True).stdout.strip()
+
+    def join(path, *inputs):
+        subprocess.run(["ffmpeg", "-v", "error", *map(str, inputs), "-c", "copy", path], check=True)
+        return path
+    # The Opus loop has a second in front, in which the encoder settles.
+    turn = join(folder / "turn.webm", "-r", 30, "-i", make("vp8"), "-ss", 1, "-i", make("opus"))
+    return join(folder / "film.webm", "-stream_loop", turns - 1, "-i", turn)
 
 
 def make_certificate(folder: pathlib.Path) -> pathlib.Path:

@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from livekit import api
 from analyser import analyse
 from judge import (CALM, Clock, bounds_of, expect_bt709, expect_filled, expect_heard, expect_in_step,
                    expect_lively, last_clock_s)
-from pages import Pages
+from pages import Pages, make_film
 from processes import below, is_sandboxed, page_of
 from service import MEDIUM
 from stage import web_config, web_source
@@ -185,21 +184,9 @@ def test_two_pages_at_once(web, tmp_path):
         assert heard == {8 + tag}, recording.report()
 
 
-@pytest.fixture
-def clip(tmp_path):
-    """The publisher's loop as a film."""
-    def make(codec, *what):
-        return subprocess.run([os.environ["PUBLISHER"], "make-media", "-codec", codec, "-tag", "10", *what],
-                              capture_output=True, text=True, check=True).stdout.strip()
-    path = tmp_path / "clip.webm"
-    # The Opus loop has a second in front, in which the encoder settles.
-    subprocess.run(["ffmpeg", "-v", "error", "-r", "30", "-i", make("vp8"), "-ss", "1", "-i", make("opus"),
-                    "-c", "copy", path], check=True)
-    return path.read_bytes()
-
-
-def test_page_that_plays_a_film(web, ports, clip, tmp_path):
-    with contextlib.closing(Pages(ports, more={"/clip.webm": clip})) as films:
+def test_page_that_plays_a_film(web, ports, tmp_path):
+    film = make_film(tmp_path, "-tag", 10).read_bytes()
+    with contextlib.closing(Pages(ports, more={"/clip.webm": film})) as films:
         stage = web(also=[films])
         path = tmp_path / "out.mp4"
         egress_id = stage.start(films.url("clip"), path, await_start_signal=True, advanced=MEDIUM)

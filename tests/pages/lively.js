@@ -10,9 +10,10 @@
 //   start   when it writes START_RECORDING: a number of seconds after its begin, or a word, for which
 //           it waits (/wait/WORD). Until then its tag is 0; without it, it writes nothing
 //   end     the same of END_RECORDING, counted from START_RECORDING, if it writes that
-// It tells the test when all of it plays (/tell/playing), and each full second (/tell/second): how many frames
-// it has drawn, how many it had no time to, the longest time without one, and by how much its sound has slipped
-// against the clock of its pictures, both in ms.
+// It tells the test when all of it plays (/tell/playing), and each full second (/tell/second): which one of the
+// wall clock it is, how many frames it has drawn, how many it had no time to, and in ms the longest time without
+// one, by how much its sound has slipped against the clock of its pictures, and by how much it draws the second's
+// first picture later than its sound is heard: frames begin with a refresh of the display, sound at any time.
 const query = new URLSearchParams(location.search);
 const option = (name, otherwise) => Number(query.get(name) ?? otherwise);
 const FPS = option("fps", 30);
@@ -124,6 +125,11 @@ function followSound() {
   lag += Math.abs(found - lag) > 0.1 ? found - lag : (found - lag) / 32;
 }
 
+// The frame whose sound is heard now, and how much of it was.
+function dueFrame(now) {
+  return (now / 1000 - lag) * FPS;
+}
+
 function makeSound() {
   const rate = 48000;
   const buffer = new AudioBuffer({ length: LOOP_SECONDS * rate, sampleRate: rate });
@@ -156,27 +162,37 @@ async function play() {
   source.start(at, (soundOrigin + at) % LOOP_SECONDS);
 }
 
-// Frames. One lasts a whole number of the display's: what a clock that jitters against the display's
-// would drop and repeat is not the recorder's. Only if it is off by most of a frame it is set anew.
+// Frames. One lasts a whole number of the display's refreshes, if the rates allow it: what a clock that
+// jitters against the display's would drop and repeat is not the recorder's. Only if it is off by most of a
+// frame it is set anew.
 let shownTag = query.has("start") ? 0 : TAG;
-let [frame, refreshed, refreshMs, refreshes] = [undefined, undefined, 1000 / 60, 0];
+let [frame, refreshed, begun] = [undefined, undefined, 0]; // begun: how much of the frame's time is over
 let [drawnFrames, missedFrames, stallMs] = [0, 0, 0];
+const intervalsMs = Array(32).fill(1000 / 60); // the last ones between refreshes that this page has seen
 
-function countRefreshes(now) {
-  const passed = refreshed === undefined ? 1 : Math.max(1, Math.round((now - refreshed) / refreshMs));
-  if (refreshed !== undefined && passed === 1) refreshMs += (now - refreshed - refreshMs) / 16;
-  stallMs = Math.max(stallMs, Math.round(now - (refreshed ?? now)));
+// How many frames' time has passed since the last refresh. A page that is late does not see all refreshes, and
+// a browser that has just started shows some too early: what the display does is what most of the shorter
+// intervals are.
+function passedFrames(now) {
+  const intervalMs = now - (refreshed ?? now - 1000 / 60);
   refreshed = now;
-  refreshes += passed;
+  stallMs = Math.max(stallMs, Math.round(intervalMs));
+  intervalsMs.push(intervalMs);
+  intervalsMs.shift();
+  const refreshMs = intervalsMs.toSorted((one, other) => one - other)[intervalsMs.length / 4];
+  const each = 1000 / FPS / refreshMs; // refreshes that a frame lasts
+  const whole = Math.max(1, Math.round(each));
+  const refreshes = Math.max(1, Math.round(intervalMs / refreshMs));
+  return refreshes / (Math.abs(each - whole) < 0.1 ? whole : each);
 }
 
 function nextFrame(now) {
-  const due = (now / 1000 - lag) * FPS;
-  const each = Math.max(1, Math.round(1000 / FPS / refreshMs)); // refreshes that a frame lasts
-  const step = Math.floor(refreshes / each);
-  refreshes -= step * each;
+  const due = dueFrame(now);
+  begun += passedFrames(now);
+  const step = Math.floor(begun + 1e-6);
+  begun -= step;
   if (frame === undefined || Math.abs(due - frame - step) > 0.7) {
-    refreshes = 0;
+    begun = 0;
     const wanted = Math.round(due);
     const isNear = frame !== undefined && Math.abs(wanted - frame) < FPS;
     return isNear ? Math.max(frame, wanted) : wanted;
@@ -184,19 +200,28 @@ function nextFrame(now) {
   return frame + step;
 }
 
+function tellSecond(now) {
+  const told = {
+    tag: TAG,
+    second: Math.floor(frame / FPS),
+    drawn: drawnFrames,
+    missed: missedFrames,
+    stall_ms: stallMs,
+    slip_ms: slipMs,
+    own_ms: (((dueFrame(now) - frame) / FPS) * 1000).toFixed(1),
+  };
+  fetch(`/tell/second?${new URLSearchParams(told)}`);
+}
+
 function onRefresh(now) {
   requestAnimationFrame(onRefresh);
   if (soundOrigin !== undefined) followSound();
   if (canvas.width !== innerWidth || canvas.height !== innerHeight) drawStill();
-  countRefreshes(now);
   const before = frame;
   frame = nextFrame(now);
   drawnFrames += frame !== before;
   missedFrames += Math.max(0, frame - (before ?? frame) - 1);
-  if (before !== undefined && Math.floor(frame / FPS) > Math.floor(before / FPS))
-    fetch(
-      `/tell/second?tag=${TAG}&drawn=${drawnFrames}&missed=${missedFrames}&stall_ms=${stallMs}&slip_ms=${slipMs}`,
-    );
+  if (before !== undefined && Math.floor(frame / FPS) > Math.floor(before / FPS)) tellSecond(now);
   draw(frame % (LOOP_SECONDS * FPS), shownTag);
 }
 
