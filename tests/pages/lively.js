@@ -52,6 +52,7 @@ function checksum(data) {
 const canvas = document.querySelector("canvas");
 const context = canvas.getContext("2d", { alpha: false });
 let texture;
+let isStale = true; // what is shown, whatever the frame
 
 function fill([left, top, right, bottom], colour) {
   const evenly = (fraction, of) => (fraction === 1 ? of : Math.floor((fraction * of) / 2 + 0.5) * 2);
@@ -78,6 +79,7 @@ function makeTexture() {
 
 function drawStill() {
   [canvas.width, canvas.height] = [innerWidth, innerHeight];
+  isStale = true;
   fill([0, 0, 1, 1], GREY);
   if (IS_BUSY) texture = makeTexture();
   PATCHES.forEach((colour, n) => fill(part(PATCH_AREA, n, PATCHES.length), colour));
@@ -222,7 +224,8 @@ function onRefresh(now) {
   drawnFrames += frame !== before;
   missedFrames += Math.max(0, frame - (before ?? frame) - 1);
   if (before !== undefined && Math.floor(frame / FPS) > Math.floor(before / FPS)) tellSecond(now);
-  draw(frame % (LOOP_SECONDS * FPS), shownTag);
+  if (frame !== before || isStale) draw(frame % (LOOP_SECONDS * FPS), shownTag);
+  isStale = false;
 }
 
 // Signals.
@@ -237,6 +240,7 @@ async function signal() {
   if (query.has("start")) {
     await until(query.get("start"));
     shownTag = TAG;
+    isStale = true;
     await drawn();
     console.log("LAYOUT", "lively"); // of no meaning where the page is no template
     console.log("START_RECORDING");
