@@ -12,10 +12,10 @@
 #include "sound/sound.h"
 #include "source/source-class.h"
 
-/* What a page draws for an instant is seen this much later: Chromium has a frame or two on the way,
- * and we look fps times a second. (Sound it times exactly.) Measured by pages that draw what they
- * play, it is from 4 to 37 ms, by how their clock lies to ours. */
-#define DRAWING_NS (20 * EG_NS_PER_MS)
+/* What a page draws for an instant is seen about this much later. (Sound is timed exactly.) Chromium
+ * has one frame or two on the way to the display, so that it is 15 or 32 ms for a script that draws
+ * what it plays; of a film it takes the frames early, and it is from -13 to 4 (bench/PAGES.md). */
+#define DRAWING_NS (14 * EG_NS_PER_MS)
 
 typedef enum {
     PHASE_NONE,
