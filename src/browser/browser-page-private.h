@@ -46,6 +46,8 @@ struct _EgBrowserPage {
     bool has_loaded;    /* ... which says that it has loaded */
     gint64 call;        /* that the state waits for; 0: none */
     gint64 paint_call;  /* of eg_browser_page_await_painted(); 0: none */
+    gint64 paint_deadline_ns;
+    EgTimer *paint_timer; /* asks again */
     EgTimer *load_timer;
     EgTimer *retry_timer;
     EgTimer *signal_timer;

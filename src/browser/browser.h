@@ -44,8 +44,9 @@ typedef struct {
     void (*loaded)(gpointer user);
     /* Those without a value (NULL) only after `loaded`. */
     void (*signaled)(gpointer user, EgBrowserSignal signal, const char *value);
-    /* After eg_browser_await_painted(), once for each call: what the page showed then is on the
-     * display; or it has drawn nothing for a second. */
+    /* After eg_browser_await_painted(), once for each call unless `crashed` comes first: what the
+     * page showed then, or that to which it went on, is on the display; or it has drawn nothing,
+     * for a second while it was idle, for ten while it was not. */
     void (*painted)(gpointer user);
     /* The page's process has crashed, or was killed. The browser lives: the page can be opened
      * again. */

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from analyser import analyse
-from judge import bounds_of, expect_lively
+from judge import bounds_of, expect_in_step, expect_lively
 from pages import Pages, make_certificate
 from processes import below, one_of, page_of
 from server import ADDRESS
@@ -173,6 +173,24 @@ def test_page_that_crashes_and_comes_back(web, tmp_path):
     recording.expect_tags(4)
     assert recording.video.spans()[-1].kind == "shown", recording.report()
     assert len(recording.sound.beeps) >= 5, recording.report()
+
+
+@pytest.mark.parametrize("display", ["wayland", "x11"])
+def test_page_that_crashes_before_it_is_seen(web, tmp_path, display):
+    """The recording begins with the page that came back: neither with black nor with what was there
+    before, and with its sound."""
+    stage = web(display, web_reload_crashed=True, chrome_flags={"js-flags": "--max-old-space-size=64"})
+    path = tmp_path / "out.mp4"
+    info = stage.egress.web(stage.pages.url("lively", tag=13, start=0, crash="once"), path,
+                            await_start_signal=True, advanced=MEDIUM)
+    for _ in range(2):
+        stage.pages.wait("playing")
+    stage.hooks.wait_active(info.egress_id)
+    stage.service.wait_log("page has crashed, and is loaded again", egressID=info.egress_id)
+    stage.pages.wait_seconds(3, tag=13)
+    stage.stop(info.egress_id)
+    recording = expect_lively(path, stage.pages, 13)
+    expect_in_step(recording, stage.pages, 13)
 
 
 def test_page_that_fills_its_heap(web, tmp_path):
