@@ -52,6 +52,7 @@ struct _EgBrowserPage {
     EgTimer *retry_timer;
     EgTimer *signal_timer;
     EgTimer *watch_timer; /* until the page is ready, if that is awaited */
+    guint n_hangs;        /* answers that did not come since then, one after the other */
     bool awaits_signal;
     guint signals; /* 1 << EgBrowserSignal: still to be told */
 };

@@ -110,6 +110,7 @@ void eg_browser_page_end_try(EgBrowserPage *page)
     eg_timer_clear(page->watch_timer);
     eg_timer_clear(page->paint_timer);
     page->signals = 0;
+    page->n_hangs = 0;
     eg_browser_page_clear_document(page);
     g_clear_pointer(&page->shown_loader, g_free);
     page->has_loaded = false;
@@ -248,14 +249,19 @@ bool eg_browser_page_go_on(EgBrowserPage *page)
     return !eg_browser_page_end_with_bad_status(page);
 }
 
-/* A page that connects to a room may find out seconds later that it cannot. */
+/* A page that connects to a room may find out seconds later that it cannot; and one that hangs, or
+ * whose browser does, will never be ready. */
 static void on_watch_reply(gpointer user, const json_t *result, const GError *error)
 {
     EgBrowserPage *page = user;
     page->call = 0;
+    const bool hangs = g_error_matches(error, EG_ERROR, EG_ERROR_DEADLINE_EXCEEDED);
     const char *text = error == NULL ? eg_devtools_get_string(result, "result.value") : "";
+    page->n_hangs = hangs ? page->n_hangs + 1 : 0;
     if (*text != '\0')
         fail(page, "template error", text);
+    else if (page->n_hangs >= MAX_TRIES)
+        fail_loading(page, "the page hangs");
     else
         eg_timer_set_after(page->watch_timer, WATCH_INTERVAL_NS);
 }

@@ -20,10 +20,11 @@ typedef struct {
     const char *login_url; /* user and password in it are for the server that it leads to, if that
                               asks; NULL: none */
     bool has_sound;
-    bool is_sandboxed;      /* Chromium's own sandbox */
-    bool is_insecure;       /* takes any certificate, mixes https with http */
-    bool awaits_signal;     /* a page that shows an error (div.error) before START has failed */
-    bool logs_console;      /* what the page writes to its console goes to the log */
+    bool is_sandboxed;  /* Chromium's own sandbox */
+    bool is_insecure;   /* takes any certificate, mixes https with http */
+    bool awaits_signal; /* a page that shows an error (div.error), or hangs, before START has failed
+                         */
+    bool logs_console;  /* what the page writes to its console goes to the log */
     gint64 load_timeout_ns; /* of one try to load the page; 0: 30 seconds */
     const EgLog *log;
 } EgBrowserParams;

@@ -10,7 +10,7 @@ import pytest
 from analyser import analyse
 from judge import bounds_of, expect_in_step, expect_lively
 from pages import Pages, make_certificate
-from processes import below, one_of, page_of
+from processes import below, memory_mb, one_of, page_of
 from server import ADDRESS
 from service import CHEAP, MEDIUM, SMALL
 from stage import PRIVATE_NAME
@@ -84,7 +84,7 @@ def test_private_addresses(web, other_pages, tmp_path):
 ASKED = {
     "alert": "undefined", "confirm": None, "prompt": None, "popup": None, "tab": None,
     "download": "undefined", "print": "undefined", "camera": None, "place": None,
-    "notification": None, "fullscreen": None,
+    "notification": None, "fullscreen": None, "close": "undefined",
 }
 
 
@@ -128,7 +128,74 @@ def test_page_that_leaves(web, tmp_path):
     assert tones[-1] == pytest.approx(850, abs=2)
 
 
-# Something dies
+def test_page_that_floods(web, tmp_path):
+    """Its console, its title, its history: what it costs is the page's own. The egress takes no more
+    memory, keeps its pictures apart as they are, and ends when it is told to."""
+    stage = web()
+    path = tmp_path / "out.mp4"
+    words = ("lines", "long", "titles", "states")
+    egress_id = stage.start(stage.pages.url("lively", tag=7, do=",".join(words)), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(2, tag=7)
+    before = memory_mb(watched.pid)
+    for word in words:
+        stage.pages.say(word)
+        stage.pages.wait(word)
+    assert memory_mb(watched.pid) < before + 64
+    stage.stop(egress_id)
+    recording = analyse(path)
+    recording.expect_tags(7)
+    recording.expect_in_order()
+    recording.expect_ends_together(within=0.1)
+    stage.expect_nothing_left(watched)
+
+
+# It is stopped before it has begun
+
+@pytest.mark.parametrize("display, kind, page, is_asked", [
+    ("x11", "Xvfb", "/endless.html", False), ("wayland", "pulseaudio", "/endless.html", False),
+    ("wayland", "browser", "/endless.html", False), ("x11", "browser", "/wait/nothing", True),
+    ("wayland", "browser", "/endless.html", True)])
+def test_stopped_while_it_starts(web, tmp_path, display, kind, page, is_asked):
+    """Though what it waits for hangs: as soon as that is there, while the page is asked for, and while
+    an image of it is."""
+    stage = web(display)
+    info = stage.egress.web(f"{stage.pages.base}{page}", tmp_path / "out.mp4", advanced=MEDIUM)
+    service = stage.service.process.popen.pid
+    if is_asked:
+        wait_until(lambda: "/wait/nothing" in stage.pages.requests, "it is asked for")
+    [hung] = wait_until(lambda: [one for one in below(service) if one.kind == kind], f"there is a {kind}")
+    os.kill(hung.pid, signal.SIGSTOP)
+    watched = stage.watch(info.egress_id)
+    ended = stage.stop(info.egress_id, "EGRESS_ABORTED")
+    assert (ended["error"], ended["errorCode"]) == ("Stop called before pipeline could start", 412)
+    assert not list(tmp_path.glob("out*"))
+    stage.expect_nothing_left(watched)
+
+
+# Something hangs or dies
+
+@pytest.mark.parametrize("kind, display", [
+    ("renderer", "wayland"), ("browser", "wayland"), ("pulseaudio", "wayland"), ("Xvfb", "x11")])
+def test_hanging_part(web, tmp_path, kind, display):
+    """The recording goes on with what there is, and ends when it is told to."""
+    stage = web(display)
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=3), path, advanced=MEDIUM)
+    watched = stage.watch(egress_id)
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(2, tag=3)
+    for one in below(watched.pid):
+        if one.kind == kind:
+            os.kill(one.pid, signal.SIGSTOP)
+    stage.stop(egress_id)
+    recording = analyse(path)
+    recording.expect_tags(3)
+    recording.expect_in_order()
+    recording.expect_ends_together(within=0.1)
+    stage.expect_nothing_left(watched)
+
 
 def kill_page(stage, egress_id: str):
     os.kill(page_of(below(stage.service.egress_pid(egress_id))).pid, signal.SIGKILL)

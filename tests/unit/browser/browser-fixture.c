@@ -50,6 +50,8 @@ static const struct {
     {"/hangs-later",         200,
      "<script>console.log('START_RECORDING'); onload = () => fetch('/gate').then(() => { for (;;);"
      " })</script>"                                                                                          },
+    {"/hangs-waiting",       200,
+     "<script>onload = () => fetch('/gate').then(() => { for (;;); })</script>"                              },
     {"/dialogs",             200,
      "<script>alert(1); console.log('confirm ' + confirm('?')); "
      "console.log('prompt ' + prompt('?')); print(); "

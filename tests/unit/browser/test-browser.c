@@ -254,6 +254,22 @@ static void test_hangs_later(Fixture *f, gconstpointer data)
                   strcmp(f->events->str, "ready loaded START loaded ") == 0);
 }
 
+/* Unless it is still to say that it is ready, which it never will. */
+static void test_hangs_waiting(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->params.load_timeout_ns = 2 * EG_NS_PER_S;
+    f->params.awaits_signal = true;
+    fixture_start(f);
+    fixture_open(f, "/hangs-waiting");
+    fixture_wait(f, "ready loaded ");
+    fixture_wait_for_request(f, "/gate");
+    fixture_open_gate(f);
+    fixture_wait(f, "ready loaded failed ");
+    g_assert_nonnull(strstr(f->error->message, "page load error: the page hangs at "));
+    g_assert_cmpint(eg_error_code(f->error), ==, EG_ERROR_INVALID_ARGUMENT);
+}
+
 static void test_dialogs(Fixture *f, gconstpointer data)
 {
     (void)data;
@@ -581,6 +597,7 @@ int main(int argc, char **argv)
     ADD("/browser/endless", test_endless);
     ADD("/browser/hangs", test_hangs);
     ADD("/browser/hangs-later", test_hangs_later);
+    ADD("/browser/hangs-waiting", test_hangs_waiting);
     ADD("/browser/dialogs", test_dialogs);
     ADD("/browser/windows", test_windows);
     ADD("/browser/windows-allowed", test_windows_allowed);
