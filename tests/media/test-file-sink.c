@@ -265,19 +265,24 @@ static void test_complete(gconstpointer data)
     g_assert_cmpfloat_with_epsilon((double)stats.duration_ns / 1e9, 3, 0.001);
 }
 
-/* One kind says nothing for a long time: neither is held up, and both are at their time. */
-static void test_gap(gconstpointer data)
+/* What is left to push, later by `shift_ns`. */
+static void push_later(Recording *recording, gint64 shift_ns)
 {
-    const Material *material = data;
-    g_autoptr(Recording) recording = recording_new(material, 2);
-    open_recording(recording, material->format);
-    const gint64 gap_ns = 20 * EG_NS_PER_S;
     for (guint media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
         const GPtrArray *samples = recording->base.samples[media];
-        for (guint i = 0; samples != NULL && i < samples->len; i++)
-            push_frame(recording, (EgMedia)media, i,
-                       time_of((EgMedia)media, i) >= EG_NS_PER_S ? gap_ns : 0);
+        for (guint i = recording->pushed[media]; samples != NULL && i < samples->len; i++)
+            push_frame(recording, (EgMedia)media, i, shift_ns);
     }
+}
+
+static void check_gap(const Material *material, bool is_written_before)
+{
+    g_autoptr(Recording) recording = recording_new(material, 2);
+    open_recording(recording, material->format);
+    push_until(recording, EG_NS_PER_S);
+    if (is_written_before)
+        wait_for_growth(recording, 0);
+    push_later(recording, 20 * EG_NS_PER_S);
     sink_fixture_drain(&recording->base);
     g_assert_no_error(recording->base.error);
     g_autoptr(FixtureMedia) media = fixture_decode(recording->path);
@@ -285,14 +290,29 @@ static void test_gap(gconstpointer data)
     g_assert_cmpfloat_with_epsilon(media->duration_s, 22, 0.1);
     if (material->video != NULL) {
         g_assert_cmpuint(media->pictures->len, ==, 2 * FPS);
-        const FixturePicture *after = &g_array_index(media->pictures, FixturePicture, FPS);
-        g_assert_cmpfloat_with_epsilon((double)after->pts_ns / 1e9, 21, 0.002);
+        for (guint i = 0; i < media->pictures->len; i++) {
+            const FixturePicture *picture = &g_array_index(media->pictures, FixturePicture, i);
+            double expected_s = (double)time_of(EG_MEDIA_VIDEO, i) / 1e9 + (i >= FPS ? 20 : 0);
+            g_assert_cmpfloat_with_epsilon((double)picture->pts_ns / 1e9, expected_s, 0.002);
+        }
     }
     if (material->audio != NULL) {
         /* Silence was put in: whoever counts samples is right, too. */
         g_assert_cmpfloat_with_epsilon(media->sound->len / 48000.0, 22, 0.1);
         g_assert_cmpfloat(media->largest_hole_s, <, 0.021);
     }
+}
+
+/* One kind says nothing for a long time: neither is held up, and both are at their time. */
+static void test_gap(gconstpointer data)
+{
+    check_gap(data, false);
+}
+
+/* What comes after the gap begins another fragment, as in real time. */
+static void test_gap_between_fragments(gconstpointer data)
+{
+    check_gap(data, true);
 }
 
 /* Records in real time into `folder`, says so after 2.5 s, and goes on until it is killed. */
@@ -711,6 +731,8 @@ int main(int argc, char **argv)
         /* What is encoded has none, and WAV no times. */
         if (materials[i].format != EG_FORMAT_WAV)
             add_test(&materials[i], "gap", test_gap);
+        if (materials[i].format != EG_FORMAT_WAV)
+            add_test(&materials[i], "gap-between-fragments", test_gap_between_fragments);
         if (!materials[i].is_thorough)
             continue;
         add_test(&materials[i], "kill", test_kill);
