@@ -11,6 +11,7 @@
 #include "media/frame.h"
 #include "media/sink-fixture.h"
 #include "sink/file-finalize.h"
+#include "sink/muxer.h"
 
 #define FPS 30
 
@@ -313,6 +314,46 @@ static void test_gap(gconstpointer data)
 static void test_gap_between_fragments(gconstpointer data)
 {
     check_gap(data, true);
+}
+
+static void write_frames(EgMuxer *muxer, const Recording *recording, EgMedia media, gint64 shift_ns)
+{
+    const GPtrArray *samples = recording->base.samples[media];
+    g_autoptr(GError) error = NULL;
+    for (guint i = 0; i < samples->len; i++) {
+        g_autoptr(GstBuffer) frame =
+            gst_buffer_copy(gst_sample_get_buffer(g_ptr_array_index(samples, i)));
+        gint64 pts_ns = time_of(media, i) + shift_ns;
+        eg_frame_set_times(frame, pts_ns, pts_ns);
+        GST_BUFFER_DURATION(frame) = (GstClockTime)(time_of(media, i + 1) - time_of(media, i));
+        eg_muxer_write(muxer, media, frame, &error);
+        g_assert_no_error(error);
+    }
+}
+
+/* One kind comes when there is a part of the file already, which knows nothing of its beginning. */
+static void test_late_kind(gconstpointer data)
+{
+    EgMedia late = GPOINTER_TO_INT(data);
+    EgMedia first = late == EG_MEDIA_AUDIO ? EG_MEDIA_VIDEO : EG_MEDIA_AUDIO;
+    g_autoptr(Recording) recording = recording_new(&materials[0], 1);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgMuxer) muxer = eg_muxer_new(
+        recording->path, EG_FORMAT_MP4, sink_fixture_caps(&recording->base, EG_MEDIA_AUDIO),
+        sink_fixture_caps(&recording->base, EG_MEDIA_VIDEO), &error);
+    g_assert_no_error(error);
+    write_frames(muxer, recording, first, 0);
+    g_assert_true(eg_muxer_flush(muxer, NULL));
+    write_frames(muxer, recording, late, 15 * EG_NS_PER_S);
+    g_assert_true(eg_muxer_flush(muxer, NULL));
+    g_assert_true(eg_muxer_finish(muxer, NULL));
+    g_autoptr(FixtureMedia) media = fixture_decode(recording->path);
+    g_assert_cmpuint(media->pictures->len, ==, FPS);
+    const FixturePicture *picture = &g_array_index(media->pictures, FixturePicture, 0);
+    double pictures_s = (double)picture->pts_ns / 1e9;
+    double sound_s = (double)media->sound_start_ns / 1e9;
+    g_assert_cmpfloat_with_epsilon(pictures_s, late == EG_MEDIA_VIDEO ? 15 : 0, 0.002);
+    g_assert_cmpfloat_with_epsilon(sound_s, late == EG_MEDIA_AUDIO ? 15 : 0, 0.03);
 }
 
 /* Records in real time into `folder`, says so after 2.5 s, and goes on until it is killed. */
@@ -741,6 +782,9 @@ int main(int argc, char **argv)
         add_test(&materials[i], "full", test_full_while_recording);
     }
     add_test(&mp3, "growth", test_growth);
+    g_test_add_data_func("/file-sink/late-sound", GINT_TO_POINTER(EG_MEDIA_AUDIO), test_late_kind);
+    g_test_add_data_func("/file-sink/late-pictures", GINT_TO_POINTER(EG_MEDIA_VIDEO),
+                         test_late_kind);
     g_test_add_func("/file-sink/canceled", test_canceled);
     g_test_add_func("/file-sink/progress", test_progress);
     g_test_add_func("/file-sink/foreign", test_foreign);
