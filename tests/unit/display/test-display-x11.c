@@ -65,11 +65,12 @@ static void open_display(Fixture *f)
     g_assert_nonnull(f->display);
 }
 
-static void prepare(Fixture *f, EgLoop *loop)
+/* Its folder is below `root`; NULL: where all are. */
+static void prepare(Fixture *f, EgLoop *loop, const char *root)
 {
     g_autoptr(GError) error = NULL;
     f->loop = loop;
-    f->folder = eg_run_folder_new(NULL, &error);
+    f->folder = eg_run_folder_new(root, &error);
     g_assert_no_error(error);
     f->environment = eg_run_folder_environment(f->folder);
 }
@@ -86,7 +87,7 @@ static void finish(Fixture *f)
 static void set_up(Fixture *f, gconstpointer data)
 {
     (void)data;
-    prepare(f, eg_loop_new());
+    prepare(f, eg_loop_new(), NULL);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
@@ -263,7 +264,7 @@ static void test_two(Fixture *f, gconstpointer data)
 {
     (void)data;
     Fixture other = {0};
-    prepare(&other, f->loop);
+    prepare(&other, f->loop, NULL);
     open_display(f);
     open_display(&other);
     wait_ready(f);
@@ -339,11 +340,11 @@ typedef struct {
     char folder[256];
 } Left;
 
-static void run_parent(bool waits_ready, int fd)
+static void run_parent(bool waits_ready, const char *root, int fd)
 {
     Fixture f = {0};
     Left left = {0};
-    prepare(&f, eg_loop_new());
+    prepare(&f, eg_loop_new(), root);
     open_display(&f);
     left.server = server_pid();
     g_strlcpy(left.folder, eg_run_folder_path(f.folder), sizeof(left.folder));
@@ -358,12 +359,15 @@ static void run_parent(bool waits_ready, int fd)
  * and its folder is removed by the next one. */
 static void test_parent_killed(gconstpointer data)
 {
+    g_autoptr(GError) error = NULL;
+    g_autofree char *root = g_dir_make_tmp("egress-test-XXXXXX", &error);
     int fds[2];
     Left left;
+    g_assert_no_error(error);
     g_assert_cmpint(pipe(fds), ==, 0);
     pid_t parent = fork();
     if (parent == 0)
-        run_parent(GPOINTER_TO_INT(data), fds[1]);
+        run_parent(GPOINTER_TO_INT(data), root, fds[1]);
     close(fds[1]);
     g_assert_cmpint(read(fds[0], &left, sizeof(left)), ==, sizeof(left));
     close(fds[0]);
@@ -374,10 +378,10 @@ static void test_parent_killed(gconstpointer data)
         g_thread_yield();
     g_assert_false(has_segment(left.server));
     g_assert_true(g_file_test(left.folder, G_FILE_TEST_IS_DIR));
-    g_autoptr(GError) error = NULL;
-    eg_run_folder_free(eg_run_folder_new(NULL, &error));
+    eg_run_folder_free(eg_run_folder_new(root, &error));
     g_assert_no_error(error);
     g_assert_false(g_file_test(left.folder, G_FILE_TEST_IS_DIR));
+    g_assert_cmpint(g_rmdir(root), ==, 0);
 }
 
 /* Its framebuffer has no name: neither for the kernel nor on a disk. */
