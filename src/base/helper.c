@@ -21,7 +21,7 @@
 
 struct _EgHelper {
     char *name;
-    char *noise;
+    char **noise;
     const EgLog *log;
     EgHelperEvents events;
     gpointer user;
@@ -81,6 +81,15 @@ static gboolean on_exited(int pidfd, GIOCondition condition, gpointer user)
 
 static void read_line(EgHelper *helper);
 
+static bool is_noise(const EgHelper *helper, const char *line)
+{
+    for (char **part = helper->noise; part != NULL && *part != NULL; part++) {
+        if (strstr(line, *part) != NULL)
+            return true;
+    }
+    return false;
+}
+
 static void on_line(GObject *object, GAsyncResult *result, gpointer user)
 {
     EgHelper *helper = user;
@@ -97,7 +106,7 @@ static void on_line(GObject *object, GAsyncResult *result, gpointer user)
     }
     g_autofree char *text = g_utf8_make_valid(line, -1);
     read_line(helper);
-    if (helper->noise != NULL && strstr(text, helper->noise) != NULL)
+    if (is_noise(helper, text))
         return;
     eg_debug(helper->log, "helper says", EG_STR("program", helper->name), EG_STR("line", text));
     if (*text != '\0') {
@@ -187,7 +196,7 @@ EgHelper *eg_helper_new(EgLoop *loop, const EgHelperParams *params, const EgHelp
         return NULL;
     EgHelper *helper = g_new0(EgHelper, 1);
     helper->name = g_strdup(params->name);
-    helper->noise = g_strdup(params->noise);
+    helper->noise = g_strdupv((char **)params->noise);
     helper->log = params->log;
     helper->events = *events;
     helper->user = user;
@@ -213,7 +222,7 @@ void eg_helper_free(EgHelper *helper)
     g_object_unref(helper->cancellable);
     eg_timer_free(helper->exit_timer);
     g_free(helper->last_line);
-    g_free(helper->noise);
+    g_strfreev(helper->noise);
     g_free(helper->name);
     g_free(helper);
 }

@@ -19,9 +19,10 @@ typedef struct {
     const char *const *environment; /* "NAME=value", ends with NULL: all that it gets */
     const EgHelperFd *fds;          /* borrowed: the caller closes its own */
     guint n_fds;
-    GBytes *input;     /* what it reads from its standard input; NULL: nothing */
-    const EgLog *log;  /* lines of its standard error are logged at debug */
-    const char *noise; /* lines with this in them do not count; NULL: all do */
+    GBytes *input;    /* what it reads from its standard input; NULL: nothing */
+    const EgLog *log; /* lines of its standard error are logged at debug */
+    /* Lines with one of these in them do not count; ends with NULL. NULL: all do. */
+    const char *const *noise;
 } EgHelperParams;
 
 typedef struct {

@@ -46,10 +46,13 @@ struct _EgBrowserPage {
     bool has_loaded;    /* ... which says that it has loaded */
     gint64 call;        /* that the state waits for; 0: none */
     gint64 paint_call;  /* of eg_browser_page_await_painted(); 0: none */
+    gint64 paint_deadline_ns;
+    EgTimer *paint_timer; /* asks again */
     EgTimer *load_timer;
     EgTimer *retry_timer;
     EgTimer *signal_timer;
     EgTimer *watch_timer; /* until the page is ready, if that is awaited */
+    guint n_hangs;        /* answers that did not come since then, one after the other */
     bool awaits_signal;
     guint signals; /* 1 << EgBrowserSignal: still to be told */
 };

@@ -10,6 +10,7 @@
 
 #define DEFAULT_LOAD_TIMEOUT_NS (30 * EG_NS_PER_S)
 #define RETRY_DELAY_NS          (500 * EG_NS_PER_MS)
+#define REPAINT_DELAY_NS        (20 * EG_NS_PER_MS)
 
 /* Of calls that the browser answers by itself, and of one that the page must answer. */
 #define CALL_TIMEOUT_NS  (30 * EG_NS_PER_S)
@@ -23,11 +24,11 @@
     "(() => { const e = document.querySelector('div.error');"                                      \
     " return e ? String(e.innerText).trim().slice(0, 500).toWellFormed() : ''; })()"
 
-/* Chromium has at most three frames on the way to the display. */
+/* Chromium has at most three frames on the way to the display. A page that is busy is waited for,
+ * one that has nothing to do and draws nothing is not. */
 #define PAINT_SCRIPT                                                                               \
-    "new Promise(done => { let n = 4;"                                                             \
+    "new Promise(done => { let n = 4; setTimeout(done, 1000);"                                     \
     " const next = () => n-- > 0 ? requestAnimationFrame(next) : done(); next(); })"
-#define PAINT_TIMEOUT_NS EG_NS_PER_S
 
 static const bool transitions[EG_N_BROWSER_PAGE_STATES][EG_N_BROWSER_PAGE_STATES] = {
     [EG_BROWSER_PAGE_IDLE] = {[EG_BROWSER_PAGE_NAVIGATING] = true},
@@ -107,7 +108,9 @@ void eg_browser_page_end_try(EgBrowserPage *page)
     eg_timer_clear(page->retry_timer);
     eg_timer_clear(page->signal_timer);
     eg_timer_clear(page->watch_timer);
+    eg_timer_clear(page->paint_timer);
     page->signals = 0;
+    page->n_hangs = 0;
     eg_browser_page_clear_document(page);
     g_clear_pointer(&page->shown_loader, g_free);
     page->has_loaded = false;
@@ -246,14 +249,19 @@ bool eg_browser_page_go_on(EgBrowserPage *page)
     return !eg_browser_page_end_with_bad_status(page);
 }
 
-/* A page that connects to a room may find out seconds later that it cannot. */
+/* A page that connects to a room may find out seconds later that it cannot; and one that hangs, or
+ * whose browser does, will never be ready. */
 static void on_watch_reply(gpointer user, const json_t *result, const GError *error)
 {
     EgBrowserPage *page = user;
     page->call = 0;
+    const bool hangs = g_error_matches(error, EG_ERROR, EG_ERROR_DEADLINE_EXCEEDED);
     const char *text = error == NULL ? eg_devtools_get_string(result, "result.value") : "";
+    page->n_hangs = hangs ? page->n_hangs + 1 : 0;
     if (*text != '\0')
         fail(page, "template error", text);
+    else if (page->n_hangs >= MAX_TRIES)
+        fail_loading(page, "the page hangs");
     else
         eg_timer_set_after(page->watch_timer, WATCH_INTERVAL_NS);
 }
@@ -352,9 +360,29 @@ static void on_paint_reply(gpointer user, const json_t *result, const GError *er
     EgBrowserPage *page = user;
     (void)result;
     page->paint_call = 0;
+    const bool is_late = eg_now_ns() >= page->paint_deadline_ns;
+    /* It has crashed, as will be told, or has gone on to another page: that has not drawn yet. */
+    if (error != NULL && !is_late) {
+        eg_debug(page->log, "the page went before it has drawn", EG_STR("error", error->message));
+        eg_timer_set_after(page->paint_timer, REPAINT_DELAY_NS);
+        return;
+    }
     if (error != NULL)
-        eg_debug(page->log, "the page does not draw", EG_STR("error", error->message));
+        eg_warn(page->log, "the page does not draw", EG_STR("error", error->message));
     page->events.painted(page->user);
+}
+
+static void ask_painted(EgBrowserPage *page)
+{
+    page->paint_call = eg_devtools_call(
+        page->devtools, page->session, "Runtime.evaluate",
+        json_pack("{s:s, s:b, s:b}", "expression", PAINT_SCRIPT, "awaitPromise", 1, "silent", 1),
+        MAX(page->paint_deadline_ns - eg_now_ns(), 0), on_paint_reply, page);
+}
+
+static void on_paint_due(gpointer user)
+{
+    ask_painted(user);
 }
 
 void eg_browser_page_await_painted(EgBrowserPage *page)
@@ -362,10 +390,9 @@ void eg_browser_page_await_painted(EgBrowserPage *page)
     if (page->state != EG_BROWSER_PAGE_LOADED)
         return;
     eg_devtools_forget(page->devtools, page->paint_call);
-    page->paint_call = eg_devtools_call(
-        page->devtools, page->session, "Runtime.evaluate",
-        json_pack("{s:s, s:b, s:b}", "expression", PAINT_SCRIPT, "awaitPromise", 1, "silent", 1),
-        PAINT_TIMEOUT_NS, on_paint_reply, page);
+    eg_timer_clear(page->paint_timer);
+    page->paint_deadline_ns = eg_now_ns() + MIN(CHECK_TIMEOUT_NS, page->load_timeout_ns);
+    ask_painted(page);
 }
 
 const char *eg_browser_page_session(const EgBrowserPage *page)
@@ -396,6 +423,7 @@ EgBrowserPage *eg_browser_page_new(EgLoop *loop, const EgBrowserPageParams *para
     page->retry_timer = eg_timer_new(loop, on_retry_due, page);
     page->signal_timer = eg_timer_new(loop, on_signal_due, page);
     page->watch_timer = eg_timer_new(loop, on_watch_due, page);
+    page->paint_timer = eg_timer_new(loop, on_paint_due, page);
     page->awaits_signal = params->awaits_signal;
     return page;
 }
@@ -408,6 +436,7 @@ void eg_browser_page_free(EgBrowserPage *page)
     eg_timer_free(page->retry_timer);
     eg_timer_free(page->signal_timer);
     eg_timer_free(page->watch_timer);
+    eg_timer_free(page->paint_timer);
     eg_browser_page_clear_document(page);
     eg_browser_console_free(page->console);
     g_free(page->shown_loader);

@@ -320,6 +320,8 @@ static void on_event(gpointer user, const char *session, const char *method, con
 static int start(EgBrowser *browser, const EgBrowserParams *params, GError **error)
 {
     static const EgHelperEvents events = {.exited = on_exited};
+    /* There is neither D-Bus nor a GPU, which it says, and which ends nothing. */
+    static const char *const noise[] = {"dbus/", "drmGetDevices", NULL};
     g_auto(GStrv) command = eg_browser_command_new(params, error);
     const char *origin = browser->login != NULL ? eg_browser_login_origin(browser->login) : NULL;
     if (command == NULL || !eg_browser_profile_write(params, origin, error))
@@ -341,7 +343,7 @@ static int start(EgBrowser *browser, const EgBrowserParams *params, GError **err
         .fds = given,
         .n_fds = G_N_ELEMENTS(given),
         .log = params->log,
-        .noise = "dbus/", /* there is no D-Bus, which it says again and again */
+        .noise = noise,
     };
     browser->helper = eg_helper_new(browser->loop, &helper, &events, browser, error);
     close(fds[1]);

@@ -20,10 +20,11 @@ typedef struct {
     const char *login_url; /* user and password in it are for the server that it leads to, if that
                               asks; NULL: none */
     bool has_sound;
-    bool is_sandboxed;      /* Chromium's own sandbox */
-    bool is_insecure;       /* takes any certificate, mixes https with http */
-    bool awaits_signal;     /* a page that shows an error (div.error) before START has failed */
-    bool logs_console;      /* what the page writes to its console goes to the log */
+    bool is_sandboxed;  /* Chromium's own sandbox */
+    bool is_insecure;   /* takes any certificate, mixes https with http */
+    bool awaits_signal; /* a page that shows an error (div.error), or hangs, before START has failed
+                         */
+    bool logs_console;  /* what the page writes to its console goes to the log */
     gint64 load_timeout_ns; /* of one try to load the page; 0: 30 seconds */
     const EgLog *log;
 } EgBrowserParams;
@@ -44,8 +45,9 @@ typedef struct {
     void (*loaded)(gpointer user);
     /* Those without a value (NULL) only after `loaded`. */
     void (*signaled)(gpointer user, EgBrowserSignal signal, const char *value);
-    /* After eg_browser_await_painted(), once for each call: what the page showed then is on the
-     * display; or it has drawn nothing for a second. */
+    /* After eg_browser_await_painted(), once for each call unless `crashed` comes first: what the
+     * page showed then, or that to which it went on, is on the display; or it has drawn nothing,
+     * for a second while it was idle, for ten while it was not. */
     void (*painted)(gpointer user);
     /* The page's process has crashed, or was killed. The browser lives: the page can be opened
      * again. */

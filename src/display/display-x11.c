@@ -10,7 +10,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/shm.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xcb/damage.h>
 #include <xcb/xcb.h>
@@ -35,12 +36,17 @@
 #define COOKIE_NAME  "MIT-MAGIC-COOKIE-1"
 #define COOKIE_BYTES 16
 
-/* Of Xvfb: its listening socket as systemd hands them over, which must know its process id, and
- * where it writes a line when it is ready. What it tells of itself on its standard error. */
-#define LISTEN_FD    3
-#define READY_FD     4
-#define SEGMENT_LINE "screen 0 shmid "
-#define START        "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
+/* Of Xvfb: its listening socket as systemd hands them over, which must know its process id; where
+ * it writes a line when it is ready; and the memory of its framebuffer. */
+#define LISTEN_FD 3
+#define READY_FD  4
+#define MEMORY_FD 5
+#define START     "export LISTEN_PID=$$ && exec \"$0\" \"$@\""
+
+/* The file of the folder -fbdir in which it has its framebuffer. It leads to memory without a name:
+ * nobody else finds that, it needs no disk, and it is gone with us and Xvfb, however we end. */
+#define FRAMEBUFFER_NAME "Xvfb_screen0"
+#define FRAMEBUFFER_LINK "/proc/self/fd/" G_STRINGIFY(MEMORY_FD)
 
 /* What draws has a refresh of its own, which lies anyhow to our instants. */
 #define N_PHASES 4
@@ -56,9 +62,9 @@ typedef struct {
     EgHelper *server;
     GDataInputStream *answers; /* from READY_FD */
     GCancellable *cancellable;
-    bool has_answered;
-    const guint8 *segment; /* the framebuffer with its head; NULL: not known yet */
-    gsize segment_bytes;
+    int memory_fd;        /* of the framebuffer */
+    const guint8 *memory; /* the framebuffer with its head; NULL: not known yet */
+    gsize memory_bytes;
     const guint8 *pixels;
     gsize stride;
     xcb_connection_t *connection; /* tells what is drawn */
@@ -128,36 +134,46 @@ static void fail(X11 *x11, const char *what)
     eg_display_put_failed(x11->display, error);
 }
 
-/* The framebuffer. Nobody else may attach the segment, and it is gone when Xvfb and we are. */
+/* The framebuffer. */
 
-static bool attach(X11 *x11, int id)
+static bool make_memory(X11 *x11, GError **error)
 {
-    struct shmid_ds info;
-    void *segment = shmat(id, NULL, SHM_RDONLY);
-    if (segment == (void *)-1)
-        return false;
-    x11->segment = segment;
-    if (shmctl(id, IPC_STAT, &info) != 0)
-        return false;
-    x11->segment_bytes = info.shm_segsz;
-    info.shm_perm.mode = 0600;
-    return shmctl(id, IPC_SET, &info) == 0 && shmctl(id, IPC_RMID, NULL) == 0;
+    g_autofree char *path = g_build_filename(x11->display->params.folder, FRAMEBUFFER_NAME, NULL);
+    x11->memory_fd = memfd_create("framebuffer", MFD_CLOEXEC);
+    if (x11->memory_fd >= 0 && symlink(FRAMEBUFFER_LINK, path) == 0)
+        return true;
+    eg_error_set_errno(error, errno, "make", "the framebuffer of a display");
+    return false;
 }
 
-/* The segment begins with the head of an XWD file. */
+/* As large as Xvfb has made it. */
+static bool map_memory(X11 *x11)
+{
+    struct stat info;
+    if (fstat(x11->memory_fd, &info) != 0)
+        return false;
+    x11->memory_bytes = (gsize)info.st_size;
+    void *memory = mmap(NULL, x11->memory_bytes, PROT_READ, MAP_SHARED, x11->memory_fd, 0);
+    if (memory == MAP_FAILED)
+        return false;
+    x11->memory = memory;
+    return true;
+}
+
+/* It begins with the head of an XWD file. */
 static bool find_pixels(X11 *x11)
 {
     const EgDisplayParams *params = &x11->display->params;
     XWDFileHeader head;
-    if (x11->segment_bytes < sizeof(head))
+    if (x11->memory_bytes < sizeof(head))
         return false;
-    memcpy(&head, x11->segment, sizeof(head));
+    memcpy(&head, x11->memory, sizeof(head));
     gsize offset = (gsize)GUINT32_FROM_BE(head.header_size) +
                    (gsize)GUINT32_FROM_BE(head.ncolors) * sizeof(XWDColor);
     x11->stride = GUINT32_FROM_BE(head.bytes_per_line);
-    x11->pixels = x11->segment + offset;
+    x11->pixels = x11->memory + offset;
     return GUINT32_FROM_BE(head.bits_per_pixel) == 32 && x11->stride / 4 >= params->width &&
-           offset + x11->stride * params->height <= x11->segment_bytes;
+           offset + x11->stride * params->height <= x11->memory_bytes;
 }
 
 /* What is drawn. With raw rectangles nothing has to be asked ever again, and since they are told
@@ -269,9 +285,7 @@ static bool capture(EgDisplay *display, guint8 *const planes[3], const gsize str
 
 static void become_ready(X11 *x11)
 {
-    if (x11->segment == NULL || !x11->has_answered)
-        return;
-    if (!find_pixels(x11)) {
+    if (!map_memory(x11) || !find_pixels(x11)) {
         fail(x11, "its framebuffer is not as expected");
         return;
     }
@@ -282,29 +296,6 @@ static void become_ready(X11 *x11)
     x11->is_dirty = true;
     watch_events(x11);
     eg_display_put_ready(x11->display);
-}
-
-/* Of the segment, in the line in which Xvfb tells it. */
-static bool parse_segment_id(const char *line, int *id)
-{
-    gint64 value;
-    if (!g_str_has_prefix(line, SEGMENT_LINE) ||
-        !g_ascii_string_to_signed(line + strlen(SEGMENT_LINE), 10, 0, G_MAXINT, &value, NULL))
-        return false;
-    *id = (int)value;
-    return true;
-}
-
-static void on_line(gpointer user, const char *line)
-{
-    X11 *x11 = user;
-    int id;
-    if (x11->segment != NULL || !parse_segment_id(line, &id))
-        return;
-    if (attach(x11, id))
-        become_ready(x11);
-    else
-        fail(x11, g_strerror(errno));
 }
 
 static void on_exited(gpointer user, const GError *error)
@@ -321,14 +312,12 @@ static void on_answer(GObject *object, GAsyncResult *result, gpointer user)
         g_data_input_stream_read_line_finish(G_DATA_INPUT_STREAM(object), result, NULL, &error);
     if (answer == NULL) /* cancelled, or Xvfb has ended: which is told by on_exited() */
         return;
-    X11 *x11 = user;
-    x11->has_answered = true;
-    become_ready(x11);
+    become_ready(user);
 }
 
 static bool start_server(X11 *x11, GSocket *socket, int ready_fd, GError **error)
 {
-    static const EgHelperEvents events = {.line = on_line, .exited = on_exited};
+    static const EgHelperEvents events = {.exited = on_exited};
     const EgDisplayParams *params = &x11->display->params;
     g_autofree char *name = g_strdup_printf(":%u", x11->number);
     g_autofree char *screen =
@@ -339,7 +328,8 @@ static bool start_server(X11 *x11, GSocket *socket, int ready_fd, GError **error
         "-displayfd", G_STRINGIFY(READY_FD),
         "-auth", x11->cookie_path,
         "-screen", "0", screen,
-        "-shmem", "-nocursor", "-br",
+        "-fbdir", params->folder,
+        "-nocursor", "-br",
         "-s", "0", /* no screen saver */
         "-noreset",
         "-nolisten", "tcp", "-nolisten", "unix",
@@ -349,6 +339,7 @@ static bool start_server(X11 *x11, GSocket *socket, int ready_fd, GError **error
     const EgHelperFd fds[] = {
         {g_socket_get_fd(socket), LISTEN_FD},
         {ready_fd,                READY_FD },
+        {x11->memory_fd,          MEMORY_FD},
     };
     g_auto(GStrv) environment = g_strdupv((char **)params->environment);
     environment = g_environ_setenv(environment, "LISTEN_FDS", "1", TRUE);
@@ -383,9 +374,10 @@ static bool open_display(EgDisplay *display, GError **error)
     int ready_fds[2];
     display->variant = x11;
     x11->display = display;
+    x11->memory_fd = -1;
     x11->cookie_path = g_build_filename(display->params.folder, "Xauthority", NULL);
     g_autoptr(GSocket) socket = listen_somewhere(x11, error);
-    if (socket == NULL || !write_cookie(x11, error))
+    if (socket == NULL || !write_cookie(x11, error) || !make_memory(x11, error))
         return false;
     if (!g_unix_open_pipe(ready_fds, FD_CLOEXEC, error))
         return false;
@@ -415,8 +407,10 @@ static void close_display(EgDisplay *display)
     if (x11->connection != NULL)
         xcb_disconnect(x11->connection);
     eg_helper_free(x11->server);
-    if (x11->segment != NULL)
-        shmdt(x11->segment);
+    if (x11->memory != NULL)
+        munmap((void *)x11->memory, x11->memory_bytes);
+    if (x11->memory_fd >= 0)
+        close(x11->memory_fd);
     g_clear_object(&x11->answers);
     g_clear_object(&x11->cancellable);
     g_free(x11->cookie_path);

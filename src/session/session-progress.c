@@ -15,6 +15,14 @@ const char *eg_session_path(const EgSession *session, bool as_it_is)
     return NULL;
 }
 
+/* For lack of time, by the encoder or by whoever looks at a page. Of what the encoder has left out
+ * nothing is seen, looked at or not; for the rest, the picture before was shown again. */
+static guint64 left_out_pictures(const EgSession *session)
+{
+    const EgPacerStats *pacer = &session->graph_stats.pacer;
+    return pacer->skipped + MIN(session->source_stats.missed_pictures, pacer->repeated);
+}
+
 void eg_session_collect_stats(EgSession *session)
 {
     if (session->source != NULL)
@@ -23,10 +31,7 @@ void eg_session_collect_stats(EgSession *session)
         eg_graph_get_stats(session->graph, &session->graph_stats);
     if (session->outputs != NULL)
         eg_outputs_get_stats(session->outputs, &session->sink_stats);
-    eg_manifest_note_skipped(session->manifest,
-                             session->graph_stats.pacer.skipped +
-                                 session->source_stats.missed_pictures,
-                             eg_session_now());
+    eg_manifest_note_skipped(session->manifest, left_out_pictures(session), eg_session_now());
     if (session->outputs != NULL)
         eg_outputs_get_upload_stats(session->outputs, &session->upload_stats);
 }
@@ -65,8 +70,7 @@ void eg_session_get_progress(EgSession *session, EgSessionProgress *progress)
         .recorded_ns = session->sink_stats.duration_ns,
         .size_bytes = session->sink_stats.size_bytes,
         .lost_packets = session->source_stats.receiver.lost,
-        .skipped_pictures =
-            session->graph_stats.pacer.skipped + session->source_stats.missed_pictures,
+        .skipped_pictures = left_out_pictures(session),
         .uploaded_bytes = session->upload_stats.stored_bytes,
         .upload_bytes = session->upload_stats.total_bytes,
         .path = eg_session_path(session, false),

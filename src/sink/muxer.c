@@ -364,12 +364,23 @@ bool eg_muxer_write(EgMuxer *muxer, EgMedia media, GstBuffer *frame, GError **er
     return false;
 }
 
+/* By itself libavformat has a fragment begin where the one before ends, as long as that said that
+ * its last frame was; what comes after a gap begins at its own time. */
+static int let_next_fragment_begin_anywhere(EgMuxer *muxer)
+{
+    if (muxer->format != EG_FORMAT_MP4)
+        return 0;
+    return av_opt_set(muxer->context->priv_data, "movflags", "+frag_discont", 0);
+}
+
 bool eg_muxer_flush(EgMuxer *muxer, GError **error)
 {
     int result = av_write_frame(muxer->context, NULL);
     /* The first time that wrote the index of an MP4, and no fragment. */
     if (result >= 0 && !muxer->has_flushed)
         result = av_write_frame(muxer->context, NULL);
+    if (result >= 0)
+        result = let_next_fragment_begin_anywhere(muxer);
     avio_flush(muxer->context->pb);
     if (!muxer->has_flushed)
         muxer->head_bytes = eg_muxer_size_bytes(muxer);

@@ -69,10 +69,13 @@ static void on_timer(gpointer user)
 {
     EgSound *sound = user;
     g_autoptr(GError) error = NULL;
-    eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE, "%s: %s",
-                 sound->state == STATE_BROKEN ? "the connection to PulseAudio is broken"
-                                              : "PulseAudio does not answer",
-                 pa_strerror(pa_context_errno(sound->context)));
+    if (sound->state == STATE_BROKEN)
+        eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE,
+                     "the connection to PulseAudio is broken: %s",
+                     pa_strerror(pa_context_errno(sound->context)));
+    else
+        eg_error_set(&error, EG_ERROR_INTERNAL, EG_BLAME_SERVICE,
+                     "PulseAudio has not answered for %d s", (int)(MAX_SILENCE_NS / EG_NS_PER_S));
     fail(sound, error);
 }
 

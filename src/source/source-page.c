@@ -17,6 +17,9 @@
  * what it plays; of a film it takes the frames early, and it is from -13 to 4 (bench/PAGES.md). */
 #define DRAWING_NS (14 * EG_NS_PER_MS)
 
+/* Of the sound of before the first picture, so much is kept: more than belongs to that. */
+#define KEPT_SOUND_NS (100 * EG_NS_PER_MS)
+
 typedef enum {
     PHASE_NONE,
     PHASE_PREPARING, /* display and sound, then the browser */
@@ -46,6 +49,7 @@ typedef struct {
     EgBrowser *browser;  /* NULL until the display is ready */
     gpointer pictures;   /* the user's; NULL: not recorded */
     gpointer sounds;
+    GQueue kept_sound;    /* of the last moment before the recording */
     EgTimer *found_timer; /* tells `found` */
     bool has_signaled;    /* START_RECORDING */
 } Page;
@@ -90,10 +94,32 @@ static void on_picture(gpointer user, GstBuffer *picture)
     page->events.raw(page->user, page->pictures, picture);
 }
 
+static gint64 kept_sound_ns(Page *page)
+{
+    const GstBuffer *first = g_queue_peek_head(&page->kept_sound);
+    const GstBuffer *last = g_queue_peek_tail(&page->kept_sound);
+    return (gint64)(GST_BUFFER_PTS(last) - GST_BUFFER_PTS(first));
+}
+
+/* A page that crashes before it is on the display, or takes its time, is not recorded until then:
+ * neither is its sound. */
 static void on_sound(gpointer user, GstBuffer *sound)
 {
     Page *page = user;
-    page->events.raw(page->user, page->sounds, sound);
+    if (page->phase >= PHASE_RECORDING) {
+        page->events.raw(page->user, page->sounds, sound);
+        return;
+    }
+    g_queue_push_tail(&page->kept_sound, sound);
+    while (kept_sound_ns(page) > KEPT_SOUND_NS)
+        gst_buffer_unref(g_queue_pop_head(&page->kept_sound));
+}
+
+static void push_kept_sound(Page *page)
+{
+    GstBuffer *sound;
+    while ((sound = g_queue_pop_head(&page->kept_sound)) != NULL)
+        page->events.raw(page->user, page->sounds, sound);
 }
 
 static void on_part_failed(gpointer user, const GError *error)
@@ -110,7 +136,7 @@ static void start_if_ready(Page *page)
     if (page->phase != PHASE_WAITING || !is_said || !page->is_sound_ready)
         return;
     page->phase = PHASE_PAINTING;
-    /* Before the pictures, so that the first of them has all of its sound. */
+    /* So that the first picture has all of its sound. */
     if (page->sounds != NULL)
         eg_sound_start(page->sound);
     eg_browser_await_painted(page->browser);
@@ -124,6 +150,7 @@ static void on_painted(gpointer user)
         return;
     page->phase = PHASE_RECORDING;
     eg_info(page->log, "page is ready", EG_STR("page", page->shown));
+    push_kept_sound(page);
     if (page->pictures != NULL)
         eg_display_start(page->display);
 }
@@ -337,6 +364,7 @@ static void close_page(gpointer variant)
     eg_sound_free(page->sound);
     eg_display_free(page->display);
     eg_run_folder_free(page->folder);
+    g_queue_clear_full(&page->kept_sound, (GDestroyNotify)gst_buffer_unref);
     eg_timer_free(page->found_timer);
     g_strfreev(page->environment);
     g_free(page->url);

@@ -27,6 +27,7 @@ class Pages:
     /download       a file to be saved
     /tell/WORD      tells the test a word, and what is in the query
     /wait/WORD      is answered when the test says that word
+    /once/WORD      is answered with 200 the first time, and with 204 from then on
     """
 
     def __init__(self, ports, *, certificate=None, folder=FOLDER, more=(), login=None):
@@ -36,6 +37,7 @@ class Pages:
         self._told = queue.Queue()
         self._heard = []
         self._said = set()
+        self._asked = set()
         self._news = threading.Condition()
         self._more = dict(more)
         self.requests = []   # paths, in order
@@ -124,6 +126,10 @@ class Pages:
             with self._news:
                 self._news.wait_for(lambda: {rest[0], ""} & self._said)
             self._send(handler, 204)
+        elif kind == "once":
+            is_first = rest[0] not in self._asked
+            self._asked.add(rest[0])
+            self._send(handler, 200 if is_first else 204)
         elif kind == "status":
             self._send(handler, int(rest[0]), b"<p>What was asked for is not there.</p>", "text/html")
         elif kind == "redirect":

@@ -59,6 +59,12 @@ def below(pid: int) -> list:
     return found
 
 
+def memory_mb(pid: int) -> float:
+    """What it has in memory, without what other programs have there as well."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^RssAnon:\s+(\d+)", status, re.M)[1]) / 1024
+
+
 def page_of(running: list) -> Running:
     """The process of the page: browsers have others of that kind, but they do nothing."""
     return max((one for one in running if one.kind == "renderer"), key=lambda one: one.cpu_s)

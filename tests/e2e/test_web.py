@@ -14,7 +14,7 @@ from analyser import analyse
 from judge import (CALM, Clock, bounds_of, expect_bt709, expect_filled, expect_heard, expect_in_step,
                    expect_lively, last_clock_s)
 from pages import Pages, make_film
-from processes import below, is_sandboxed, page_of
+from processes import below, is_sandboxed, memory_mb, page_of
 from service import MEDIUM
 from stage import web_config, web_source
 
@@ -165,6 +165,53 @@ def test_sixty_pictures_a_second(web, tmp_path):
     stage.stop(egress_id)
     recording = expect_lively(path, stage.pages, 8, size=(480, 270), fps=60)
     expect_in_step(recording, stage.pages, 8)
+
+
+@pytest.mark.parametrize("width, height", [(1920, 1080), (1080, 1920)])
+def test_full_hd_at_sixty(web, tmp_path, width, height):
+    """The most that is promised, lying and standing."""
+    stage = web()
+    path = tmp_path / "out.mp4"
+    egress_id = stage.start(stage.pages.url("lively", tag=9, fps=60), path,
+                            advanced=encoding(width, height, framerate=60))
+    assert stage.pages.wait("playing") == {"width": str(width), "height": str(height), "ratio": "1"}
+    stage.pages.wait_seconds(4, tag=9)
+    stage.stop(egress_id)
+    recording = expect_lively(path, stage.pages, 9, size=(width, height), fps=60)
+    expect_in_step(recording, stage.pages, 9)
+    expect_bt709(path)
+    expect_filled(path, width, height)
+
+
+def test_encoder_that_is_too_slow(web, tmp_path):
+    """It costs pictures, which are counted: neither memory, nor the time of those that are left."""
+    stage = web(video_encoder={"preset": "veryslow"}, video_encoder_threads=1)
+    path = tmp_path / "out.mp4"
+    fps = 60
+    egress_id = stage.start(stage.pages.url("lively", tag=2, fps=fps, busy=1), path,
+                            advanced=encoding(1280, 720, framerate=fps))
+    stage.pages.wait("playing")
+    stage.pages.wait_seconds(2, tag=2)
+    pid = stage.service.egress_pid(egress_id)
+    before = memory_mb(pid)
+    stage.pages.wait_seconds(6, tag=2)
+    # That preset looks 60 pictures ahead. Those that are left out, each of 1.4 MB, would be more.
+    assert memory_mb(pid) < before + 200
+    stage.stop(egress_id)
+    recording = analyse(path, source_fps=fps, frozen_after=6)
+    recording.expect_size(1280, 720)
+    recording.expect_all_readable(other=())
+    recording.expect_in_order()
+    recording.expect_tags(2)
+    recording.expect_ends_together(within=1)
+    ticks = [round(pts * fps) for pts in recording.video.pts]
+    assert max(abs(tick / fps - pts) for tick, pts in zip(ticks, recording.video.pts)) < 0.001
+    left_out = len(set(range(ticks[-1] + 1)) - set(ticks))
+    assert left_out > 100, recording.report()
+    told = json.loads((tmp_path / f"{egress_id}.json").read_text())["timeline"]
+    # Some more after the last picture, and some that were seen twice since nobody had the time to look.
+    assert left_out <= told["pictures_skipped"] <= round(told["duration_ns"] * fps / 1e9), (told, left_out)
+    assert "pictures_skipped" in {event["type"] for event in told["events"]}
 
 
 def test_two_pages_at_once(web, tmp_path):

@@ -11,6 +11,7 @@
 #include "media/frame.h"
 #include "media/sink-fixture.h"
 #include "sink/file-finalize.h"
+#include "sink/muxer.h"
 
 #define FPS 30
 
@@ -265,19 +266,24 @@ static void test_complete(gconstpointer data)
     g_assert_cmpfloat_with_epsilon((double)stats.duration_ns / 1e9, 3, 0.001);
 }
 
-/* One kind says nothing for a long time: neither is held up, and both are at their time. */
-static void test_gap(gconstpointer data)
+/* What is left to push, later by `shift_ns`. */
+static void push_later(Recording *recording, gint64 shift_ns)
 {
-    const Material *material = data;
-    g_autoptr(Recording) recording = recording_new(material, 2);
-    open_recording(recording, material->format);
-    const gint64 gap_ns = 20 * EG_NS_PER_S;
     for (guint media = EG_MEDIA_AUDIO; media < EG_N_MEDIA; media++) {
         const GPtrArray *samples = recording->base.samples[media];
-        for (guint i = 0; samples != NULL && i < samples->len; i++)
-            push_frame(recording, (EgMedia)media, i,
-                       time_of((EgMedia)media, i) >= EG_NS_PER_S ? gap_ns : 0);
+        for (guint i = recording->pushed[media]; samples != NULL && i < samples->len; i++)
+            push_frame(recording, (EgMedia)media, i, shift_ns);
     }
+}
+
+static void check_gap(const Material *material, bool is_written_before)
+{
+    g_autoptr(Recording) recording = recording_new(material, 2);
+    open_recording(recording, material->format);
+    push_until(recording, EG_NS_PER_S);
+    if (is_written_before)
+        wait_for_growth(recording, 0);
+    push_later(recording, 20 * EG_NS_PER_S);
     sink_fixture_drain(&recording->base);
     g_assert_no_error(recording->base.error);
     g_autoptr(FixtureMedia) media = fixture_decode(recording->path);
@@ -285,14 +291,69 @@ static void test_gap(gconstpointer data)
     g_assert_cmpfloat_with_epsilon(media->duration_s, 22, 0.1);
     if (material->video != NULL) {
         g_assert_cmpuint(media->pictures->len, ==, 2 * FPS);
-        const FixturePicture *after = &g_array_index(media->pictures, FixturePicture, FPS);
-        g_assert_cmpfloat_with_epsilon((double)after->pts_ns / 1e9, 21, 0.002);
+        for (guint i = 0; i < media->pictures->len; i++) {
+            const FixturePicture *picture = &g_array_index(media->pictures, FixturePicture, i);
+            double expected_s = (double)time_of(EG_MEDIA_VIDEO, i) / 1e9 + (i >= FPS ? 20 : 0);
+            g_assert_cmpfloat_with_epsilon((double)picture->pts_ns / 1e9, expected_s, 0.002);
+        }
     }
     if (material->audio != NULL) {
         /* Silence was put in: whoever counts samples is right, too. */
         g_assert_cmpfloat_with_epsilon(media->sound->len / 48000.0, 22, 0.1);
         g_assert_cmpfloat(media->largest_hole_s, <, 0.021);
     }
+}
+
+/* One kind says nothing for a long time: neither is held up, and both are at their time. */
+static void test_gap(gconstpointer data)
+{
+    check_gap(data, false);
+}
+
+/* What comes after the gap begins another fragment, as in real time. */
+static void test_gap_between_fragments(gconstpointer data)
+{
+    check_gap(data, true);
+}
+
+static void write_frames(EgMuxer *muxer, const Recording *recording, EgMedia media, gint64 shift_ns)
+{
+    const GPtrArray *samples = recording->base.samples[media];
+    g_autoptr(GError) error = NULL;
+    for (guint i = 0; i < samples->len; i++) {
+        g_autoptr(GstBuffer) frame =
+            gst_buffer_copy(gst_sample_get_buffer(g_ptr_array_index(samples, i)));
+        gint64 pts_ns = time_of(media, i) + shift_ns;
+        eg_frame_set_times(frame, pts_ns, pts_ns);
+        GST_BUFFER_DURATION(frame) = (GstClockTime)(time_of(media, i + 1) - time_of(media, i));
+        eg_muxer_write(muxer, media, frame, &error);
+        g_assert_no_error(error);
+    }
+}
+
+/* One kind comes when there is a part of the file already, which knows nothing of its beginning. */
+static void test_late_kind(gconstpointer data)
+{
+    EgMedia late = GPOINTER_TO_INT(data);
+    EgMedia first = late == EG_MEDIA_AUDIO ? EG_MEDIA_VIDEO : EG_MEDIA_AUDIO;
+    g_autoptr(Recording) recording = recording_new(&materials[0], 1);
+    g_autoptr(GError) error = NULL;
+    g_autoptr(EgMuxer) muxer = eg_muxer_new(
+        recording->path, EG_FORMAT_MP4, sink_fixture_caps(&recording->base, EG_MEDIA_AUDIO),
+        sink_fixture_caps(&recording->base, EG_MEDIA_VIDEO), &error);
+    g_assert_no_error(error);
+    write_frames(muxer, recording, first, 0);
+    g_assert_true(eg_muxer_flush(muxer, NULL));
+    write_frames(muxer, recording, late, 15 * EG_NS_PER_S);
+    g_assert_true(eg_muxer_flush(muxer, NULL));
+    g_assert_true(eg_muxer_finish(muxer, NULL));
+    g_autoptr(FixtureMedia) media = fixture_decode(recording->path);
+    g_assert_cmpuint(media->pictures->len, ==, FPS);
+    const FixturePicture *picture = &g_array_index(media->pictures, FixturePicture, 0);
+    double pictures_s = (double)picture->pts_ns / 1e9;
+    double sound_s = (double)media->sound_start_ns / 1e9;
+    g_assert_cmpfloat_with_epsilon(pictures_s, late == EG_MEDIA_VIDEO ? 15 : 0, 0.002);
+    g_assert_cmpfloat_with_epsilon(sound_s, late == EG_MEDIA_AUDIO ? 15 : 0, 0.03);
 }
 
 /* Records in real time into `folder`, says so after 2.5 s, and goes on until it is killed. */
@@ -711,6 +772,8 @@ int main(int argc, char **argv)
         /* What is encoded has none, and WAV no times. */
         if (materials[i].format != EG_FORMAT_WAV)
             add_test(&materials[i], "gap", test_gap);
+        if (materials[i].format != EG_FORMAT_WAV)
+            add_test(&materials[i], "gap-between-fragments", test_gap_between_fragments);
         if (!materials[i].is_thorough)
             continue;
         add_test(&materials[i], "kill", test_kill);
@@ -719,6 +782,9 @@ int main(int argc, char **argv)
         add_test(&materials[i], "full", test_full_while_recording);
     }
     add_test(&mp3, "growth", test_growth);
+    g_test_add_data_func("/file-sink/late-sound", GINT_TO_POINTER(EG_MEDIA_AUDIO), test_late_kind);
+    g_test_add_data_func("/file-sink/late-pictures", GINT_TO_POINTER(EG_MEDIA_VIDEO),
+                         test_late_kind);
     g_test_add_func("/file-sink/canceled", test_canceled);
     g_test_add_func("/file-sink/progress", test_progress);
     g_test_add_func("/file-sink/foreign", test_foreign);

@@ -9,6 +9,8 @@
 //   busy    with texture that drifts, for an encoder to have something to do
 //   start   when it writes START_RECORDING: a number of seconds after its begin, or a word, for which
 //           it waits (/wait/WORD). Until then its tag is 0; without it, it writes nothing
+//   crash   a word: the first time that a page says it (/once/WORD), it crashes with its START_RECORDING,
+//           before it has shown its tag
 //   end     the same of END_RECORDING, counted from START_RECORDING, if it writes that
 // It tells the test when all of it plays (/tell/playing), and each full second (/tell/second): which one of the
 // wall clock it is, how many frames it has drawn, how many it had no time to, and in ms the longest time without
@@ -239,11 +241,13 @@ async function until(what) {
 async function signal() {
   if (query.has("start")) {
     await until(query.get("start"));
-    shownTag = TAG;
+    const crashes = query.has("crash") && (await fetch(`/once/${query.get("crash")}`)).status === 200;
+    if (!crashes) shownTag = TAG;
     isStale = true;
     await drawn();
     console.log("LAYOUT", "lively"); // of no meaning where the page is no template
     console.log("START_RECORDING");
+    if (crashes) TROUBLE.heap();
   }
   if (query.has("end")) {
     await until(query.get("end"));

@@ -1,6 +1,15 @@
 // What pages do that nobody is there to answer. In the query: do=WORD,WORD…, of those below, one after
 // the other. Each waits for /wait/WORD, and tells /tell/WORD with what came of it.
 const HOARD = [];
+const LONG_LINE = "x".repeat(2 ** 20);
+
+function flood(once, each = 1000) {
+  let n = 0;
+  setInterval(() => {
+    for (const end = n + each; n < end; n++) once(n);
+  }, 10);
+}
+
 const TROUBLE = {
   alert: () => alert("Good morning"),
   confirm: () => confirm("Are you there?"),
@@ -26,6 +35,16 @@ const TROUBLE = {
     location.href = "/lively.html?tag=9&next";
   },
   reload: () => location.reload(),
+  // As good as closing it is for people.
+  close: () => {
+    open("", "_self").close();
+    window.close();
+  },
+  // A hundred thousand times a second, if there is the time.
+  lines: () => flood((n) => console.log("line", n)),
+  titles: () => flood((n) => (document.title = `Title ${n}`)),
+  states: () => flood((n) => history.pushState(n, "", `#${n}`)),
+  long: () => flood(() => console.log(LONG_LINE), 1),
   // Memory of the script and memory beside it, until somebody ends this. Bounded, should nobody.
   heap: () => {
     for (let n = 0; n < 5e7; n++) HOARD.push({ n });

@@ -56,6 +56,7 @@ static EgHelper *run_shell(Fixture *f, const char *script, int fd)
 {
     const char *const argv[] = {"sh", "-c", script, NULL};
     const char *const environment[] = {"PATH=/usr/bin:/bin", "WORD=hello", NULL};
+    static const char *const noise[] = {"chatter", "babble", NULL};
     const EgHelperFd fds[] = {
         {fd, 3}
     };
@@ -65,6 +66,7 @@ static EgHelper *run_shell(Fixture *f, const char *script, int fd)
         .environment = environment,
         .fds = fds,
         .n_fds = fd >= 0 ? 1 : 0,
+        .noise = noise,
     };
     g_autoptr(GError) error = NULL;
     EgHelper *helper = eg_helper_new(f->loop, &params, &events, f, &error);
@@ -104,6 +106,17 @@ static void test_exit(Fixture *f, gconstpointer data)
     wait_for_exit(f);
     g_assert_cmpstr(f->lines->str, ==, "one\nhello\n");
     g_assert_cmpstr(f->error->message, ==, "shell has ended (exit code 3): hello");
+}
+
+/* Of what is said only for the sake of saying it, nothing is the last word. */
+static void test_noise(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    g_autoptr(EgHelper) helper =
+        run_shell(f, "echo one >&2; echo more chatter >&2; echo babble >&2; exit 3", -1);
+    wait_for_exit(f);
+    g_assert_cmpstr(f->lines->str, ==, "one\n");
+    g_assert_cmpstr(f->error->message, ==, "shell has ended (exit code 3): one");
 }
 
 static void test_signal(Fixture *f, gconstpointer data)
@@ -263,6 +276,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 #define ADD(path, test) g_test_add(path, Fixture, NULL, set_up, test, tear_down)
     ADD("/helper/exit", test_exit);
+    ADD("/helper/noise", test_noise);
     ADD("/helper/signal", test_signal);
     ADD("/helper/children", test_children);
     ADD("/helper/told-once", test_told_once);

@@ -50,6 +50,8 @@ static const struct {
     {"/hangs-later",         200,
      "<script>console.log('START_RECORDING'); onload = () => fetch('/gate').then(() => { for (;;);"
      " })</script>"                                                                                          },
+    {"/hangs-waiting",       200,
+     "<script>onload = () => fetch('/gate').then(() => { for (;;); })</script>"                              },
     {"/dialogs",             200,
      "<script>alert(1); console.log('confirm ' + confirm('?')); "
      "console.log('prompt ' + prompt('?')); print(); "
@@ -75,6 +77,10 @@ static const struct {
     {"/floods",              200,
      "<script>for (let i = 0; i < 500; i++) console.log('line ' + i);"
      "console.log('x'.repeat(20 << 20)); console.log('START_RECORDING')</script>"                            },
+    {"/starts",              200, "<script>console.log('START_RECORDING')</script>"                          },
+    {"/goes-on",             200,
+     "<script>requestAnimationFrame = setTimeout = () => {}; onload = () => "
+     "fetch('/gate').then(() => location.replace('/starts'))</script>"                                       },
     {"/frame",               200, "<iframe src='/still' id=f></iframe>"                                      },
 };
 

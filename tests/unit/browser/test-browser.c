@@ -151,6 +151,19 @@ static void test_painted(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded painted loaded START painted ");
 }
 
+/* It draws nothing before the next page comes in its place: that is waited for. */
+static void test_goes_on_unpainted(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fixture_start(f);
+    fixture_open(f, "/goes-on");
+    fixture_wait(f, "ready loaded ");
+    fixture_wait_for_request(f, "/gate");
+    eg_browser_await_painted(f->browser);
+    fixture_open_gate(f);
+    fixture_wait(f, "ready loaded START painted ");
+}
+
 /* A template that cannot connect says so when it knows; any other page may show what it likes. */
 static void test_late_error(Fixture *f, gconstpointer data)
 {
@@ -239,6 +252,22 @@ static void test_hangs_later(Fixture *f, gconstpointer data)
         eg_loop_iterate(f->loop, true);
     g_assert_true(strcmp(f->events->str, "ready loaded START failed ") == 0 ||
                   strcmp(f->events->str, "ready loaded START loaded ") == 0);
+}
+
+/* Unless it is still to say that it is ready, which it never will. */
+static void test_hangs_waiting(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    f->params.load_timeout_ns = 2 * EG_NS_PER_S;
+    f->params.awaits_signal = true;
+    fixture_start(f);
+    fixture_open(f, "/hangs-waiting");
+    fixture_wait(f, "ready loaded ");
+    fixture_wait_for_request(f, "/gate");
+    fixture_open_gate(f);
+    fixture_wait(f, "ready loaded failed ");
+    g_assert_nonnull(strstr(f->error->message, "page load error: the page hangs at "));
+    g_assert_cmpint(eg_error_code(f->error), ==, EG_ERROR_INVALID_ARGUMENT);
 }
 
 static void test_dialogs(Fixture *f, gconstpointer data)
@@ -350,6 +379,23 @@ static void test_killed(Fixture *f, gconstpointer data)
     fixture_wait(f, "ready loaded START crashed loaded START END crashed ");
     g_assert_cmpstr(f->error->message, ==,
                     "chrome error: the page's process has crashed (signal 11)");
+}
+
+/* What is not on the display will not be. Stopped, it cannot draw before it is killed. */
+static void test_killed_before_painted(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    fixture_start(f);
+    fixture_open(f, "/late");
+    fixture_wait(f, "ready loaded START ");
+    kill_renderers(f, SIGSTOP);
+    eg_browser_await_painted(f->browser);
+    kill_renderers(f, SIGKILL);
+    fixture_wait(f, "ready loaded START crashed ");
+    fixture_open(f, "/late");
+    fixture_wait(f, "ready loaded START crashed loaded START ");
+    eg_browser_await_painted(f->browser);
+    fixture_wait(f, "ready loaded START crashed loaded START painted ");
 }
 
 static void test_killed_while_loading(Fixture *f, gconstpointer data)
@@ -540,6 +586,7 @@ int main(int argc, char **argv)
     ADD("/browser/redirects", test_redirects);
     ADD("/browser/leaves", test_leaves);
     ADD("/browser/painted", test_painted);
+    ADD("/browser/goes-on-unpainted", test_goes_on_unpainted);
     ADD("/browser/late-error", test_late_error);
     for (gsize i = 0; i < G_N_ELEMENTS(failures); i++) {
         g_autofree char *path = g_strdup_printf("/browser/failure/%zu", i);
@@ -550,6 +597,7 @@ int main(int argc, char **argv)
     ADD("/browser/endless", test_endless);
     ADD("/browser/hangs", test_hangs);
     ADD("/browser/hangs-later", test_hangs_later);
+    ADD("/browser/hangs-waiting", test_hangs_waiting);
     ADD("/browser/dialogs", test_dialogs);
     ADD("/browser/windows", test_windows);
     ADD("/browser/windows-allowed", test_windows_allowed);
@@ -557,6 +605,7 @@ int main(int argc, char **argv)
     ADD("/browser/download", test_download);
     ADD("/browser/console", test_console);
     ADD("/browser/killed", test_killed);
+    ADD("/browser/killed-before-painted", test_killed_before_painted);
     ADD("/browser/killed-while-loading", test_killed_while_loading);
     ADD("/browser/browser-killed", test_browser_killed);
     ADD("/browser/does-not-start", test_does_not_start);

@@ -65,11 +65,12 @@ static void open_display(Fixture *f)
     g_assert_nonnull(f->display);
 }
 
-static void prepare(Fixture *f, EgLoop *loop)
+/* Its folder is below `root`; NULL: where all are. */
+static void prepare(Fixture *f, EgLoop *loop, const char *root)
 {
     g_autoptr(GError) error = NULL;
     f->loop = loop;
-    f->folder = eg_run_folder_new(NULL, &error);
+    f->folder = eg_run_folder_new(root, &error);
     g_assert_no_error(error);
     f->environment = eg_run_folder_environment(f->folder);
 }
@@ -86,7 +87,7 @@ static void finish(Fixture *f)
 static void set_up(Fixture *f, gconstpointer data)
 {
     (void)data;
-    prepare(f, eg_loop_new());
+    prepare(f, eg_loop_new(), NULL);
 }
 
 static void tear_down(Fixture *f, gconstpointer data)
@@ -263,7 +264,7 @@ static void test_two(Fixture *f, gconstpointer data)
 {
     (void)data;
     Fixture other = {0};
-    prepare(&other, f->loop);
+    prepare(&other, f->loop, NULL);
     open_display(f);
     open_display(&other);
     wait_ready(f);
@@ -334,48 +335,85 @@ static bool has_segment(pid_t creator)
     return false;
 }
 
-/* A process that is killed leaves no server and no memory behind. */
-static void test_parent_killed(void)
+typedef struct {
+    pid_t server;
+    char folder[256];
+} Left;
+
+static void run_parent(bool waits_ready, const char *root, int fd)
 {
+    Fixture f = {0};
+    Left left = {0};
+    prepare(&f, eg_loop_new(), root);
+    open_display(&f);
+    left.server = server_pid();
+    g_strlcpy(left.folder, eg_run_folder_path(f.folder), sizeof(left.folder));
+    if (waits_ready)
+        wait_ready(&f);
+    if (write(fd, &left, sizeof(left)) != sizeof(left))
+        _exit(1);
+    pause();
+}
+
+/* A process that is killed, also while its server starts, leaves no server and no memory behind,
+ * and its folder is removed by the next one. */
+static void test_parent_killed(gconstpointer data)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *root = g_dir_make_tmp("egress-test-XXXXXX", &error);
     int fds[2];
-    pid_t pid = -1;
+    Left left;
+    g_assert_no_error(error);
     g_assert_cmpint(pipe(fds), ==, 0);
     pid_t parent = fork();
-    if (parent == 0) {
-        Fixture f = {0};
-        prepare(&f, eg_loop_new());
-        open_display(&f);
-        wait_ready(&f);
-        pid = server_pid();
-        if (!has_segment(pid) || write(fds[1], &pid, sizeof(pid)) != sizeof(pid))
-            _exit(1);
-        pause();
-    }
+    if (parent == 0)
+        run_parent(GPOINTER_TO_INT(data), root, fds[1]);
     close(fds[1]);
-    g_assert_cmpint(read(fds[0], &pid, sizeof(pid)), ==, sizeof(pid));
+    g_assert_cmpint(read(fds[0], &left, sizeof(left)), ==, sizeof(left));
     close(fds[0]);
-    g_assert_cmpint(pid, >, 1);
+    g_assert_cmpint(left.server, >, 1);
     kill(parent, SIGKILL);
     waitpid(parent, NULL, 0);
-    while (kill(pid, 0) == 0)
+    while (kill(left.server, 0) == 0)
         g_thread_yield();
-    g_assert_false(has_segment(pid));
-    g_autoptr(GError) error = NULL;
-    eg_run_folder_free(eg_run_folder_new(NULL, &error)); /* removes the folder */
+    g_assert_false(has_segment(left.server));
+    g_assert_true(g_file_test(left.folder, G_FILE_TEST_IS_DIR));
+    eg_run_folder_free(eg_run_folder_new(root, &error));
     g_assert_no_error(error);
+    g_assert_false(g_file_test(left.folder, G_FILE_TEST_IS_DIR));
+    g_assert_cmpint(g_rmdir(root), ==, 0);
+}
+
+/* Its framebuffer has no name: neither for the kernel nor on a disk. */
+static void test_memory(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    open_and_start(f);
+    g_assert_false(has_segment(server_pid()));
+    g_autoptr(GDir) folder = g_dir_open(eg_run_folder_path(f->folder), 0, NULL);
+    const char *name;
+    while ((name = g_dir_read_name(folder)) != NULL) {
+        g_autofree char *path = g_build_filename(eg_run_folder_path(f->folder), name, NULL);
+        GStatBuf info;
+        g_assert_cmpint(g_lstat(path, &info), ==, 0);
+        g_assert_cmpint(info.st_size, <, WIDTH * HEIGHT);
+    }
 }
 
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     gst_init(NULL, NULL);
-    g_test_add_func("/display-x11/parent-killed", test_parent_killed);
+    g_test_add_data_func("/display-x11/parent-killed", GINT_TO_POINTER(true), test_parent_killed);
+    g_test_add_data_func("/display-x11/parent-killed-early", GINT_TO_POINTER(false),
+                         test_parent_killed);
 #define ADD(path, test) g_test_add(path, Fixture, NULL, set_up, test, tear_down)
     ADD("/display-x11/colors", test_colors);
     ADD("/display-x11/unchanged", test_unchanged);
     ADD("/display-x11/stranger", test_stranger);
     ADD("/display-x11/two", test_two);
     ADD("/display-x11/killed", test_killed);
+    ADD("/display-x11/memory", test_memory);
     ADD("/display-x11/missing", test_missing);
     ADD("/display-x11/freed-early", test_freed_early);
 #undef ADD

@@ -334,6 +334,20 @@ static void test_killed(Fixture *f, gconstpointer data)
     g_assert_cmpint(eg_error_blame(ear->error), ==, EG_BLAME_SERVICE);
 }
 
+/* It is as good as dead; what it has played until then was heard. */
+static void test_hangs(Fixture *f, gconstpointer data)
+{
+    (void)data;
+    Ear *ear = &f->ears[0];
+    eg_sound_start(ear->sound);
+    hear(f, ear, RATE_HZ / 10);
+    kill(find_daemon(), SIGSTOP);
+    while (ear->error == NULL)
+        eg_loop_iterate(f->loop, true);
+    g_assert_cmpstr(ear->error->message, ==, "PulseAudio has not answered for 10 s");
+    g_assert_cmpint(eg_error_blame(ear->error), ==, EG_BLAME_SERVICE);
+}
+
 /* Files there outlive who made them. */
 static bool has_shared_memory(pid_t pid)
 {
@@ -415,6 +429,7 @@ int main(int argc, char **argv)
     ADD("/sound/two", test_two);
     ADD("/sound/instant", test_instant);
     ADD("/sound/killed", test_killed);
+    ADD("/sound/hangs", test_hangs);
     ADD("/sound/nothing-stays", test_nothing_stays);
 #undef ADD
     g_test_add_func("/sound/free-early", test_free_early);
