@@ -12,9 +12,10 @@
 #include "sound/sound.h"
 #include "source/source-class.h"
 
-/* What a page draws for an instant is seen about this much later. (Sound is timed exactly.) Chromium
- * has one frame or two on the way to the display, so that it is 15 or 32 ms for a script that draws
- * what it plays; of a film it takes the frames early, and it is from -13 to 4 (bench/PAGES.md). */
+/* What a page draws for an instant is seen about this much later. (Sound is timed exactly.)
+ * Chromium has one frame or two on the way to the display, so that it is 15 or 32 ms for a script
+ * that draws what it plays; of a film it takes the frames early, and it is from -13 to 4
+ * (bench/PAGES.md). */
 #define DRAWING_NS (14 * EG_NS_PER_MS)
 
 /* Of the sound of before the first picture, so much is kept: more than belongs to that. */

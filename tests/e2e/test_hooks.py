@@ -56,7 +56,7 @@ def test_service_killed(fleet, publish, room, tmp_path):
     fleet.service.kill()
     (tmp_path / "go").touch()
     fleet.service.start()
-    fleet.service.wait_log("hook has run", egressID=info.egress_id)
+    wait_until((tmp_path / "done").exists, "the hook has run")
     assert json.loads((tmp_path / "done").read_text())["egressInfo"] == ended
     wait_until(lambda: not list(state.glob("worker-*/EG_*")), "nothing is left to be done")
     assert [s[0] for s in fleet.hooks.statuses(info.egress_id)].count("egress_ended") == 1
