@@ -14,9 +14,11 @@
 
 /* What a page draws for an instant is seen about this much later. (Sound is timed exactly.)
  * Chromium has one frame or two on the way to the display, so that it is 15 or 32 ms for a script
- * that draws what it plays; of a film it takes the frames early, and it is from -13 to 4
- * (bench/PAGES.md). */
-#define DRAWING_NS (14 * EG_NS_PER_MS)
+ * that draws what it plays; of a film it takes the frames early, and it is from -13 to 4. Where
+ * pictures are as many as refreshes it is 31 or 48, and -2 to 26 (bench/PAGES.md). */
+#define DRAWING_NS      (14 * EG_NS_PER_MS)
+#define FAST_DRAWING_NS (24 * EG_NS_PER_MS)
+#define FAST_FPS        40 /* more than that */
 
 /* Of the sound of before the first picture, so much is kept: more than belongs to that. */
 #define KEPT_SOUND_NS (100 * EG_NS_PER_MS)
@@ -91,7 +93,7 @@ static void on_found_due(gpointer user)
 static void on_picture(gpointer user, GstBuffer *picture)
 {
     Page *page = user;
-    GST_BUFFER_PTS(picture) -= DRAWING_NS;
+    GST_BUFFER_PTS(picture) -= page->plan->page.fps > FAST_FPS ? FAST_DRAWING_NS : DRAWING_NS;
     page->events.raw(page->user, page->pictures, picture);
 }
 
