@@ -1,7 +1,6 @@
 #pragma once
 
 #include <glib.h>
-#include <stdbool.h>
 
 /* When a screen is looked at. A picture's time has a few phases, equally far apart, at each of
  * which that can be. What is shown changes in a rhythm of its own, and never quite regularly: where
