@@ -320,8 +320,9 @@ static void on_event(gpointer user, const char *session, const char *method, con
 static int start(EgBrowser *browser, const EgBrowserParams *params, GError **error)
 {
     static const EgHelperEvents events = {.exited = on_exited};
-    /* There is neither D-Bus nor a GPU, which it says, and which ends nothing. */
-    static const char *const noise[] = {"dbus/", "drmGetDevices", NULL};
+    /* There is neither D-Bus nor a GPU, which it says, and which ends nothing; and the process that
+     * others are forked from may find the browser gone, after that has said why. */
+    static const char *const noise[] = {"dbus/", "drmGetDevices", "write: Broken pipe", NULL};
     g_auto(GStrv) command = eg_browser_command_new(params, error);
     const char *origin = browser->login != NULL ? eg_browser_login_origin(browser->login) : NULL;
     if (command == NULL || !eg_browser_profile_write(params, origin, error))

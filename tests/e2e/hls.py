@@ -68,11 +68,16 @@ def read(path: pathlib.Path, event=True) -> Playlist:
     return Playlist(path, target, sequence, segments, ended)
 
 
+def opened(path: pathlib.Path) -> list:
+    """What opens the file. A segment of a few packets is too short to be guessed from: its name tells."""
+    return [*(["-f", "mpegts"] if path.suffix == ".ts" else []), "-i", str(path)]
+
+
 def packets(path: pathlib.Path, kind: str) -> list:
     """(seconds, whether it is a key frame) of one kind, "v" or "a", in the file's order."""
     run = subprocess.run(
         ["ffprobe", "-v", "error", "-of", "json", "-select_streams", kind,
-         "-show_entries", "packet=pts_time,flags", str(path)],
+         "-show_entries", "packet=pts_time,flags", *opened(path)],
         capture_output=True, text=True, check=True)
     return [(float(packet["pts_time"]), packet["flags"].startswith("K"))
             for packet in json.loads(run.stdout)["packets"]]
@@ -81,7 +86,7 @@ def packets(path: pathlib.Path, kind: str) -> list:
 def decode_errors(path: pathlib.Path) -> str:
     """What ffmpeg complains about when it decodes the file alone."""
     # Times are those of the file: none are made up, or rounded to a frame rate.
-    run = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", "-i", str(path), "-fps_mode", "passthrough",
+    run = subprocess.run(["ffmpeg", "-v", "warning", "-xerror", *opened(path), "-fps_mode", "passthrough",
                           "-enc_time_base", "1:90000", "-f", "null", "-"],
                          capture_output=True, text=True, check=False)
     return run.stderr
