@@ -352,8 +352,11 @@ void fixture_open(Fixture *f, const char *path)
 
 void fixture_open_gate(Fixture *f)
 {
+    while (f->gate == NULL)
+        eg_loop_iterate(f->loop, true);
     soup_server_message_set_status(f->gate, 200, NULL);
     soup_server_message_unpause(f->gate);
+    f->gate = NULL;
 }
 
 static guint count_words(const char *text)

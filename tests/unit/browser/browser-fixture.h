@@ -44,7 +44,7 @@ char *fixture_tls_url(Fixture *f, const char *path);
 /* Opens a path of the server. */
 void fixture_open(Fixture *f, const char *path);
 
-/* Answers the request for /gate. */
+/* Waits for a request for /gate, and answers it. */
 void fixture_open_gate(Fixture *f);
 
 /* Until so many words have been written down, counted from the beginning, or this is in what the
