@@ -4,7 +4,7 @@ import socket
 import time
 
 from server import ADDRESS
-from waiting import Deadline
+from waiting import Deadline, wait_until
 
 
 def _varint(n: int) -> bytes:
@@ -89,8 +89,12 @@ class Client:
 
     def _publish(self, kind: str, type_name: str, message: bytes):
         envelope = field(1, "type.googleapis.com/internal." + type_name) + field(2, message)
-        self._publisher.send("PUBLISH", f"EgressInternal|StartEgress|{kind}", envelope)
-        self._publisher.read()
+        channel = f"EgressInternal|StartEgress|{kind}"
+
+        def is_heard() -> bool:
+            self._publisher.send("PUBLISH", channel, envelope)
+            return int(self._publisher.read()) > 0
+        wait_until(is_heard, f"somebody listens to {channel}")
 
     def _next(self, kind: str) -> dict:
         while True:

@@ -20,7 +20,11 @@ pytestmark = pytest.mark.xdist_group("libwebrtc")
 
 PAGE = """<!doctype html><video id="video" muted autoplay></video><script src="/hls.js"></script><script>
 const video = document.getElementById('video');
-const tell = (event, more) => fetch('/told', {method: 'POST', body: JSON.stringify({event, ...more})});
+let told = Promise.resolve();  // one after the other, so that they come in order
+const tell = (event, more) => {
+    const body = JSON.stringify({event, ...more});
+    told = told.then(() => fetch('/told', {method: 'POST', body})).catch(() => {});
+};
 const hls = new Hls();
 hls.on(Hls.Events.ERROR, (_, {type, details, fatal}) => tell('error', {type, details, fatal}));
 hls.on(Hls.Events.BUFFER_EOS, () => tell('complete'));

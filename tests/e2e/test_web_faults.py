@@ -165,7 +165,9 @@ def test_stopped_while_it_starts(web, tmp_path, display, kind, page, is_asked):
     service = stage.service.process.popen.pid
     if is_asked:
         wait_until(lambda: "/wait/nothing" in stage.pages.requests, "it is asked for")
-    [hung] = wait_until(lambda: [one for one in below(service) if one.kind == kind], f"there is a {kind}")
+    found = wait_until(lambda: [one for one in below(service) if one.kind == kind], f"there is a {kind}")
+    # One that it has just forked still looks like it.
+    hung = min(found, key=lambda one: (one.started, one.pid))
     os.kill(hung.pid, signal.SIGSTOP)
     watched = stage.watch(info.egress_id)
     ended = stage.stop(info.egress_id, "EGRESS_ABORTED")
