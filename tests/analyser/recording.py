@@ -15,8 +15,12 @@ _NEAR_FRAMES = 3
 _PADDING_SECONDS = 0.045
 # Beeps are a second apart; for so long around one, it tells when the sound of a picture is heard.
 _BEEP_REACH_SECONDS = 1.5
-# A beep that is longer or shorter by this was cut off.
+# A beep that is longer or shorter by this was cut off, and may have begun at any time before.
 _BEEP_SURE_SECONDS = 0.004
+
+
+def _is_whole(beep) -> bool:
+    return abs(beep.seconds - pattern.BEEP_SECONDS) < _BEEP_SURE_SECONDS
 
 
 def _some(items, limit=6) -> str:
@@ -50,9 +54,8 @@ class Recording:
         return self.end - self.start
 
     def _whole_beeps(self) -> list:
-        """Those that tell their second and begin. One that was cut off began at any time before."""
-        return [beep for beep in self.sound.beeps if beep.second >= 0
-                and abs(beep.seconds - pattern.BEEP_SECONDS) < _BEEP_SURE_SECONDS]
+        """Those that tell their second and begin."""
+        return [beep for beep in self.sound.beeps if beep.second >= 0 and _is_whole(beep)]
 
     def av_offsets(self) -> list:
         """(at, seconds) for each beep whose picture is there: when the first picture of the same
@@ -241,9 +244,9 @@ class Recording:
 
     def expect_even_beeps(self, within_ms=2):
         """Beeps that follow each other are as far apart as the publisher's: no sound was left out,
-        put in or stretched. The first one may have begun before the recording."""
+        put in or stretched. Of one that the recording begins in, nobody knows when it began."""
         wrong, beeps = [], self.sound.beeps
-        if beeps and beeps[0].at - self.sound.start < pattern.BEEP_SECONDS:
+        if beeps and beeps[0].at - self.sound.start < pattern.BEEP_SECONDS and not _is_whole(beeps[0]):
             beeps = beeps[1:]
         for one, other in zip(beeps, beeps[1:]):
             if one.second < 0 or other.second < 0:

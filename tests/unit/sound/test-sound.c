@@ -302,12 +302,15 @@ static void test_instant(Fixture *f, gconstpointer data)
     eg_sound_start(ear->sound);
     const char *server =
         g_environ_getenv((char **)eg_sound_environment(ear->sound), "PULSE_SERVER");
-    gint64 delay_ns = EG_TIME_NONE;
-    /* The player's clock is off now and then; ours would be each time. */
-    for (guint i = 0; i < 10 && (delay_ns == EG_TIME_NONE || ABS(delay_ns) >= 10 * EG_NS_PER_MS);
-         i++)
-        delay_ns = click_delay_ns(f, ear, server);
-    g_assert_cmpint(delay_ns, !=, EG_TIME_NONE);
+    /* The player's clock, too, is off now and then. */
+    g_autoptr(GArray) delays = g_array_new(FALSE, FALSE, sizeof(gint64));
+    for (guint i = 0; i < 10 && delays->len < 3; i++) {
+        gint64 clean_ns = click_delay_ns(f, ear, server);
+        if (clean_ns != EG_TIME_NONE)
+            g_array_append_val(delays, clean_ns);
+    }
+    g_assert_cmpuint(delays->len, ==, 3);
+    gint64 delay_ns = median(delays, 3);
     g_test_message("heard %.3f ms after the player's instant", (double)delay_ns / EG_NS_PER_MS);
     g_assert_cmpint(ABS(delay_ns), <, 10 * EG_NS_PER_MS);
 }
