@@ -27,6 +27,7 @@ typedef enum {
     WITHOUT_SANDBOX,
     INSECURE,
     PROXIED,
+    AT_REFRESHES,
 } Condition;
 
 static const struct {
@@ -55,6 +56,8 @@ static const struct {
     {ALWAYS,          "disable-renderer-backgrounding",         NULL                      },
     {ALWAYS,          "disable-hang-monitor",                   NULL                      },
     {ALWAYS,          "disable-ipc-flooding-protection",        NULL                      },
+ /* Not at a clock of 64 Hz. */
+    {AT_REFRESHES,    "enable-features",                        "VSyncDecoding"           },
  /* It does nothing but show the page. */
     {ALWAYS,          "disable-background-networking",          NULL                      },
     {ALWAYS,          "disable-component-update",               NULL                      },
@@ -97,6 +100,8 @@ static bool applies(Condition condition, const EgBrowserParams *params)
         return params->is_insecure;
     case PROXIED:
         return params->proxy != NULL;
+    case AT_REFRESHES:
+        return params->decodes_at_refreshes;
     case ALWAYS:
     default:
         return true;

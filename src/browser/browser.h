@@ -24,7 +24,11 @@ typedef struct {
     bool is_insecure;   /* takes any certificate, mixes https with http */
     bool awaits_signal; /* a page that shows an error (div.error), or hangs, before START has failed
                          */
-    bool logs_console;  /* what the page writes to its console goes to the log */
+    /* The page sees to it that WebRTC's pictures are due between refreshes, and that none is lost.
+     * Of other pages, Chromium (156) may stop decoding for good: one that owes a video frame
+     * callback to a player whose pictures have ended waits for a refresh that does not come. */
+    bool decodes_at_refreshes;
+    bool logs_console;      /* what the page writes to its console goes to the log */
     gint64 load_timeout_ns; /* of one try to load the page; 0: 30 seconds */
     const EgLog *log;
 } EgBrowserParams;

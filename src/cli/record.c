@@ -250,8 +250,7 @@ static bool serve_layouts(EgLoop *loop, EgConfig *config, EgTemplateServer **ser
     *server = eg_template_server_new(loop, 0, error);
     if (*server == NULL)
         return false;
-    config->template_base =
-        g_strdup_printf("http://localhost:%u/", eg_template_server_port(*server));
+    config->template_port = eg_template_server_port(*server);
     return true;
 }
 

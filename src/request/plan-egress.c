@@ -98,6 +98,7 @@ bool eg_plan_select_template(const EgPlanTemplate *template, const EgConfig *con
         .layout = g_strdup(template->layout != NULL ? template->layout : ""),
         .awaits_signal = true,
         .is_trusted = true,
+        .is_own = !is_custom && config->template_base == NULL,
     };
     select_all(plan, template->is_audio_only, template->is_video_only);
     return true;

@@ -57,6 +57,7 @@ typedef struct {
     guint fps;            /* how often it is drawn, though only its sound be recorded */
     bool awaits_signal;   /* recording begins when the page says so */
     bool is_trusted;      /* it may reach private addresses */
+    bool is_own;          /* our own template */
     bool reloads_crashed; /* a page that has crashed is loaded again */
 } EgPage;
 

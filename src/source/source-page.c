@@ -264,6 +264,7 @@ static void open_browser(Page *page)
         .is_insecure = page->config->is_browser_insecure,
         .awaits_signal = page->plan->page.awaits_signal,
         .logs_console = page->config->logs_console,
+        .decodes_at_refreshes = page->plan->page.is_own,
         .log = page->log,
     };
     page->browser = eg_browser_new(page->loop, &params, &browser_events, page, &error);

@@ -1,4 +1,5 @@
-// Tells the browser's receivers how long to wait, by what their statistics say (sync.ts decides).
+// Tells the browser's receivers how long to wait, by what their statistics say and by when pictures arrive
+// (sync.ts and rhythm.ts decide).
 
 import {
   type RemoteParticipant,
@@ -8,17 +9,25 @@ import {
   RoomEvent,
   Track,
 } from "livekit-client";
+import { Rhythm } from "./rhythm";
 import { Alignment, type Delay, FIRST_WAITS, joinStreams } from "./sync";
 
 /** How often to look: when something has just begun, ... */
-const SOON_MS = 100;
+const SOON_MS = 50;
 const BEGIN_MS = 3000;
 
 /** ...and from then on. */
 const LATER_MS = 500;
 
+/** A tick, at least: looks are not to be in step with pictures, or they would see the same one of a picture's
+ * packets each time. */
+const ANY_MS = 20;
+
 /** From the target of a picture's jitter buffer until it is seen. (Chromium 156.) */
 const RENDERING_MS = 11;
+
+/** The median of so many intervals counts. */
+const TICKS = 3;
 
 /** Between the epochs of NTP, in which reports are, and of statistics. */
 const NTP_EPOCH_MS = 2_208_988_800_000;
@@ -30,6 +39,7 @@ interface Counters {
   readonly jitterBufferTargetDelay?: number;
   readonly totalProcessingDelay?: number;
   readonly estimatedPlayoutTimestamp?: number;
+  readonly lastPacketReceivedTimestamp?: number;
 }
 
 interface Playout {
@@ -57,6 +67,9 @@ class Meter {
   private readonly inBuffer = new Average();
   private readonly inDevice = new Average();
 
+  /** When the newest packet came, by performance.now(); undefined: none has. */
+  arrivedMs: number | undefined;
+
   constructor(private readonly receiver: RTCRtpReceiver) {}
 
   /** undefined: nothing was played. */
@@ -68,6 +81,8 @@ class Meter {
       if (one.type === "media-playout") playout = one as unknown as Playout;
     });
     if (counters === undefined) return undefined;
+    const { lastPacketReceivedTimestamp: arrived } = counters;
+    if (arrived !== undefined) this.arrivedMs = arrived - performance.timeOrigin;
     const takenMs =
       this.receiver.track.kind === "audio"
         ? this.soundTakes(counters, playout)
@@ -94,6 +109,27 @@ class Meter {
   }
 }
 
+/** The browser's ticks. Where it finds that enough, it leaves every other one out. */
+class Ticks {
+  private intervals: number[] = [];
+
+  /** The last one, by performance.now(). */
+  lastMs = 0;
+
+  /** How far they are apart when none is left out; undefined: not known yet. */
+  everyMs: number | undefined;
+
+  async watch(): Promise<void> {
+    const next = () => new Promise<number>((tick) => requestAnimationFrame(tick));
+    const first = await next();
+    this.lastMs = await next();
+    this.intervals.push(this.lastMs - first);
+    if (this.intervals.length > TICKS) this.intervals.shift();
+    const median = [...this.intervals].sort((a, b) => a - b)[this.intervals.length >> 1]!;
+    this.everyMs = Math.min(this.everyMs ?? median, median);
+  }
+}
+
 function wait(receiver: RTCRtpReceiver | undefined, ms: number): void {
   if (receiver === undefined) return;
   const adjustable = receiver as RTCRtpReceiver & { jitterBufferTarget: number | null };
@@ -108,28 +144,51 @@ function soundOf(participant: RemoteParticipant, source: Track.Source): RemoteTr
   return ofScreen || of(Track.Source.Microphone);
 }
 
+interface Sound {
+  /** undefined: there is none. */
+  readonly receiver: RTCRtpReceiver | undefined;
+  readonly meter?: Meter;
+  readonly alignment: Alignment;
+}
+
 /** A picture that is received, with whatever sound it has at the time. */
 class Pair {
   private readonly picture: Meter;
-  private sound: { receiver: RTCRtpReceiver; meter: Meter; alignment: Alignment } | undefined;
+  private readonly rhythm = new Rhythm();
+  private sound: Sound = { receiver: undefined, alignment: new Alignment() };
 
   constructor(
     private readonly participant: RemoteParticipant,
     private readonly source: Track.Source,
+    private readonly track: RemoteTrack,
     private readonly receiver: RTCRtpReceiver,
+    private readonly ticks: Ticks,
   ) {
     this.picture = new Meter(receiver);
   }
 
-  async align(): Promise<void> {
+  get isSeen(): boolean {
+    return this.track.attachedElements.length > 0 && !this.track.isMuted;
+  }
+
+  /** `isOne`: no other picture is seen. */
+  async align(isOne: boolean): Promise<void> {
     const receiver = soundOf(this.participant, this.source)?.receiver;
-    if (receiver === undefined) return;
-    if (this.sound?.receiver !== receiver)
-      this.sound = { receiver, meter: new Meter(receiver), alignment: new Alignment() };
+    if (this.sound.receiver !== receiver) {
+      const alignment = new Alignment();
+      this.sound = receiver
+        ? { receiver, meter: new Meter(receiver), alignment }
+        : { receiver, alignment };
+    }
     const { meter, alignment } = this.sound;
-    const [sound, picture] = await Promise.all([meter.read(), this.picture.read()]);
-    if (sound === undefined || picture === undefined) return;
-    const waits = alignment.update(sound, picture, performance.now());
+    const [sound, picture] = await Promise.all([meter?.read(), this.picture.read()]);
+    if (picture === undefined) return;
+    const { lastMs, everyMs } = this.ticks;
+    const { arrivedMs } = this.picture;
+    if (arrivedMs !== undefined && everyMs !== undefined)
+      this.rhythm.add(arrivedMs, lastMs, everyMs);
+    const slots = this.rhythm.slots();
+    const waits = alignment.update(sound, picture, performance.now(), isOne, slots);
     wait(receiver, waits.soundMs);
     wait(this.receiver, waits.pictureMs);
   }
@@ -140,16 +199,21 @@ export function alignAll(room: Room): void {
   const pairs = new Map<RemoteTrack, Pair>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let begunAt = 0;
+  const ticks = new Ticks();
   const align = async () => {
-    await Promise.allSettled([...pairs.values()].map((pair) => pair.align()));
     const isBegin = performance.now() - begunAt < BEGIN_MS;
-    timer = pairs.size === 0 ? undefined : setTimeout(align, isBegin ? SOON_MS : LATER_MS);
+    const all = [...pairs.values()];
+    const isOne = all.filter((pair) => pair.isSeen).length < 2;
+    await Promise.allSettled([ticks.watch(), ...all.map((pair) => pair.align(isOne))]);
+    const pause = (isBegin ? SOON_MS : LATER_MS) + Math.random() * ANY_MS;
+    timer = pairs.size === 0 ? undefined : setTimeout(align, pause);
   };
   room.on(RoomEvent.TrackSubscribed, (track, { source }, participant) => {
     const isVideo = track.kind === Track.Kind.Video;
     wait(track.receiver, isVideo ? FIRST_WAITS.pictureMs : FIRST_WAITS.soundMs);
     begunAt = performance.now();
-    if (isVideo && track.receiver) pairs.set(track, new Pair(participant, source, track.receiver));
+    if (isVideo && track.receiver)
+      pairs.set(track, new Pair(participant, source, track, track.receiver, ticks));
     timer ??= setTimeout(align, SOON_MS);
   });
   room.on(RoomEvent.TrackUnsubscribed, (track) => pairs.delete(track));

@@ -3,6 +3,8 @@
 // how long jitter buffers are to wait so that both are in step. A recording is in no hurry: whatever is
 // too early waits.
 
+import { nearestSlot, type Slots } from "./rhythm";
+
 /** Sound waits for at least so long, in ms: less would grow with each packet that comes late. */
 const SOUND_WAIT_MS = 80;
 
@@ -12,9 +14,9 @@ const FIRST_SOUND_MS = 100;
 /** For so long after its begin a jitter buffer of sound still fills: it takes less than it will. */
 const FILLING_MS = 1000;
 
-/** The service takes pictures to be seen later than those of a jitter buffer are, by so much. (Measured;
- * it is from 4 to 10 ms, by how the clocks of browser and recording lie to each other.) */
-const SEEN_EARLY_MS = 7;
+/** The service takes pictures to be seen later than those of a jitter buffer are, by so much. But of two and
+ * more, which it takes for a conference, Chromium (156) draws only 30 a second, and each is seen later. */
+const SEEN_EARLY_MS = { one: 10, more: -11 };
 
 /** Nobody sees less, and each change makes pictures hurry or wait. */
 const DEAD_BAND_MS = 4;
@@ -23,6 +25,10 @@ const DEAD_BAND_MS = 4;
 const OWN_WAY_MS = 10;
 
 const MAX_WAIT_MS = 2000;
+
+/** A slot that is farther from what is wanted is left for the nearest one: with each other one, a picture is
+ * lost or seen twice. */
+const FAR_MS = 24;
 
 /** Clocks of a sender's picture and sound that are farther apart are not believed. */
 const MAX_SKEW_MS = 500;
@@ -48,7 +54,7 @@ export interface Waits {
 
 export const FIRST_WAITS: Waits = {
   soundMs: SOUND_WAIT_MS,
-  pictureMs: FIRST_SOUND_MS + SEEN_EARLY_MS,
+  pictureMs: FIRST_SOUND_MS + SEEN_EARLY_MS.one,
 };
 
 function clamp(value: number, low: number, high: number): number {
@@ -62,9 +68,30 @@ export class Alignment {
   private heardSince: number | undefined;
   private soundMs = FIRST_SOUND_MS;
   private skewMs = 0;
+  private earlyMs: number | undefined;
 
-  /** `now`: in ms, of any clock. */
-  update(sound: Delay, picture: Delay, now: number): Waits {
+  /** `sound`: undefined: none is heard. `now`: in ms, of any clock. `isOne`: no other picture is seen.
+   * `slots`: of the picture; undefined: there are none, or none yet. */
+  update(
+    sound: Delay | undefined,
+    picture: Delay,
+    now: number,
+    isOne: boolean,
+    slots?: Slots,
+  ): Waits {
+    if (sound !== undefined) this.hear(sound, picture, now);
+    const earlyMs = SEEN_EARLY_MS[isOne ? "one" : "more"];
+    const isHeld = earlyMs === this.earlyMs;
+    this.earlyMs = earlyMs;
+    const wanted = this.soundMs + this.skewMs + earlyMs;
+    this.waits = {
+      soundMs: this.soundWait(picture, wanted),
+      pictureMs: this.pictureWait(wanted, slots, isHeld),
+    };
+    return this.waits;
+  }
+
+  private hear(sound: Delay, picture: Delay, now: number): void {
     this.heardSince ??= now;
     const isFilling = now - this.heardSince < FILLING_MS;
     if (!isFilling || sound.takenMs > this.soundMs) this.soundMs = sound.takenMs;
@@ -73,16 +100,19 @@ export class Alignment {
       const skew = sound.ageMs - sound.takenMs - (picture.ageMs - picture.takenMs);
       this.skewMs += REPORT_SHARE * (clamp(skew, -MAX_SKEW_MS, MAX_SKEW_MS) - this.skewMs);
     }
-    const wanted = this.soundMs + this.skewMs + SEEN_EARLY_MS;
-    this.waits = { soundMs: this.soundWait(picture, wanted), pictureMs: this.pictureWait(wanted) };
-    return this.waits;
   }
 
-  private pictureWait(wanted: number): number {
+  private pictureWait(wanted: number, slots: Slots | undefined, isHeld: boolean): number {
     const { pictureMs } = this.waits;
     this.askedBefore = pictureMs;
-    if (Math.abs(wanted - pictureMs) < DEAD_BAND_MS) return pictureMs;
-    return clamp(wanted, 0, MAX_WAIT_MS);
+    let best = wanted;
+    if (slots !== undefined) {
+      const held = nearestSlot(slots, pictureMs);
+      const isNear = isHeld && Math.abs(held - wanted) < FAR_MS;
+      best = isNear ? held : nearestSlot(slots, wanted);
+    }
+    if (Math.abs(best - pictureMs) < DEAD_BAND_MS) return pictureMs;
+    return clamp(best, 0, MAX_WAIT_MS);
   }
 
   /** Pictures that are late by themselves cannot be sooner. Sound that has waited for them once stays. */

@@ -102,7 +102,7 @@ export class Tile {
       if (track !== undefined) this.attach(track);
     }
     // What is left of the time before a mute must not be seen: wait for a new picture.
-    if (hasVideo && !this.isOn) this.picture?.requestVideoFrameCallback(() => this.show());
+    if (hasVideo && !this.isOn) this.await(1, () => this.show());
     if (!hasVideo) this.element.classList.remove("live");
     this.isOn = hasVideo && track !== undefined;
     this.fit();
@@ -135,12 +135,27 @@ export class Tile {
     const tell = () => {
       if (this.picture === picture && this.isOn) this.onPicture();
     };
-    const count = (left: number) => {
-      if (left === 0) tell();
-      else picture?.requestVideoFrameCallback(() => count(left - 1));
-    };
-    count(PICTURES_IN_STEP - 1);
+    this.await(PICTURES_IN_STEP - 1, tell);
     setTimeout(tell, STEP_PATIENCE_MS);
+  }
+
+  /** Until so many pictures have come. (Chromium (156) that owes a video frame callback to a player without
+   * pictures may wait for that with decoding, for good, when there are pictures again.) */
+  private await(count: number, then: () => void): void {
+    const { picture } = this;
+    if (picture === undefined) return;
+    let last = picture.getVideoPlaybackQuality().totalVideoFrames;
+    let left = count;
+    const look = () => {
+      if (picture !== this.picture || !this.isOn) return;
+      const { totalVideoFrames: now } = picture.getVideoPlaybackQuality();
+      // A player that begins anew begins at 0.
+      left -= now < last ? now : now - last;
+      last = now;
+      if (left > 0) requestAnimationFrame(look);
+      else then();
+    };
+    requestAnimationFrame(look);
   }
 
   private fit(): void {

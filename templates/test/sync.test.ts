@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { nearestSlot, type Slots } from "../src/rhythm";
 import { Alignment, type Delay, FIRST_WAITS, joinStreams, type Waits } from "../src/sync";
 
 /** Pictures are to wait longer than the sound takes by this. */
@@ -14,6 +15,8 @@ class Browser {
   waits: Waits = FIRST_WAITS;
   history: Waits[] = [];
   now = 5000;
+  isOne = true;
+  slots: Slots | undefined;
 
   run(seconds: number, { sound = 100, picture = 20, skew = 0 }, hasReports = false): Waits {
     for (const end = this.now + seconds * 1000; this.now < end; this.now += 500) {
@@ -23,6 +26,8 @@ class Browser {
         taking(soundTakes, hasReports ? soundTakes + skew : undefined),
         taking(pictureTakes, hasReports ? pictureTakes : undefined),
         this.now,
+        this.isOne,
+        this.slots,
       );
       this.history.push(this.waits);
     }
@@ -45,8 +50,8 @@ test("pictures wait as long as their sound takes", () => {
 test("sound that begins takes less than it will: that is not followed", () => {
   const alignment = new Alignment();
   for (const [at, takenMs] of [60, 70, 80, 90, 96].entries())
-    assert.deepEqual(alignment.update(taking(takenMs), taking(107), at * 100), FIRST_WAITS);
-  assert.ok(alignment.update(taking(160), taking(107), 600).pictureMs > 160);
+    assert.deepEqual(alignment.update(taking(takenMs), taking(107), at * 100, true), FIRST_WAITS);
+  assert.ok(alignment.update(taking(160), taking(107), 600, true).pictureMs > 160);
 });
 
 test("after a peak of load, all is as it was", () => {
@@ -72,7 +77,8 @@ test("it comes nearer with each step, and never goes past", () => {
 test("what wavers a little moves nothing", () => {
   const alignment = new Alignment();
   for (let n = 0; n < 20; n++) {
-    const waits = alignment.update(taking(100 + (n % 2 ? 3 : -3)), taking(107), 2000 + n * 500);
+    const sound = taking(100 + (n % 2 ? 3 : -3));
+    const waits = alignment.update(sound, taking(107), 2000 + n * 500, true);
     assert.deepEqual(waits, FIRST_WAITS);
   }
 });
@@ -93,6 +99,59 @@ test("pictures that are late have their sound wait", () => {
   assert.ok(Math.abs(apart) <= 10, `${apart}`);
   assert.ok(soundMs < 280, `${soundMs}`);
   assert.equal(browser.run(5, { sound: 90, picture: 20 }).soundMs, soundMs);
+});
+
+test("pictures wait for the slot that is nearest to their sound", () => {
+  for (const atMs of [-40, 0, 3, 8, 12, 200]) {
+    const browser = new Browser();
+    browser.slots = { atMs, everyMs: 17 };
+    const { pictureMs, soundMs } = browser.run(8, { sound: 130 });
+    assert.equal(soundMs, FIRST_WAITS.soundMs);
+    assert.ok(Math.abs(pictureMs - (130 + AHEAD_MS)) <= 8.5, `${pictureMs}`);
+    assert.ok(Math.abs(nearestSlot(browser.slots, pictureMs) - pictureMs) <= 4, `${pictureMs}`);
+  }
+});
+
+test("a slot is held until it is far from what the sound takes", () => {
+  const browser = new Browser();
+  browser.slots = { atMs: 0, everyMs: 17 };
+  const { pictureMs } = browser.run(5, { sound: 102 - AHEAD_MS });
+  assert.equal(pictureMs, 102);
+  assert.equal(browser.run(5, { sound: 102 - AHEAD_MS + 20 }).pictureMs, 102);
+  assert.equal(browser.run(5, { sound: 102 - AHEAD_MS + 30 }).pictureMs, 136);
+});
+
+test("slots that move are followed", () => {
+  const browser = new Browser();
+  browser.slots = { atMs: 0, everyMs: 17 };
+  browser.run(5, { sound: 102 - AHEAD_MS });
+  for (let atMs = 0; atMs < 60; atMs += 1) {
+    browser.slots = { atMs, everyMs: 17 };
+    const { pictureMs } = browser.run(0.5, { sound: 102 - AHEAD_MS });
+    assert.ok(Math.abs(pictureMs - 102) <= 24 + 4, `${pictureMs}`);
+    assert.ok(Math.abs(nearestSlot(browser.slots, pictureMs) - pictureMs) <= 4, `${pictureMs}`);
+  }
+});
+
+test("a picture without sound has slots as well", () => {
+  const slots = { atMs: 5, everyMs: 17 };
+  const alignment = new Alignment();
+  for (let n = 0; n < 4; n++) {
+    const { pictureMs, soundMs } = alignment.update(undefined, taking(100), n * 500, true, slots);
+    assert.ok(Math.abs(pictureMs - FIRST_WAITS.pictureMs) <= 8.5, `${pictureMs}`);
+    assert.ok(Math.abs(nearestSlot(slots, pictureMs) - pictureMs) <= 4, `${pictureMs}`);
+    assert.equal(soundMs, FIRST_WAITS.soundMs);
+  }
+});
+
+test("pictures beside others wait less, from the moment on that there are others", () => {
+  const browser = new Browser();
+  browser.slots = { atMs: 1, everyMs: 17 };
+  const alone = browser.run(5, { sound: 110 }).pictureMs;
+  browser.isOne = false;
+  assert.equal(browser.run(0.5, { sound: 110 }).pictureMs, alone - 17);
+  browser.isOne = true;
+  assert.equal(browser.run(0.5, { sound: 110 }).pictureMs, alone);
 });
 
 test("nothing waits longer than two seconds, whatever clocks say", () => {

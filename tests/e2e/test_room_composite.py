@@ -151,6 +151,21 @@ def test_mute_and_unmute(rooms):
     assert recording.sound.tone_hz()[-1] == pytest.approx(tone_of("alice"), abs=HEARD_HZ)
 
 
+def test_short_mutes(rooms):
+    """However soon a mute follows on the one before, a camera that is on again is seen."""
+    room = rooms()
+    room.enter("alice")
+    egress_id = room.record()
+    for seconds in (0.05, 0.1, 0.15, 0.3, 0.6):
+        for call in ("mute", "unmute"):
+            room.publisher.call(call, "alice", track="camera")
+            room.publisher.wait_media(seconds)
+    room.publisher.wait_media(3)
+    room.stop(egress_id)
+    recording = room.read(grid(1)[0])
+    assert last_of(recording).tag == 1, recording.report()
+
+
 def test_screen_share(rooms):
     """Becomes large, all of it, and its sound is heard."""
     room = rooms("x11")

@@ -90,11 +90,12 @@ static inline char *plan_text(const EgPlan *plan)
     g_string_append_printf(out, ": %s", lifetimes[selection->lifetime]);
     g_assert_cmpint(plan->source, ==, plan->page.url != NULL ? EG_SOURCE_PAGE : EG_SOURCE_ROOM);
     if (plan->page.url != NULL)
-        g_string_append_printf(out, " page(%s%s%s %ux%u%s%s)", plan->page.url,
+        g_string_append_printf(out, " page(%s%s%s %ux%u%s%s%s)", plan->page.url,
                                plan->page.layout != NULL ? " layout=" : "",
                                plan->page.layout != NULL ? plan->page.layout : "", plan->page.width,
                                plan->page.height, plan->page.awaits_signal ? " awaits" : "",
-                               plan->page.is_trusted ? " trusted" : "");
+                               plan->page.is_trusted ? " trusted" : "",
+                               plan->page.is_own ? " own" : "");
     if (selection->identity != NULL)
         g_string_append_printf(out, "(%s)", selection->identity);
     if (selection->audio->len > 0) {

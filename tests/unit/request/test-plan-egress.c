@@ -150,10 +150,10 @@ static void test_pages(void)
     static const GoodCase cases[] = {
   // clang-format off
         {EGRESS("'template':{}," FILE("x")),
-         "template: room page(http://localhost:7980/ layout= 1280x720 awaits trusted) audio *>both video * "
+         "template: room page(http://localhost:7980/ layout= 1280x720 awaits trusted own) audio *>both video * "
          "encode mp4 AAC H264 file:x", 4},
         {EGRESS("'template':{'layout':'speaker','audioOnly':true}," FILE("x")),
-         "template: room page(http://localhost:7980/ layout=speaker 1280x720 awaits trusted) audio *>both "
+         "template: room page(http://localhost:7980/ layout=speaker 1280x720 awaits trusted own) audio *>both "
          "encode ogg Opus file:x", 1.25},
         {EGRESS("'web':{'url':'http://x','videoOnly':true,'awaitStartSignal':true}," FILE("x")),
          "web: room page(http://x 1280x720 awaits) video * encode mp4 H264 file:x", 3.5},

@@ -218,16 +218,16 @@ static void test_pages(void)
     static const GoodCase cases[] = {
   // clang-format off
         {ROOM(FILE("x")),
-         "room_composite: room " OURS " 1280x720 awaits trusted) audio *>both video * encode mp4 AAC H264 file:x",
+         "room_composite: room " OURS " 1280x720 awaits trusted own) audio *>both video * encode mp4 AAC H264 file:x",
          4},
         {ROOM("'layout':'speaker-light','preset':'PORTRAIT_H264_1080P_60'," FILE("x.webm")),
-         "room_composite: room " OURS "speaker-light 1080x1920 awaits trusted) audio *>both video * "
+         "room_composite: room " OURS "speaker-light 1080x1920 awaits trusted own) audio *>both video * "
          "encode webm Opus VP8 file:x.webm", 4},
         {ROOM("'videoOnly':true,'customBaseUrl':'https://t.example/a?b=1'," FILE("x")),
          "room_composite: room page(https://t.example/a?b=1 layout= 1280x720 awaits trusted) video * "
          "encode mp4 H264 file:x", 4},
         {ROOM("'audioOnly':true,'layout':'grid'," FILE("x")),
-         "room_composite: room " OURS "grid 1280x720 awaits trusted) audio *>both encode ogg Opus file:x", 1.25},
+         "room_composite: room " OURS "grid 1280x720 awaits trusted own) audio *>both encode ogg Opus file:x", 1.25},
         {ROOM("'audioOnly':true,'customBaseUrl':'http://x'," FILE("x.mp3")),
          "room_composite: room page(http://x layout= 1280x720 awaits trusted) audio *>both encode mp3 MP3 "
          "file:x.mp3", 1.25},
