@@ -16,7 +16,7 @@ const FILLING_MS = 1000;
 
 /** The service takes pictures to be seen later than those of a jitter buffer are, by so much. But of two and
  * more, which it takes for a conference, Chromium (156) draws only 30 a second, and each is seen later. */
-const SEEN_EARLY_MS = { one: 10, more: -11 };
+const SEEN_EARLY_MS = { one: 20, more: -6 };
 
 /** Nobody sees less, and each change makes pictures hurry or wait. */
 const DEAD_BAND_MS = 4;
