@@ -112,6 +112,7 @@ class Meter {
 /** The browser's ticks. Where it finds that enough, it leaves every other one out. */
 class Ticks {
   private intervals: number[] = [];
+  private shortestMs = Number.POSITIVE_INFINITY;
 
   /** The last one, by performance.now(). */
   lastMs = 0;
@@ -126,7 +127,8 @@ class Ticks {
     this.intervals.push(this.lastMs - first);
     if (this.intervals.length > TICKS) this.intervals.shift();
     const median = [...this.intervals].sort((a, b) => a - b)[this.intervals.length >> 1]!;
-    this.everyMs = Math.min(this.everyMs ?? median, median);
+    if (this.intervals.length === TICKS) this.shortestMs = Math.min(this.shortestMs, median);
+    this.everyMs = Math.min(this.shortestMs, median);
   }
 }
 
@@ -171,8 +173,8 @@ class Pair {
     return this.track.attachedElements.length > 0 && !this.track.isMuted;
   }
 
-  /** `isOne`: no other picture is seen. */
-  async align(isOne: boolean): Promise<void> {
+  /** `isOne`: no other picture is seen. `ticked`: when the next tick is known. */
+  async align(isOne: boolean, ticked: Promise<void>): Promise<void> {
     const receiver = soundOf(this.participant, this.source)?.receiver;
     if (this.sound.receiver !== receiver) {
       const alignment = new Alignment();
@@ -183,6 +185,7 @@ class Pair {
     const { meter, alignment } = this.sound;
     const [sound, picture] = await Promise.all([meter?.read(), this.picture.read()]);
     if (picture === undefined) return;
+    await ticked;
     const { lastMs, everyMs } = this.ticks;
     const { arrivedMs } = this.picture;
     if (arrivedMs !== undefined && everyMs !== undefined)
@@ -204,7 +207,8 @@ export function alignAll(room: Room): void {
     const isBegin = performance.now() - begunAt < BEGIN_MS;
     const all = [...pairs.values()];
     const isOne = all.filter((pair) => pair.isSeen).length < 2;
-    await Promise.allSettled([ticks.watch(), ...all.map((pair) => pair.align(isOne))]);
+    const ticked = ticks.watch();
+    await Promise.allSettled([ticked, ...all.map((pair) => pair.align(isOne, ticked))]);
     const pause = (isBegin ? SOON_MS : LATER_MS) + Math.random() * ANY_MS;
     timer = pairs.size === 0 ? undefined : setTimeout(align, pause);
   };

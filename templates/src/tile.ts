@@ -102,7 +102,7 @@ export class Tile {
       if (track !== undefined) this.attach(track);
     }
     // What is left of the time before a mute must not be seen: wait for a new picture.
-    if (hasVideo && !this.isOn) this.await(1, () => this.show());
+    if (hasVideo && !this.isOn) this.afterPictures(1, () => this.show());
     if (!hasVideo) this.element.classList.remove("live");
     this.isOn = hasVideo && track !== undefined;
     this.fit();
@@ -135,13 +135,13 @@ export class Tile {
     const tell = () => {
       if (this.picture === picture && this.isOn) this.onPicture();
     };
-    this.await(PICTURES_IN_STEP - 1, tell);
+    this.afterPictures(PICTURES_IN_STEP - 1, tell);
     setTimeout(tell, STEP_PATIENCE_MS);
   }
 
-  /** Until so many pictures have come. (Chromium (156) that owes a video frame callback to a player without
+  /** When so many pictures have come; never, if it is let go of or turned off before. (Chromium (156) that owes a video frame callback to a player without
    * pictures may wait for that with decoding, for good, when there are pictures again.) */
-  private await(count: number, then: () => void): void {
+  private afterPictures(count: number, then: () => void): void {
     const { picture } = this;
     if (picture === undefined) return;
     let last = picture.getVideoPlaybackQuality().totalVideoFrames;
