@@ -14,8 +14,8 @@
 
 /* What a page draws for an instant is seen about this much later. (Sound is timed exactly.)
  * Chromium has one frame or two on the way to the display, so that it is 15 or 32 ms for a script
- * that draws what it plays; of a film it takes the frames early, and it is from -12 to 13. Where
- * pictures are as many as refreshes it is from 25 to 35 (bench/PAGES.md). */
+ * that draws what it plays; of a film it takes the frames early, and it is from -10 to 26. Where
+ * pictures are as many as refreshes it is from 9 to 50 (bench/PAGES.md). */
 #define DRAWING_NS      (14 * EG_NS_PER_MS)
 #define FAST_DRAWING_NS (24 * EG_NS_PER_MS)
 #define FAST_FPS        40 /* more than that */

@@ -81,12 +81,12 @@ export class Alignment {
   ): Waits {
     if (sound !== undefined) this.hear(sound, picture, now);
     const earlyMs = SEEN_EARLY_MS[isOne ? "one" : "more"];
-    const isHeld = earlyMs === this.earlyMs;
+    const keepsSlot = earlyMs === this.earlyMs;
     this.earlyMs = earlyMs;
     const wanted = this.soundMs + this.skewMs + earlyMs;
     this.waits = {
       soundMs: this.soundWait(picture, wanted),
-      pictureMs: this.pictureWait(wanted, slots, isHeld),
+      pictureMs: this.pictureWait(wanted, slots, keepsSlot),
     };
     return this.waits;
   }
@@ -102,13 +102,13 @@ export class Alignment {
     }
   }
 
-  private pictureWait(wanted: number, slots: Slots | undefined, isHeld: boolean): number {
+  private pictureWait(wanted: number, slots: Slots | undefined, keepsSlot: boolean): number {
     const { pictureMs } = this.waits;
     this.askedBefore = pictureMs;
     let best = wanted;
     if (slots !== undefined) {
       const held = nearestSlot(slots, pictureMs);
-      const isNear = isHeld && Math.abs(held - wanted) < FAR_MS;
+      const isNear = keepsSlot && Math.abs(held - wanted) < FAR_MS;
       best = isNear ? held : nearestSlot(slots, wanted);
     }
     if (Math.abs(best - pictureMs) < DEAD_BAND_MS) return pictureMs;

@@ -139,8 +139,9 @@ export class Tile {
     setTimeout(tell, STEP_PATIENCE_MS);
   }
 
-  /** When so many pictures have come; never, if it is let go of or turned off before. (Chromium (156) that owes a video frame callback to a player without
-   * pictures may wait for that with decoding, for good, when there are pictures again.) */
+  /** When so many pictures have come; never, if it is let go of or turned off before. (Not by video frame
+   * callbacks: Chromium (156) that owes one to a player without pictures does not decode any more when there
+   * are pictures again.) */
   private afterPictures(count: number, then: () => void): void {
     const { picture } = this;
     if (picture === undefined) return;
