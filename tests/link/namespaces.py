@@ -1,9 +1,11 @@
 """The networks of a link, each a namespace:
 
     where we are, with the server          the middle                    the program's
-    link<pid> 10.98.x.y ── veth ── near (the forwarder) far ── veth ── link0 10.98.x.y+1
+    link<pid> ── veth ── near (the forwarder) far ── veth ── link0 10.98.x.y
 
-The forwarder takes every frame from one side and puts it on the other, or not.
+The forwarder takes every frame from one side and puts it on the other, or not. Our end has no address
+of its own and answers for all of ours: WebRTC clients beside the server would take one for a way to
+it, which goes away with the link.
 """
 import array
 import ctypes
@@ -52,11 +54,10 @@ def _up(interface, address=None):
     _no_offload(interface)
 
 
-def _addresses():
-    """Both ends, in a subnet of this process's own."""
-    index = os.getpid() % 16384
-    base = f"10.98.{index >> 6}"
-    return f"{base}.{(index & 63) * 4 + 1}", f"{base}.{(index & 63) * 4 + 2}"
+def _address():
+    """The program's, of this process alone."""
+    index = os.getpid() % 65536
+    return f"10.98.{index >> 8}.{index & 255}/32"
 
 
 def enter(control, seed, commands):
@@ -78,15 +79,16 @@ def enter(control, seed, commands):
 
     middle = os.read(ready_read, 16).decode()
     if middle:
-        ours, its = _addresses()
+        address = _address()
         name = f"link{program}"
         _ip("link", "add", name, "type", "veth", "peer", "name", "near", "netns", middle)
-        _up(name, f"{ours}/30")
+        _up(name)
+        _ip("route", "add", address, "dev", name)
         _unshare_network()
         _ip("link", "set", "lo", "up")
         _ip("link", "add", "link0", "type", "veth", "peer", "name", "far", "netns", middle)
-        _up("link0", f"{its}/30")
-        _ip("route", "add", "default", "via", ours)
+        _up("link0", address)
+        _ip("route", "add", "default", "dev", "link0")
         os.write(go_write, b"go")
         os.close(go_write)
     # The forwarder closes its end when it works.
