@@ -56,8 +56,10 @@ static const struct {
     {ALWAYS,          "disable-renderer-backgrounding",         NULL                      },
     {ALWAYS,          "disable-hang-monitor",                   NULL                      },
     {ALWAYS,          "disable-ipc-flooding-protection",        NULL                      },
- /* Not at a clock of 64 Hz. */
+ /* WebRTC's pictures: not at a clock of 64 Hz, and seen at the next refresh, not at one that was
+  found to be best before the last hiccup. */
     {AT_REFRESHES,    "enable-features",                        "VSyncDecoding"           },
+    {AT_REFRESHES,    "disable-rtc-smoothness-algorithm",       NULL                      },
  /* It does nothing but show the page. */
     {ALWAYS,          "disable-background-networking",          NULL                      },
     {ALWAYS,          "disable-component-update",               NULL                      },

@@ -38,6 +38,11 @@ EgDisplayKind eg_display_kind_from_name(const char *name)
     return EG_DISPLAY_NONE;
 }
 
+const char *eg_display_kind_name(EgDisplayKind kind)
+{
+    return rows[kind].name;
+}
+
 /* The memory of pictures. A GstBufferPool would not do: it throws memory away that another buffer
  * still shares when its own one comes back, which is so whenever a picture was repeated. */
 

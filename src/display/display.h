@@ -65,3 +65,4 @@ void eg_display_get_stats(const EgDisplay *display, EgDisplayStats *stats);
 
 /* "x11", as in the configuration; NONE for a name that is none. */
 EgDisplayKind eg_display_kind_from_name(const char *name);
+const char *eg_display_kind_name(EgDisplayKind kind);

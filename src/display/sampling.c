@@ -7,8 +7,10 @@
 /* What changes within this is one change: it is told in pieces. */
 #define ONE_CHANGE_NS (4 * EG_NS_PER_MS)
 
-/* A change so shortly before a look may come after the next one. */
+/* Of a change so near to a look, nobody knows whether that sees it; the next one may be different.
+ * Such a change counts as so much of a lost one. */
 #define MARGIN_NS (2 * EG_NS_PER_MS)
+#define RISK      0.25
 
 /* What averages go over, about: what was lost counts for some seconds, as it seldom happens. */
 #define LOST_CHANGES 64
@@ -50,8 +52,11 @@ void eg_sampling_init(EgSampling *sampling, guint fps, guint n_phases)
 static void count(const EgSampling *sampling, guint phase, gint64 at_ns, EgSamplingPhase *counted)
 {
     gint64 look = look_from(sampling, phase, at_ns + MARGIN_NS);
-    double age = (double)(look_ns(sampling, phase, look) - at_ns) * sampling->fps / EG_NS_PER_S;
-    counted->lost += ((look == counted->look) - counted->lost) / LOST_CHANGES;
+    double period_ns = (double)EG_NS_PER_S / sampling->fps;
+    double age = (double)(look_ns(sampling, phase, look) - at_ns) / period_ns;
+    double risk = age * period_ns > period_ns - MARGIN_NS ? RISK : 0;
+    double lost = look == counted->look ? 1 : risk;
+    counted->lost += (lost - counted->lost) / LOST_CHANGES;
     counted->age += (age - counted->age) / AGE_CHANGES;
     counted->look = look;
 }

@@ -16,8 +16,8 @@
  * Chromium has one frame or two on the way to the display, so that it is 15 or 32 ms for a script
  * that draws what it plays; of a film it takes the frames early, and it is from -10 to 26. Where
  * pictures are as many as refreshes it is from 9 to 50 (bench/PAGES.md). */
-#define DRAWING_NS      (14 * EG_NS_PER_MS)
-#define FAST_DRAWING_NS (24 * EG_NS_PER_MS)
+#define DRAWING_NS      (11 * EG_NS_PER_MS)
+#define FAST_DRAWING_NS (30 * EG_NS_PER_MS)
 #define FAST_FPS        40 /* more than that */
 
 /* Of the sound of before the first picture, so much is kept: more than belongs to that. */
@@ -297,8 +297,14 @@ static const EgSoundEvents sound_events = {
     .failed = on_part_failed,
 };
 
-/* A template is told of its room in its query; what stands there first is what pages read. */
-static char *make_url(const EgPlan *plan, const char *token)
+static EgDisplayKind display_kind(const EgConfig *config)
+{
+    return config->uses_x11 ? EG_DISPLAY_X11 : EG_DISPLAY_WAYLAND;
+}
+
+/* A template is told of its room in its query; what stands there first is what pages read. Our own
+ * is told of the display as well. */
+static char *make_url(const EgPlan *plan, const char *token, EgDisplayKind display)
 {
     if (plan->page.layout == NULL)
         return g_strdup(plan->page.url);
@@ -307,9 +313,11 @@ static char *make_url(const EgPlan *plan, const char *token)
     g_autofree char *pass = g_uri_escape_string(token, NULL, FALSE);
     gsize length = strcspn(plan->page.url, "?#");
     const char *rest = plan->page.url + length;
-    return g_strdup_printf("%.*s?layout=%s&token=%s&url=%s%s%s", (int)length, plan->page.url,
-                           layout, pass, server, *rest == '?' ? "&" : "",
-                           *rest == '?' ? rest + 1 : rest);
+    g_autofree char *shown_on =
+        plan->page.is_own ? g_strconcat("&display=", eg_display_kind_name(display), NULL) : NULL;
+    return g_strdup_printf("%.*s?layout=%s&token=%s&url=%s%s%s%s", (int)length, plan->page.url,
+                           layout, pass, server, shown_on != NULL ? shown_on : "",
+                           *rest == '?' ? "&" : "", *rest == '?' ? rest + 1 : rest);
 }
 
 /* For people and logs. */
@@ -331,7 +339,7 @@ static bool open_parts(Page *page, GError **error)
     page->environment = eg_run_folder_environment(page->folder);
     const char *const *environment = (const char *const *)page->environment;
     const EgDisplayParams display = {
-        .kind = page->config->uses_x11 ? EG_DISPLAY_X11 : EG_DISPLAY_WAYLAND,
+        .kind = display_kind(page->config),
         .width = plan->page.width,
         .height = plan->page.height,
         .fps = plan->page.fps,
@@ -386,7 +394,7 @@ static gpointer open_page(const EgSourceParams *params, GError **error)
     page->events = params->events;
     page->user = params->user;
     page->phase = PHASE_PREPARING;
-    page->url = make_url(params->plan, params->token);
+    page->url = make_url(params->plan, params->token, display_kind(params->config));
     page->shown = describe(params->plan);
     page->found_timer = eg_timer_new(params->loop, on_found_due, page);
     eg_timer_set(page->found_timer, 0);

@@ -7,6 +7,7 @@ import { alignAll, compareClocks } from "./receivers";
 import { allGuests, mediaOf, onChange, playSound } from "./room";
 import { Signals } from "./signals";
 import { Stage } from "./stage";
+import { displayOf } from "./sync";
 
 /** Of a server that cannot be reached. */
 const JOIN_RETRIES = 2;
@@ -71,7 +72,7 @@ async function run(root: HTMLElement): Promise<void> {
     signals.update(mediaOf(room));
   });
   playSound(room);
-  alignAll(room);
+  alignAll(room, displayOf(query.get("display")));
   compareClocks(room);
   room.on(RoomEvent.ParticipantMetadataChanged, (_, participant) => {
     if (participant.isLocal) obey();

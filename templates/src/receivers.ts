@@ -10,7 +10,7 @@ import {
   Track,
 } from "livekit-client";
 import { Rhythm } from "./rhythm";
-import { Alignment, type Delay, FIRST_WAITS, joinStreams } from "./sync";
+import { Alignment, type Delay, type Display, FIRST_WAITS, joinStreams } from "./sync";
 
 /** How often to look: when something has just begun, ... */
 const SOON_MS = 50;
@@ -157,7 +157,7 @@ interface Sound {
 class Pair {
   private readonly picture: Meter;
   private readonly rhythm = new Rhythm();
-  private sound: Sound = { receiver: undefined, alignment: new Alignment() };
+  private sound: Sound;
 
   constructor(
     private readonly participant: RemoteParticipant,
@@ -165,8 +165,10 @@ class Pair {
     private readonly track: RemoteTrack,
     private readonly receiver: RTCRtpReceiver,
     private readonly ticks: Ticks,
+    private readonly display: Display,
   ) {
     this.picture = new Meter(receiver);
+    this.sound = { receiver: undefined, alignment: new Alignment(display) };
   }
 
   get isSeen(): boolean {
@@ -177,7 +179,7 @@ class Pair {
   async align(isOne: boolean, ticked: Promise<void>): Promise<void> {
     const receiver = soundOf(this.participant, this.source)?.receiver;
     if (this.sound.receiver !== receiver) {
-      const alignment = new Alignment();
+      const alignment = new Alignment(this.display);
       this.sound = receiver
         ? { receiver, meter: new Meter(receiver), alignment }
         : { receiver, alignment };
@@ -198,7 +200,7 @@ class Pair {
 }
 
 /** Keeps what is seen in step with what is heard, for all who are or will be in a room. */
-export function alignAll(room: Room): void {
+export function alignAll(room: Room, display: Display): void {
   const pairs = new Map<RemoteTrack, Pair>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let begunAt = 0;
@@ -217,7 +219,7 @@ export function alignAll(room: Room): void {
     wait(track.receiver, isVideo ? FIRST_WAITS.pictureMs : FIRST_WAITS.soundMs);
     begunAt = performance.now();
     if (isVideo && track.receiver)
-      pairs.set(track, new Pair(participant, source, track, track.receiver, ticks));
+      pairs.set(track, new Pair(participant, source, track, track.receiver, ticks, display));
     timer ??= setTimeout(align, SOON_MS);
   });
   room.on(RoomEvent.TrackUnsubscribed, (track) => pairs.delete(track));

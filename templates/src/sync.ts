@@ -15,8 +15,22 @@ const FIRST_SOUND_MS = 100;
 const FILLING_MS = 1000;
 
 /** The service takes pictures to be seen later than those of a jitter buffer are, by so much. But of two and
- * more, which it takes for a conference, Chromium (156) draws only 30 a second, and each is seen later. */
-const SEEN_EARLY_MS = { one: 20, more: -6 };
+ * more, which it takes for a conference, Chromium (156) draws only 30 a second, and each is seen later. By
+ * the display that the service tells of; none: somebody else has the page shown, as browsers do it. */
+const SEEN_EARLY_MS = {
+  none: { one: 4, more: -15 },
+  wayland: { one: 7, more: -19 },
+  x11: { one: 3, more: -4 },
+};
+
+export type Display = keyof typeof SEEN_EARLY_MS;
+
+export function displayOf(name: string | null): Display {
+  return name !== null && Object.hasOwn(SEEN_EARLY_MS, name) ? (name as Display) : "none";
+}
+
+/** What reports say of picture and sound that are in step: each counts another part of its way. */
+const IN_STEP_SKEW_MS = -12;
 
 /** Nobody sees less, and each change makes pictures hurry or wait. */
 const DEAD_BAND_MS = 4;
@@ -54,7 +68,7 @@ export interface Waits {
 
 export const FIRST_WAITS: Waits = {
   soundMs: SOUND_WAIT_MS,
-  pictureMs: FIRST_SOUND_MS + SEEN_EARLY_MS.one,
+  pictureMs: FIRST_SOUND_MS + SEEN_EARLY_MS.wayland.one,
 };
 
 function clamp(value: number, low: number, high: number): number {
@@ -70,6 +84,8 @@ export class Alignment {
   private skewMs = 0;
   private earlyMs: number | undefined;
 
+  constructor(private readonly display: Display) {}
+
   /** `sound`: undefined: none is heard. `now`: in ms, of any clock. `isOne`: no other picture is seen.
    * `slots`: of the picture; undefined: there are none, or none yet. */
   update(
@@ -80,7 +96,7 @@ export class Alignment {
     slots?: Slots,
   ): Waits {
     if (sound !== undefined) this.hear(sound, picture, now);
-    const earlyMs = SEEN_EARLY_MS[isOne ? "one" : "more"];
+    const earlyMs = SEEN_EARLY_MS[this.display][isOne ? "one" : "more"];
     const keepsSlot = earlyMs === this.earlyMs;
     this.earlyMs = earlyMs;
     const wanted = this.soundMs + this.skewMs + earlyMs;
@@ -97,7 +113,8 @@ export class Alignment {
     if (!isFilling || sound.takenMs > this.soundMs) this.soundMs = sound.takenMs;
     // What is captured at the same instant need not arrive at the same instant.
     if (sound.ageMs !== undefined && picture.ageMs !== undefined) {
-      const skew = sound.ageMs - sound.takenMs - (picture.ageMs - picture.takenMs);
+      const reported = sound.ageMs - sound.takenMs - (picture.ageMs - picture.takenMs);
+      const skew = reported - IN_STEP_SKEW_MS;
       this.skewMs += REPORT_SHARE * (clamp(skew, -MAX_SKEW_MS, MAX_SKEW_MS) - this.skewMs);
     }
   }

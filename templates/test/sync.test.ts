@@ -1,17 +1,27 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { nearestSlot, type Slots } from "../src/rhythm";
-import { Alignment, type Delay, FIRST_WAITS, joinStreams, type Waits } from "../src/sync";
+import {
+  Alignment,
+  type Delay,
+  displayOf,
+  FIRST_WAITS,
+  joinStreams,
+  type Waits,
+} from "../src/sync";
 
 /** Pictures are to wait longer than the sound takes by this. */
 const AHEAD_MS = FIRST_WAITS.pictureMs - 100;
+
+/** What reports say of sound and picture that are in step. */
+const REPORTED_MS = -12;
 
 const taking = (takenMs: number, ageMs?: number): Delay => ({ takenMs, ageMs });
 
 /** A browser of which sound takes `soundMs` if it is not asked to wait, and pictures `pictureMs`, after
  * `filledMs`. Both have waited as they were told to when they are looked at next. */
 class Browser {
-  readonly alignment = new Alignment();
+  readonly alignment = new Alignment("wayland");
   waits: Waits = FIRST_WAITS;
   history: Waits[] = [];
   now = 5000;
@@ -23,7 +33,7 @@ class Browser {
       const soundTakes = Math.max(sound, this.waits.soundMs);
       const pictureTakes = Math.max(picture, this.waits.pictureMs);
       this.waits = this.alignment.update(
-        taking(soundTakes, hasReports ? soundTakes + skew : undefined),
+        taking(soundTakes, hasReports ? soundTakes + skew + REPORTED_MS : undefined),
         taking(pictureTakes, hasReports ? pictureTakes : undefined),
         this.now,
         this.isOne,
@@ -48,7 +58,7 @@ test("pictures wait as long as their sound takes", () => {
 });
 
 test("sound that begins takes less than it will: that is not followed", () => {
-  const alignment = new Alignment();
+  const alignment = new Alignment("wayland");
   for (const [at, takenMs] of [60, 70, 80, 90, 96].entries())
     assert.deepEqual(alignment.update(taking(takenMs), taking(107), at * 100, true), FIRST_WAITS);
   assert.ok(alignment.update(taking(160), taking(107), 600, true).pictureMs > 160);
@@ -75,7 +85,7 @@ test("it comes nearer with each step, and never goes past", () => {
 });
 
 test("what wavers a little moves nothing", () => {
-  const alignment = new Alignment();
+  const alignment = new Alignment("wayland");
   for (let n = 0; n < 20; n++) {
     const sound = taking(100 + (n % 2 ? 3 : -3));
     const waits = alignment.update(sound, taking(107), 2000 + n * 500, true);
@@ -135,7 +145,7 @@ test("slots that move are followed", () => {
 
 test("a picture without sound has slots as well", () => {
   const slots = { atMs: 5, everyMs: 17 };
-  const alignment = new Alignment();
+  const alignment = new Alignment("wayland");
   for (let n = 0; n < 4; n++) {
     const { pictureMs, soundMs } = alignment.update(undefined, taking(100), n * 500, true, slots);
     assert.ok(Math.abs(pictureMs - FIRST_WAITS.pictureMs) <= 8.5, `${pictureMs}`);
@@ -154,6 +164,16 @@ test("pictures beside others wait less, from the moment on that there are others
   assert.equal(nearestSlot(browser.slots, beside), beside);
   browser.isOne = true;
   assert.equal(browser.run(0.5, { sound: 110 }).pictureMs, alone);
+});
+
+test("a display is one that the service has, or none", () => {
+  assert.deepEqual(["wayland", "x11", "toString", "", null].map(displayOf), [
+    "wayland",
+    "x11",
+    "none",
+    "none",
+    "none",
+  ]);
 });
 
 test("nothing waits longer than two seconds, whatever clocks say", () => {

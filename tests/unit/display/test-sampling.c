@@ -22,6 +22,7 @@ typedef struct {
 static const Row rows[] = {
     {"steady",             30, 0.50, 1, 0,   2, 0,    0   },
     {"at the looks",       30, 0.00, 4, 0,   2, 6,    300 },
+    {"hardly beside them", 30, 0.00, 1, 0,   2, 6,    300 },
     {"at the looks, of 4", 30, 0.00, 4, 0,   4, 6,    300 },
     {"between phases",     30, 0.25, 6, 0,   4, 6,    0   },
     {"at the other phase", 30, 0.50, 6, 0,   2, 0,    0   },
