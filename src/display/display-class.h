@@ -48,7 +48,7 @@ struct _EgDisplay {
     EgSampling sampling;
     gint64 sampling_origin_ns; /* its 0 */
     guint base_phase;          /* of the instants */
-    guint phase;               /* of the looks */
+    gint shift;                /* of the looks */
     gint64 looked_ns;          /* the last one */
     gsize plane_offsets[3];
     gsize strides[3];

@@ -123,7 +123,7 @@ gint64 eg_display_get_look(const EgDisplay *display)
 /* How long after its instant a picture is taken; before, if negative. */
 static gint64 look_offset_ns(const EgDisplay *display)
 {
-    return eg_sampling_offset_ns(&display->sampling, display->phase, display->base_phase);
+    return eg_sampling_shift_ns(&display->sampling, display->shift);
 }
 
 static void set_tick_timer(EgDisplay *display)
@@ -136,11 +136,11 @@ static void set_tick_timer(EgDisplay *display)
 static void start_ticks(EgDisplay *display)
 {
     const EgSampling *sampling = &display->sampling;
-    display->phase = eg_sampling_find(sampling);
-    display->base_phase = display->phase;
+    display->base_phase = eg_sampling_find(sampling);
+    display->shift = 0;
     display->origin_ns =
         display->sampling_origin_ns +
-        eg_sampling_next_ns(sampling, display->phase, eg_now_ns() - display->sampling_origin_ns);
+        eg_sampling_next_ns(sampling, display->base_phase, eg_now_ns() - display->sampling_origin_ns);
     display->tick = 0;
     set_tick_timer(display);
 }
@@ -197,7 +197,7 @@ static void on_tick(gpointer user)
         picture = make_picture(display);
     display->looked_ns = instant(display, display->tick) + look_offset_ns(display);
     display->tick++;
-    display->phase = eg_sampling_keep(&display->sampling, display->phase);
+    display->shift = eg_sampling_keep(&display->sampling, display->base_phase, display->shift);
     set_tick_timer(display);
     if (display->class->ticked != NULL)
         display->class->ticked(display);

@@ -58,6 +58,8 @@ static void count(const EgSampling *sampling, guint phase, gint64 at_ns, EgSampl
     double lost = look == counted->look ? 1 : risk;
     counted->lost += (lost - counted->lost) / LOST_CHANGES;
     counted->age += (age - counted->age) / AGE_CHANGES;
+    bool is_first = counted->look < 0;
+    counted->usual_age += (age - counted->usual_age) / (is_first ? 1 : LOST_CHANGES);
     counted->look = look;
 }
 
@@ -87,11 +89,37 @@ guint eg_sampling_find(const EgSampling *sampling)
     return best;
 }
 
-guint eg_sampling_keep(const EgSampling *sampling, guint phase)
+static const EgSamplingPhase *phase_at(const EgSampling *sampling, guint base, gint shift)
 {
-    guint best = eg_sampling_find(sampling);
-    double too_many = sampling->phases[best].lost + TOO_MANY_LOST;
-    return sampling->phases[phase].lost > too_many ? best : phase;
+    gint n_phases = (gint)sampling->n_phases;
+    return &sampling->phases[((gint)base + shift + n_phases) % n_phases];
+}
+
+/* By how many pictures a change comes before the instant, not the look, that shows it. */
+static double lead(const EgSampling *sampling, double age, gint shift)
+{
+    return age - (double)shift / sampling->n_phases;
+}
+
+gint eg_sampling_keep(const EgSampling *sampling, guint base, gint shift)
+{
+    const EgSamplingPhase *kept = phase_at(sampling, base, shift);
+    double too_many = sampling->phases[eg_sampling_find(sampling)].lost + TOO_MANY_LOST;
+    if (kept->lost <= too_many)
+        return shift;
+    double usual = lead(sampling, kept->usual_age, shift);
+    gint half = (gint)sampling->n_phases / 2;
+    double least = G_MAXDOUBLE;
+    for (gint other = -half; other <= half; other++) {
+        const EgSamplingPhase *phase = phase_at(sampling, base, other);
+        double moved = ABS(lead(sampling, phase->age, other) - usual);
+        double its_cost = COST_OF_LOST * phase->lost + moved;
+        if (phase->lost <= too_many && its_cost < least) {
+            least = its_cost;
+            shift = other;
+        }
+    }
+    return shift;
 }
 
 gint64 eg_sampling_next_ns(const EgSampling *sampling, guint phase, gint64 from_ns)
@@ -99,9 +127,7 @@ gint64 eg_sampling_next_ns(const EgSampling *sampling, guint phase, gint64 from_
     return look_ns(sampling, phase, look_from(sampling, phase, from_ns));
 }
 
-gint64 eg_sampling_offset_ns(const EgSampling *sampling, guint phase, guint base)
+gint64 eg_sampling_shift_ns(const EgSampling *sampling, gint shift)
 {
-    gint64 n_phases = sampling->n_phases;
-    gint64 later = ((gint64)phase - base + n_phases) % n_phases;
-    return phases_ns(sampling, later > n_phases / 2 ? later - n_phases : later);
+    return phases_ns(sampling, shift);
 }

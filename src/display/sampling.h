@@ -14,6 +14,7 @@ typedef struct {
     gint64 look; /* that sees the last change */
     double lost; /* of the last changes, the part that no look would have seen */
     double age;  /* of the last changes when they are seen, in pictures */
+    double usual_age; /* the same of more of them */
 } EgSamplingPhase;
 
 typedef struct {
@@ -32,12 +33,12 @@ void eg_sampling_changed(EgSampling *sampling, gint64 at_ns);
 /* The phase to begin with: that loses least, and of equal ones that sees changes soonest. */
 guint eg_sampling_find(const EgSampling *sampling);
 
-/* The phase to go on with: `phase`, unless that loses frames and another does not. */
-guint eg_sampling_keep(const EgSampling *sampling, guint phase);
+/* Looks come `shift` phases after those of the phase `base`, or before them if it is negative: at
+ * most half a picture. Returns the shift to go on with: the same one, unless that loses frames and
+ * another does not; then the one by which frames stay at those looks of `base` that they are at. */
+gint eg_sampling_keep(const EgSampling *sampling, guint base, gint shift);
 
 /* The first instant of a phase that is not before. */
 gint64 eg_sampling_next_ns(const EgSampling *sampling, guint phase, gint64 from_ns);
 
-/* By how much the looks of `phase` are later than the nearest ones of `base`: at most by half of a
- * picture, either way. */
-gint64 eg_sampling_offset_ns(const EgSampling *sampling, guint phase, guint base);
+gint64 eg_sampling_shift_ns(const EgSampling *sampling, gint shift);

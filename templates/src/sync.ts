@@ -19,8 +19,8 @@ const FILLING_MS = 1000;
  * the display that the service tells of; none: somebody else has the page shown, as browsers do it. */
 const SEEN_EARLY_MS = {
   none: { one: 4, more: -15 },
-  wayland: { one: 7, more: -19 },
-  x11: { one: 3, more: -4 },
+  wayland: { one: 10, more: -19 },
+  x11: { one: 7, more: -4 },
 };
 
 export type Display = keyof typeof SEEN_EARLY_MS;

@@ -35,7 +35,7 @@ static const Row rows[] = {
 /* Frames that nobody saw: with the phase that is kept, and with phase 0. */
 typedef struct {
     EgSampling sampling;
-    guint phase;
+    gint shift; /* from phase 0 */
     guint n_switches;
     gint64 seen[2]; /* the look that saw the last frame */
     guint lost[2];
@@ -50,12 +50,14 @@ static void look_at(Run *run, guint which, guint phase, gint64 drawn_ns)
 
 static void draw(Run *run, gint64 drawn_ns)
 {
-    look_at(run, 0, run->phase, drawn_ns);
+    guint n_phases = run->sampling.n_phases;
+    look_at(run, 0, ((guint)run->shift + n_phases) % n_phases, drawn_ns);
     look_at(run, 1, 0, drawn_ns);
     eg_sampling_changed(&run->sampling, drawn_ns);
-    guint kept = eg_sampling_keep(&run->sampling, run->phase);
-    run->n_switches += kept != run->phase;
-    run->phase = kept;
+    gint kept = eg_sampling_keep(&run->sampling, 0, run->shift);
+    g_assert_cmpint(ABS(kept), <=, n_phases / 2);
+    run->n_switches += kept != run->shift;
+    run->shift = kept;
 }
 
 static void test_frames(gconstpointer data)
@@ -127,12 +129,37 @@ static void test_instants(void)
     g_assert_cmpint(eg_sampling_next_ns(&sampling, 2, 16666667), ==, 33333333 + 16666666);
     /* Exact for ever. */
     g_assert_cmpint(eg_sampling_next_ns(&sampling, 0, 3600 * EG_NS_PER_S), ==, 3600 * EG_NS_PER_S);
+    g_assert_cmpint(eg_sampling_shift_ns(&sampling, 0), ==, 0);
+    g_assert_cmpint(eg_sampling_shift_ns(&sampling, 1), ==, 8333333);
+    g_assert_cmpint(eg_sampling_shift_ns(&sampling, -2), ==, -16666666);
+}
 
-    const gint64 expected_ns[] = {0, 8333333, 16666666, -8333333};
-    for (guint base = 0; base < 4; base++) {
-        for (guint later = 0; later < 4; later++)
-            g_assert_cmpint(eg_sampling_offset_ns(&sampling, (base + later) % 4, base), ==,
-                            expected_ns[later]);
+/* Frames that have come for long some ms before a look, or after it, come right at it from now on.
+ * They are to be seen at the instants at which they would have been. */
+static void test_stay(void)
+{
+    static const struct {
+        gint64 before_ms; /* negative: after it */
+        gint sign;        /* of the shift */
+    } cases[] = {
+        {6,  1 },
+        {-6, -1},
+    };
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        for (guint base = 0; base < 4; base++) {
+            EgSampling sampling;
+            eg_sampling_init(&sampling, FPS, 4);
+            gint64 look_ns = eg_sampling_next_ns(&sampling, base, 0) + PERIOD_NS;
+            gint shift = 0;
+            for (gint64 n = 0; n < 200; n++) {
+                gint64 before_ms = n < 100 ? cases[i].before_ms : 0;
+                eg_sampling_changed(&sampling, look_ns + n * PERIOD_NS - before_ms * EG_NS_PER_MS);
+                shift = eg_sampling_keep(&sampling, base, shift);
+                if (n < 100)
+                    g_assert_cmpint(shift, ==, 0);
+            }
+            g_assert_cmpint(shift * cases[i].sign, >, 0);
+        }
     }
 }
 
@@ -147,5 +174,6 @@ int main(int argc, char **argv)
     g_test_add_func("/sampling/margin", test_margin);
     g_test_add_func("/sampling/pieces", test_pieces);
     g_test_add_func("/sampling/instants", test_instants);
+    g_test_add_func("/sampling/stay", test_stay);
     return g_test_run();
 }
