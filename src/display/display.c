@@ -138,9 +138,9 @@ static void start_ticks(EgDisplay *display)
     const EgSampling *sampling = &display->sampling;
     display->base_phase = eg_sampling_find(sampling);
     display->shift = 0;
-    display->origin_ns =
-        display->sampling_origin_ns +
-        eg_sampling_next_ns(sampling, display->base_phase, eg_now_ns() - display->sampling_origin_ns);
+    display->origin_ns = display->sampling_origin_ns +
+                         eg_sampling_next_ns(sampling, display->base_phase,
+                                             eg_now_ns() - display->sampling_origin_ns);
     display->tick = 0;
     set_tick_timer(display);
 }

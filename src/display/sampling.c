@@ -19,6 +19,9 @@
 /* A frame that is lost is as bad as one that is seen so many pictures later. */
 #define COST_OF_LOST 4
 
+/* Changes come before the instants that show them by about so much, in pictures. */
+#define USUAL_LEAD 0.3
+
 /* More than two of those, soon after each other, are not chance. */
 #define TOO_MANY_LOST (2.5 / LOST_CHANGES)
 
@@ -58,8 +61,6 @@ static void count(const EgSampling *sampling, guint phase, gint64 at_ns, EgSampl
     double lost = look == counted->look ? 1 : risk;
     counted->lost += (lost - counted->lost) / LOST_CHANGES;
     counted->age += (age - counted->age) / AGE_CHANGES;
-    bool is_first = counted->look < 0;
-    counted->usual_age += (age - counted->usual_age) / (is_first ? 1 : LOST_CHANGES);
     counted->look = look;
 }
 
@@ -107,13 +108,12 @@ gint eg_sampling_keep(const EgSampling *sampling, guint base, gint shift)
     double too_many = sampling->phases[eg_sampling_find(sampling)].lost + TOO_MANY_LOST;
     if (kept->lost <= too_many)
         return shift;
-    double usual = lead(sampling, kept->usual_age, shift);
     gint half = (gint)sampling->n_phases / 2;
     double least = G_MAXDOUBLE;
     for (gint other = -half; other <= half; other++) {
         const EgSamplingPhase *phase = phase_at(sampling, base, other);
-        double moved = ABS(lead(sampling, phase->age, other) - usual);
-        double its_cost = COST_OF_LOST * phase->lost + moved;
+        double unusual = ABS(lead(sampling, phase->age, other) - USUAL_LEAD);
+        double its_cost = COST_OF_LOST * phase->lost + unusual;
         if (phase->lost <= too_many && its_cost < least) {
             least = its_cost;
             shift = other;

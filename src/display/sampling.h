@@ -14,7 +14,6 @@ typedef struct {
     gint64 look; /* that sees the last change */
     double lost; /* of the last changes, the part that no look would have seen */
     double age;  /* of the last changes when they are seen, in pictures */
-    double usual_age; /* the same of more of them */
 } EgSamplingPhase;
 
 typedef struct {
@@ -35,7 +34,8 @@ guint eg_sampling_find(const EgSampling *sampling);
 
 /* Looks come `shift` phases after those of the phase `base`, or before them if it is negative: at
  * most half a picture. Returns the shift to go on with: the same one, unless that loses frames and
- * another does not; then the one by which frames stay at those looks of `base` that they are at. */
+ * another does not; then the one by which frames are shown by the same looks of `base` as before.
+ */
 gint eg_sampling_keep(const EgSampling *sampling, guint base, gint shift);
 
 /* The first instant of a phase that is not before. */

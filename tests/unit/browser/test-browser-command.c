@@ -44,8 +44,8 @@ static const struct {
     EgBrowserParams (*params)(void);
     const char *flags[4]; /* that only these params have */
 } rows[] = {
-    {"without-sound", without_sound, {"--disable-audio-output"}                                  },
-    {"insecure",      insecure,      {"--ignore-certificate-errors", "--disable-web-security"}   },
+    {"without-sound", without_sound, {"--disable-audio-output"}                                               },
+    {"insecure",      insecure,      {"--ignore-certificate-errors", "--disable-web-security"}                },
     {"proxied",
      proxied,                        {"--proxy-server=socks5://127.0.0.1:1",
       "--webrtc-ip-handling-policy=disable_non_proxied_udp"}                                     },
@@ -83,7 +83,8 @@ static void test_chosen(void)
     params.extra_flags = chosen;
     g_auto(GStrv) command = command_of(&params);
     g_assert_true(g_strv_contains((const char *const *)command, "--enable-features=Other"));
-    g_assert_false(g_strv_contains((const char *const *)command, "--enable-features=VSyncDecoding"));
+    g_assert_false(
+        g_strv_contains((const char *const *)command, "--enable-features=VSyncDecoding"));
 }
 
 int main(int argc, char **argv)
