@@ -56,8 +56,8 @@ static const struct {
     {ALWAYS,          "disable-renderer-backgrounding",         NULL                      },
     {ALWAYS,          "disable-hang-monitor",                   NULL                      },
     {ALWAYS,          "disable-ipc-flooding-protection",        NULL                      },
- /* WebRTC's pictures: not at a clock of 64 Hz, and seen at the next refresh, not at one that was
-  found to be best before the last hiccup. */
+ /* WebRTC's pictures: decoded at refreshes, not at a clock of 64 Hz; and shown at the next one,
+  not at one of its choice, which changes now and then. */
     {AT_REFRESHES,    "enable-features",                        "VSyncDecoding"           },
     {AT_REFRESHES,    "disable-rtc-smoothness-algorithm",       NULL                      },
  /* It does nothing but show the page. */

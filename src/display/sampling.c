@@ -56,8 +56,9 @@ static void count(const EgSampling *sampling, guint phase, gint64 at_ns, EgSampl
 {
     gint64 look = look_from(sampling, phase, at_ns + MARGIN_NS);
     double period_ns = (double)EG_NS_PER_S / sampling->fps;
-    double age = (double)(look_ns(sampling, phase, look) - at_ns) / period_ns;
-    double risk = age * period_ns > period_ns - MARGIN_NS ? RISK : 0;
+    double age_ns = (double)(look_ns(sampling, phase, look) - at_ns);
+    double age = age_ns / period_ns;
+    double risk = age_ns > period_ns - MARGIN_NS ? RISK : 0;
     double lost = look == counted->look ? 1 : risk;
     counted->lost += (lost - counted->lost) / LOST_CHANGES;
     counted->age += (age - counted->age) / AGE_CHANGES;

@@ -34,11 +34,12 @@ guint eg_sampling_find(const EgSampling *sampling);
 
 /* Looks come `shift` phases after those of the phase `base`, or before them if it is negative: at
  * most half a picture. Returns the shift to go on with: the same one, unless that loses frames and
- * another does not; then the one by which frames are shown by the same looks of `base` as before.
- */
+ * another does not; then the one by which frames come as long before the looks of `base`, which
+ * are the instants that show them, as they usually do. */
 gint eg_sampling_keep(const EgSampling *sampling, guint base, gint shift);
 
 /* The first instant of a phase that is not before. */
 gint64 eg_sampling_next_ns(const EgSampling *sampling, guint phase, gint64 from_ns);
 
+/* What a shift is in ns. */
 gint64 eg_sampling_shift_ns(const EgSampling *sampling, gint shift);
