@@ -8,9 +8,9 @@
 #include "media/pacer-sound.h"
 
 /* How much longer than the latency a picture waits for room in the encoder before it is skipped,
- * and how soon room is looked for again. */
+ * and how soon it is looked again for what is waited for. */
 #define ROOM_GRACE_NS (500 * EG_NS_PER_MS)
-#define ROOM_RETRY_NS (5 * EG_NS_PER_MS)
+#define RETRY_NS      (5 * EG_NS_PER_MS)
 
 /* Pictures that an input keeps beyond those of the latency and the grace. */
 #define MORE_PICTURES 8
@@ -33,10 +33,11 @@ struct _EgPacer {
     gint64 now_ns;     /* of the last run */
     gint64 backlog_ns; /* how much further behind than usual pictures may be, since the start was */
     bool has_run;
-    gint64 tick;    /* the next one */
-    gint64 frame;   /* the next one of sound */
-    guint64 serial; /* of the last picture that was pushed */
-    guint64 shown;  /* serial of the last picture that was put out; 0: black */
+    gint64 tick;           /* the next one */
+    bool tick_was_skipped; /* the one before it */
+    gint64 frame;          /* the next one of sound */
+    guint64 serial;        /* of the last picture that was pushed */
+    guint64 shown;         /* serial of the last picture that was put out; 0: black */
     EgPacerStats stats;
 };
 
@@ -258,14 +259,15 @@ static bool make_tick(EgPacer *pacer)
     if (!choice.is_complete && behind_ns < 0)
         return false;
     pacer->backlog_ns = CLAMP(behind_ns, 0, pacer->backlog_ns);
-    if (pacer->events.picture_has_room(pacer->user)) {
+    bool has_room = pacer->events.picture_has_room(pacer->user);
+    if (!has_room && behind_ns <= pacer->backlog_ns + ROOM_GRACE_NS)
+        return false;
+    if (has_room) {
         gint64 next_ns = tick_pts(pacer, pacer->tick + 1);
         put_picture(pacer, &choice.picture, next_ns - tick_pts(pacer, pacer->tick));
-    } else if (behind_ns > pacer->backlog_ns + ROOM_GRACE_NS) {
-        pacer->stats.skipped++;
-    } else {
-        return false;
     }
+    pacer->tick_was_skipped = !has_room;
+    pacer->stats.skipped += !has_room;
     end_tick(pacer);
     return true;
 }
@@ -391,12 +393,14 @@ gint64 eg_pacer_run(EgPacer *pacer, gint64 now_ns)
         continue;
     drop_ended(pacer);
 
+    /* What is due already waits for room, or is the end of the sound, which waits for the
+     * pictures'. */
     gint64 next_ns = G_MAXINT64;
     if (pacer->params.fps > 0)
-        next_ns = picture_due(pacer) > now_ns ? picture_due(pacer) : now_ns + ROOM_RETRY_NS;
+        next_ns = picture_due(pacer);
     if (pacer->params.rate_hz > 0)
         next_ns = MIN(next_ns, sound_due(pacer));
-    return next_ns;
+    return next_ns > now_ns ? next_ns : now_ns + RETRY_NS;
 }
 
 void eg_pacer_set_end(EgPacer *pacer, gint64 end_ns)
@@ -443,6 +447,11 @@ static void finish_pictures(EgPacer *pacer, gint64 length_ns)
     /* Ticks do not fall on frames of sound at every rate: no picture of less than one of these. */
     gint64 sliver_ns = pacer->params.rate_hz > 0 ? frame_pts(pacer, 1) : 0;
 
+    /* Or the file would end with the picture before those that were skipped. */
+    if (pacer->tick_was_skipped) {
+        pacer->tick--;
+        pacer->stats.skipped--;
+    }
     while (tick_pts(pacer, pacer->tick) + sliver_ns < length_ns) {
         gint64 pts_ns = tick_pts(pacer, pacer->tick);
         gint64 end_ns = MIN(tick_pts(pacer, pacer->tick + 1), length_ns);

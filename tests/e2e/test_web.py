@@ -203,13 +203,13 @@ def test_encoder_that_is_too_slow(web, tmp_path):
     recording.expect_all_readable(other=())
     recording.expect_in_order()
     recording.expect_tags(2)
-    recording.expect_ends_together(within=1)
+    recording.expect_ends_together()
     ticks = [round(pts * fps) for pts in recording.video.pts]
     assert max(abs(tick / fps - pts) for tick, pts in zip(ticks, recording.video.pts)) < 0.001
     left_out = len(set(range(ticks[-1] + 1)) - set(ticks))
     assert left_out > 100, recording.report()
     told = json.loads((tmp_path / f"{egress_id}.json").read_text())["timeline"]
-    # Some more after the last picture, and some that were seen twice since nobody had the time to look.
+    # And some that were seen twice since nobody had the time to look.
     assert left_out <= told["pictures_skipped"] <= round(told["duration_ns"] * fps / 1e9), (told, left_out)
     assert "pictures_skipped" in {event["type"] for event in told["events"]}
 

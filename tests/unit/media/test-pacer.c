@@ -447,6 +447,28 @@ static void test_stuck(void)
     assert_moving(bench, 875, 900);
 }
 
+/* An encoder that has no room at the end: pictures end with the sound all the same. */
+static void test_stuck_at_the_end(void)
+{
+    static const gint64 end_ns = 4100 * MS;
+    g_autoptr(Bench) bench = bench_new(NULL);
+    EgPacerInput *input = eg_pacer_add_video(bench->pacer, 0);
+
+    show(bench, input, 0, 60);
+    bench->busy_until_ns = G_MAXINT64;
+    show(bench, input, 60, 123);
+    eg_pacer_set_end(bench->pacer, BENCH_ORIGIN_NS + end_ns);
+    bench_advance(bench, 5500 * MS);
+    g_assert_true(eg_pacer_has_reached_end(bench->pacer));
+    eg_pacer_finish(bench->pacer, BENCH_ORIGIN_NS + end_ns);
+    const BenchPicture *last = bench_picture(bench, bench->pictures->len - 1);
+    g_assert_cmpuint(last->id, ==, 123);
+    g_assert_cmpint(last->tick, ==, 122);
+    EgPacerStats stats = bench_stats(bench);
+    g_assert_cmpuint(stats.pictures + stats.skipped, ==, 123);
+    g_assert_cmpuint(stats.skipped, >, 60);
+}
+
 /* Started with an origin in the past, as when nothing was shown for long: what is due leaves as
  * fast as the encoder takes it, and counts as overload only if it gets slower than the time. */
 static void test_backlog(void)
@@ -600,6 +622,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pacer/always-late", test_always_late);
     g_test_add_func("/pacer/overload", test_overload);
     g_test_add_func("/pacer/stuck", test_stuck);
+    g_test_add_func("/pacer/stuck-at-the-end", test_stuck_at_the_end);
     g_test_add_func("/pacer/backlog", test_backlog);
     g_test_add_func("/pacer/days", test_days);
     return g_test_run();
