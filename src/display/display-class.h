@@ -50,6 +50,7 @@ struct _EgDisplay {
     guint base_phase;          /* of the instants */
     gint shift;                /* of the looks */
     gint64 looked_ns;          /* the last one */
+    guint looked_phase;
     gsize plane_offsets[3];
     gsize strides[3];
     gsize picture_bytes;
@@ -75,6 +76,9 @@ void eg_display_put_changed(EgDisplay *display);
 
 /* In ticked(): when it was to be looked at, in monotonic ns, which has just passed. */
 gint64 eg_display_get_look(const EgDisplay *display);
+
+/* In ticked(): at which of the instants of eg_display_set_phases() that was, from 0. */
+guint eg_display_get_phase(const EgDisplay *display);
 
 /* Before it is ready: one more of eg_display_environment() and eg_display_browser_flags(). */
 void eg_display_add_environment(EgDisplay *display, const char *name, const char *value);

@@ -120,6 +120,11 @@ gint64 eg_display_get_look(const EgDisplay *display)
     return display->looked_ns;
 }
 
+guint eg_display_get_phase(const EgDisplay *display)
+{
+    return display->looked_phase;
+}
+
 /* How long after its instant a picture is taken; before, if negative. */
 static gint64 look_offset_ns(const EgDisplay *display)
 {
@@ -196,6 +201,8 @@ static void on_tick(gpointer user)
     if (display->state == EG_DISPLAY_STATE_SHOWING)
         picture = make_picture(display);
     display->looked_ns = instant(display, display->tick) + look_offset_ns(display);
+    display->looked_phase =
+        eg_sampling_phase(&display->sampling, display->base_phase, display->shift);
     display->tick++;
     display->shift = eg_sampling_keep(&display->sampling, display->base_phase, display->shift);
     set_tick_timer(display);

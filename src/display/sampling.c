@@ -91,10 +91,15 @@ guint eg_sampling_find(const EgSampling *sampling)
     return best;
 }
 
-static const EgSamplingPhase *phase_at(const EgSampling *sampling, guint base, gint shift)
+guint eg_sampling_phase(const EgSampling *sampling, guint base, gint shift)
 {
     gint n_phases = (gint)sampling->n_phases;
-    return &sampling->phases[((gint)base + shift + n_phases) % n_phases];
+    return (guint)(((gint)base + shift + n_phases) % n_phases);
+}
+
+static const EgSamplingPhase *phase_at(const EgSampling *sampling, guint base, gint shift)
+{
+    return &sampling->phases[eg_sampling_phase(sampling, base, shift)];
 }
 
 /* By how many pictures a change comes before the instant, not the look, that shows it. */

@@ -38,6 +38,9 @@ guint eg_sampling_find(const EgSampling *sampling);
  * are the instants that show them, as they usually do. */
 gint eg_sampling_keep(const EgSampling *sampling, guint base, gint shift);
 
+/* The phase that these looks are of. */
+guint eg_sampling_phase(const EgSampling *sampling, guint base, gint shift);
+
 /* The first instant of a phase that is not before. */
 gint64 eg_sampling_next_ns(const EgSampling *sampling, guint phase, gint64 from_ns);
 

@@ -9,7 +9,7 @@ import {
   RoomEvent,
   Track,
 } from "livekit-client";
-import { Rhythm } from "./rhythm";
+import { isSameInterval, Rhythm } from "./rhythm";
 import { Alignment, type Delay, type Display, FIRST_WAITS, joinStreams } from "./sync";
 
 /** How often to look: when something has just begun, ... */
@@ -26,8 +26,11 @@ const ANY_MS = 20;
 /** From the target of a picture's jitter buffer until it is seen. (Chromium 156.) */
 const RENDERING_MS = 11;
 
-/** The median of so many intervals counts. */
-const TICKS = 3;
+/** Of so many intervals, the one counts that only so few are longer than. So it is soon seen that every other
+ * tick is left out, and slowly that none is any more: each change moves pictures, and by that the browser,
+ * which looks at when they come, to and fro. */
+const INTERVALS = 16;
+const LONGER = 3;
 
 /** Between the epochs of NTP, in which reports are, and of statistics. */
 const NTP_EPOCH_MS = 2_208_988_800_000;
@@ -109,26 +112,25 @@ class Meter {
   }
 }
 
-/** The browser's ticks. Where it finds that enough, it leaves every other one out. */
+/** The browser's ticks: its refreshes, or every other one, where it finds that enough. */
 class Ticks {
   private intervals: number[] = [];
-  private shortestMs = Number.POSITIVE_INFINITY;
 
-  /** The last one, by performance.now(). */
-  lastMs = 0;
+  /** The last one, by performance.now(); undefined: it is not as far from the one before as usual. */
+  lastMs: number | undefined;
 
-  /** How far they are apart when none is left out; undefined: not known yet. */
-  everyMs: number | undefined;
+  /** How far they usually are apart. */
+  everyMs = 0;
 
   async watch(): Promise<void> {
     const next = () => new Promise<number>((tick) => requestAnimationFrame(tick));
     const first = await next();
-    this.lastMs = await next();
-    this.intervals.push(this.lastMs - first);
-    if (this.intervals.length > TICKS) this.intervals.shift();
-    const median = [...this.intervals].sort((a, b) => a - b)[this.intervals.length >> 1]!;
-    if (this.intervals.length === TICKS) this.shortestMs = Math.min(this.shortestMs, median);
-    this.everyMs = Math.min(this.shortestMs, median);
+    const last = await next();
+    this.intervals.push(last - first);
+    if (this.intervals.length > INTERVALS) this.intervals.shift();
+    const longestFirst = [...this.intervals].sort((a, b) => b - a);
+    this.everyMs = longestFirst[Math.min(LONGER, longestFirst.length - 1)]!;
+    this.lastMs = isSameInterval(last - first, this.everyMs) ? last : undefined;
   }
 }
 
@@ -190,7 +192,7 @@ class Pair {
     await ticked;
     const { lastMs, everyMs } = this.ticks;
     const { arrivedMs } = this.picture;
-    if (arrivedMs !== undefined && everyMs !== undefined)
+    if (arrivedMs !== undefined && lastMs !== undefined)
       this.rhythm.add(arrivedMs, lastMs, everyMs);
     const slots = this.rhythm.slots();
     const waits = alignment.update(sound, picture, performance.now(), isOne, slots);

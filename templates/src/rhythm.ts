@@ -8,9 +8,9 @@ export interface Slots {
   readonly everyMs: number;
 }
 
-/** What a picture that arrives at a tick has to wait to be due mid-way between two, but for multiples of the
- * interval. (Measured, at 60 Hz: with half an interval more or less, frames are lost.) */
-const MID_WAY_MS = 20;
+/** By how much sooner than a picture has waited it is due to be decoded. (Measured, at 60 Hz: with half an
+ * interval more or less, frames are lost.) */
+const DUE_MS = 12;
 
 /** What is averaged over, at most and at least. */
 const ARRIVALS = 16;
@@ -19,8 +19,9 @@ const MIN_ARRIVALS = 4;
 /** From 0, arrivals all over the interval, to 1, all at one place: less is no rhythm that ticks share. */
 const MIN_SHARED = 0.5;
 
-/** Intervals that differ by less, as a part, are the same. */
-const SAME = 0.1;
+export function isSameInterval(oneMs: number, otherMs: number): boolean {
+  return Math.abs(oneMs - otherMs) < 0.1 * oneMs;
+}
 
 /** When the pictures of a stream arrive. */
 export class Rhythm {
@@ -29,7 +30,7 @@ export class Rhythm {
 
   /** `tickMs`: any tick, by the same clock; `everyMs`: between ticks. */
   add(arrivedMs: number, tickMs: number, everyMs: number): void {
-    if (Math.abs(everyMs - this.everyMs) > SAME * everyMs) this.arrivals = [];
+    if (!isSameInterval(everyMs, this.everyMs)) this.arrivals = [];
     this.everyMs = everyMs;
     this.arrivals.push((2 * Math.PI * (tickMs - arrivedMs)) / everyMs);
     if (this.arrivals.length > ARRIVALS) this.arrivals.shift();
@@ -42,7 +43,7 @@ export class Rhythm {
     const x = this.arrivals.reduce((sum, arrival) => sum + Math.cos(arrival), 0);
     const y = this.arrivals.reduce((sum, arrival) => sum + Math.sin(arrival), 0);
     if (count < MIN_ARRIVALS || Math.hypot(x, y) < MIN_SHARED * count) return undefined;
-    return { atMs: (Math.atan2(y, x) / (2 * Math.PI)) * everyMs + MID_WAY_MS, everyMs };
+    return { atMs: (Math.atan2(y, x) / (2 * Math.PI)) * everyMs + everyMs / 2 + DUE_MS, everyMs };
   }
 }
 

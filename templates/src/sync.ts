@@ -3,7 +3,7 @@
 // how long jitter buffers are to wait so that both are in step. A recording is in no hurry: whatever is
 // too early waits.
 
-import { nearestSlot, type Slots } from "./rhythm";
+import { isSameInterval, nearestSlot, type Slots } from "./rhythm";
 
 /** Sound waits for at least so long, in ms: less would grow with each packet that comes late. */
 const SOUND_WAIT_MS = 80;
@@ -19,7 +19,7 @@ const FILLING_MS = 1000;
  * the display that the service tells of; none: somebody else has the page shown, as browsers do it. */
 const SEEN_EARLY_MS = {
   none: { one: 4, more: -15 },
-  wayland: { one: 10, more: -19 },
+  wayland: { one: 10, more: -20 },
   x11: { one: 7, more: -4 },
 };
 
@@ -83,6 +83,7 @@ export class Alignment {
   private soundMs = FIRST_SOUND_MS;
   private skewMs = 0;
   private earlyMs: number | undefined;
+  private slotEveryMs = 0;
 
   constructor(private readonly display: Display) {}
 
@@ -125,7 +126,9 @@ export class Alignment {
     let best = wanted;
     if (slots !== undefined) {
       const held = nearestSlot(slots, pictureMs);
-      const isNear = keepsSlot && Math.abs(held - wanted) < FAR_MS;
+      const isOfSame = keepsSlot && isSameInterval(slots.everyMs, this.slotEveryMs);
+      const isNear = isOfSame && Math.abs(held - wanted) < FAR_MS;
+      this.slotEveryMs = slots.everyMs;
       best = isNear ? held : nearestSlot(slots, wanted);
     }
     if (Math.abs(best - pictureMs) < DEAD_BAND_MS) return pictureMs;

@@ -36,6 +36,14 @@ test("slots are as far apart as ticks", () => {
   assert.equal(slotsOf(30, 3)?.everyMs, TICK_MS);
 });
 
+test("what arrives at a tick is due mid-way between two, however far apart they are", () => {
+  for (const everyMs of [TICK_MS, 2 * TICK_MS]) {
+    const rhythm = new Rhythm();
+    for (let n = 0; n < 16; n++) rhythm.add(n * 2 * TICK_MS, n * 2 * TICK_MS, everyMs);
+    assert.ok(apartMs(rhythm.slots(), everyMs / 2 + 12) < 0.01);
+  }
+});
+
 test("jitter is averaged", () => {
   const steady = slotsOf(30, 5);
   assert.ok(steady !== undefined);

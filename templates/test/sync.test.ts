@@ -131,6 +131,18 @@ test("a slot is held until it is far from what the sound takes", () => {
   assert.equal(browser.run(5, { sound: sound + 30 }).pictureMs, 170);
 });
 
+test("where slots lie farther apart than before, the nearest one is chosen", () => {
+  for (let atMs = 0; atMs < 34; atMs += 2) {
+    const browser = new Browser();
+    browser.slots = { atMs, everyMs: 17 };
+    const sound = 140 - AHEAD_MS;
+    browser.run(5, { sound });
+    browser.slots = { atMs, everyMs: 34 };
+    const { pictureMs } = browser.run(1, { sound });
+    assert.ok(Math.abs(pictureMs - 140) <= 17, `${atMs}: ${pictureMs}`);
+  }
+});
+
 test("slots that move are followed", () => {
   const browser = new Browser();
   browser.slots = { atMs: 0, everyMs: 17 };
