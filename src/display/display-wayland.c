@@ -138,18 +138,11 @@ static bool capture(EgDisplay *display, guint8 *const planes[3], const gsize str
     return true;
 }
 
-/* Clients begin to draw just after each picture: so the last frame before the next one has as much
- * time as there can be, and it is always the same one that is seen. With a quarter of a refresh
- * instead, one in ten was late on a busy machine.
- *
- * Chromium (156) that draws at every other refresh goes on with those that it has begun with,
- * unless what it is told is off by more than a twentieth of one: so when looks have moved on by a
- * refresh, it is. */
 static void tick(EgDisplay *display)
 {
     Variant *variant = display->variant;
-    gint64 refresh_ns = EG_NS_PER_S / variant->wayland.refresh_hz;
-    gint64 after_ns = refresh_ns / 16 * (1 + eg_display_get_phase(display) % 2);
+    gint64 after_ns =
+        eg_wayland_seen_after_ns(variant->wayland.refresh_hz, eg_display_get_phase(display));
     eg_wayland_tick(&variant->wayland, eg_display_get_look(display) + after_ns);
 }
 

@@ -107,6 +107,18 @@ gint32 eg_wayland_refresh_hz(guint fps)
     return hz * MAX(1, (EG_WAYLAND_REFRESH_HZ + hz / 2) / hz);
 }
 
+/* Clients begin to draw just after each look: so the last frame before the next one has as much
+ * time as there can be, and it is always the same one that is seen. With a quarter of a refresh
+ * instead, one in ten was late on a busy machine.
+ *
+ * Chromium (156) that draws at every other refresh keeps to those that it has begun with, unless it
+ * is told of instants that are off by more than a twentieth of a refresh. So they are when looks
+ * have moved on by one refresh, and all is drawn just after looks again. */
+gint64 eg_wayland_seen_after_ns(gint32 refresh_hz, guint phase)
+{
+    return EG_NS_PER_S / refresh_hz / 16 * (1 + phase % 2);
+}
+
 static void send_frames(EgWayland *wayland)
 {
     EgWaylandSurface *surface;

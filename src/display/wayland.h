@@ -52,6 +52,10 @@ bool eg_wayland_dispatch(EgWayland *wayland);
 /* The rate of a screen of which `fps` pictures a second are taken. */
 gint32 eg_wayland_refresh_hz(guint fps);
 
+/* How long after a look clients are told that its frame was seen. `phase`: how many refreshes after
+ * a picture's first one it was taken. */
+gint64 eg_wayland_seen_after_ns(gint32 refresh_hz, guint phase);
+
 /* Draws what is seen as I420. `staging` has room for the output in BGRx; it is used if what is seen
  * is more than one surface. */
 void eg_wayland_draw(EgWayland *wayland, guint8 *staging, guint8 *const planes[3],

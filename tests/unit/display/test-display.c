@@ -231,7 +231,9 @@ static void test_phases(Fixture *f, gconstpointer data)
     while (f->display->shift == 0)
         eg_loop_iterate(f->loop, true);
     gint64 moved_ns = eg_display_get_look(f->display);
+    guint phase = eg_display_get_phase(f->display);
     wait_pictures(f, f->n_pictures + 3);
+    g_assert_cmpuint(eg_display_get_phase(f->display), ==, 1 - phase);
     g_assert_cmpint(eg_display_get_look(f->display) - moved_ns, >=, EG_NS_PER_S / 30);
     check_instants(f, 30);
 }

@@ -1,5 +1,6 @@
 /* What of the compositor is arithmetic: its rate; and where popups go: what a positioner says, and
  * where on an axis of 100 pixels that is. */
+#include "base/time.h"
 #include "display/wayland-shell.h"
 #include "xdg-shell-protocol.h"
 
@@ -136,10 +137,27 @@ static void test_refresh(void)
         g_assert_cmpint(eg_wayland_refresh_hz(rates[i].fps), ==, rates[i].hz);
 }
 
+/* Looks that have moved on by a refresh are noticed by clients that draw at every other one. */
+static void test_seen(void)
+{
+    static const gint32 rates_hz[] = {48, 50, 60, 72, 120};
+    for (gsize i = 0; i < G_N_ELEMENTS(rates_hz); i++) {
+        gint64 refresh_ns = EG_NS_PER_S / rates_hz[i];
+        for (guint phase = 0; phase < 8; phase++) {
+            gint64 after_ns = eg_wayland_seen_after_ns(rates_hz[i], phase);
+            gint64 moved_ns = eg_wayland_seen_after_ns(rates_hz[i], phase + 1) - after_ns;
+            g_assert_cmpint(after_ns, >, 0);
+            g_assert_cmpint(after_ns, <, refresh_ns / 4);
+            g_assert_cmpint(ABS(moved_ns), >, refresh_ns / 20);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/wayland/refresh", test_refresh);
+    g_test_add_func("/wayland/seen", test_seen);
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
         g_autofree char *x = g_strconcat("/wayland-positioner/x/", rows[i].name, NULL);
         g_autofree char *y = g_strconcat("/wayland-positioner/y/", rows[i].name, NULL);
