@@ -122,6 +122,11 @@ class Ticks {
   /** How far they usually are apart. */
   everyMs = 0;
 
+  /** From now on they may be as far apart as they were before, or not. */
+  forget(): void {
+    this.intervals = [];
+  }
+
   async watch(): Promise<void> {
     const next = () => new Promise<number>((tick) => requestAnimationFrame(tick));
     const first = await next();
@@ -206,11 +211,17 @@ export function alignAll(room: Room, display: Display): void {
   const pairs = new Map<RemoteTrack, Pair>();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let begunAt = 0;
+  let isOne = true;
   const ticks = new Ticks();
   const align = async () => {
-    const isBegin = performance.now() - begunAt < BEGIN_MS;
     const all = [...pairs.values()];
-    const isOne = all.filter((pair) => pair.isSeen).length < 2;
+    const wasOne = isOne;
+    isOne = all.filter((pair) => pair.isSeen).length < 2;
+    if (isOne !== wasOne) {
+      begunAt = performance.now();
+      ticks.forget();
+    }
+    const isBegin = performance.now() - begunAt < BEGIN_MS;
     const ticked = ticks.watch();
     await Promise.allSettled([ticked, ...all.map((pair) => pair.align(isOne, ticked))]);
     const pause = (isBegin ? SOON_MS : LATER_MS) + Math.random() * ANY_MS;
