@@ -50,7 +50,6 @@ struct _EgDisplay {
     guint base_phase;          /* of the instants */
     gint shift;                /* of the looks */
     gint64 looked_ns;          /* the last one */
-    guint looked_phase;
     gsize plane_offsets[3];
     gsize strides[3];
     gsize picture_bytes;

@@ -122,7 +122,7 @@ gint64 eg_display_get_look(const EgDisplay *display)
 
 guint eg_display_get_phase(const EgDisplay *display)
 {
-    return display->looked_phase;
+    return eg_sampling_phase(&display->sampling, display->base_phase, display->shift);
 }
 
 /* How long after its instant a picture is taken; before, if negative. */
@@ -201,13 +201,11 @@ static void on_tick(gpointer user)
     if (display->state == EG_DISPLAY_STATE_SHOWING)
         picture = make_picture(display);
     display->looked_ns = instant(display, display->tick) + look_offset_ns(display);
-    display->looked_phase =
-        eg_sampling_phase(&display->sampling, display->base_phase, display->shift);
     display->tick++;
-    display->shift = eg_sampling_keep(&display->sampling, display->base_phase, display->shift);
-    set_tick_timer(display);
     if (display->class->ticked != NULL)
         display->class->ticked(display);
+    display->shift = eg_sampling_keep(&display->sampling, display->base_phase, display->shift);
+    set_tick_timer(display);
     if (picture != NULL)
         display->events.picture(display->user, picture);
 }

@@ -38,7 +38,7 @@ guint eg_sampling_find(const EgSampling *sampling);
  * are the instants that show them, as they usually do. */
 gint eg_sampling_keep(const EgSampling *sampling, guint base, gint shift);
 
-/* The phase that these looks are of. */
+/* The phase of the looks that come `shift` phases after those of the phase `base`. */
 guint eg_sampling_phase(const EgSampling *sampling, guint base, gint shift);
 
 /* The first instant of a phase that is not before. */

@@ -8,7 +8,7 @@
 #include "media/pacer-sound.h"
 
 /* How much longer than the latency a picture waits for room in the encoder before it is skipped,
- * and how soon it is looked again for what is waited for. */
+ * and how soon to look again for what is waited for. */
 #define ROOM_GRACE_NS (500 * EG_NS_PER_MS)
 #define RETRY_NS      (5 * EG_NS_PER_MS)
 
